@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Helper scripts that are part of the source distribution: EXTRA_DIST += contrib/x (a directory is taken whole).

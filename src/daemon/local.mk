@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+noinst_LTLIBRARIES += libhbr-daemon.la
+libhbr_daemon_la_CFLAGS = $(ROOM_CFLAGS)
+libhbr_daemon_la_SOURCES =
+
+# When src/daemon/main.c is there, take the # from these lines:
+#sbin_PROGRAMS += harbingerd
+#harbingerd_SOURCES = src/daemon/main.c
+#harbingerd_CFLAGS = $(ROOM_CFLAGS)
+#harbingerd_LDADD = $(DAEMON_ROOMS) $(DAEMON_LIBS)

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+noinst_LTLIBRARIES += libhbr-predict.la
+libhbr_predict_la_CFLAGS = $(ROOM_CFLAGS) $(GSL_CFLAGS) $(XGBOOST_CFLAGS)
+libhbr_predict_la_SOURCES =

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Fuzz targets. Normally each is linked with replay-main.c and `make check` replays its corpus; with --enable-fuzzing it is
+# linked with libFuzzer, and `make fuzz [FUZZ_SECONDS=60]` looks for new inputs.
+fuzz_targets =
+
+# fuzz_targets += tests/fuzz/frame
+# tests_fuzz_frame_LDADD = $(FUZZ_LIBS)
+
+check_LTLIBRARIES = libhbr-replay.la
+libhbr_replay_la_CFLAGS = $(BARE_CFLAGS)
+libhbr_replay_la_SOURCES = tests/fuzz/replay-main.c
+
+if ENABLE_FUZZING
+noinst_PROGRAMS += $(fuzz_targets)
+FUZZ_LIBS = $(LDADD) $(LIB_FUZZING_ENGINE)
+else
+check_PROGRAMS += $(fuzz_targets)
+FUZZ_LIBS = libhbr-replay.la $(LDADD)
+endif
+
+EXTRA_DIST += tests/fuzz/corpus
+FUZZ_SECONDS = 60
+fuzz: $(fuzz_targets)
+	@for target in $(fuzz_targets); do \
+		name=$$(basename $$target); mkdir -p found/$$name; \
+		$$target -max_total_time=$(FUZZ_SECONDS) found/$$name $(srcdir)/tests/fuzz/corpus/$$name || exit 1; \
+	done
+.PHONY: fuzz
