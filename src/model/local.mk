@@ -1,4 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 noinst_LTLIBRARIES += libhbr-model.la
 libhbr_model_la_CFLAGS = $(ROOM_CFLAGS)
-libhbr_model_la_SOURCES =
+libhbr_model_la_SOURCES = \
+	src/model/codec.c src/model/codec.h \
+	src/model/demand.c src/model/demand.h \
+	src/model/execution.c src/model/execution.h \
+	src/model/host.c src/model/host.h \
+	src/model/instance.c src/model/instance.h \
+	src/model/limits.h \
+	src/model/notification.c src/model/notification.h \
+	src/model/reservation.c src/model/reservation.h \
+	src/model/shape.c src/model/shape.h \
+	src/model/usage.c src/model/usage.h

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+/* Time is a signed count of microseconds since 1970-01-01 UTC, names of such values end in `_at`; 0 means "never" or
+ * "not yet". Durations carry their unit in the name. Any thread. */
+
+#define CLOCK_MS G_GINT64_CONSTANT(1000)
+#define CLOCK_SECOND G_GINT64_CONSTANT(1000000)
+#define CLOCK_MINUTE (60 * CLOCK_SECOND)
+#define CLOCK_HOUR (60 * CLOCK_MINUTE)
+#define CLOCK_NEVER G_MAXINT64
+
+/* Wall-clock time that never runs backwards while the process lives: the wall clock read once at the first call, plus
+ * the monotonic clock since. */
+gint64 clock_now(void);
+
+/* "2026-11-20T22:48:01.123456Z" (RFC 3339); NULL for 0. Free with g_free. */
+char *clock_to_rfc3339(gint64 at);
+
+/* The time of an RFC 3339 string with a zone. FALSE with HBR_ERROR_INVALID otherwise. */
+gboolean clock_from_rfc3339(const char *text, gint64 *ret_at, GError **error);

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "core/event.h"
+
+/* What the core wants done. The driver (daemon or simulator) hands each command to the adapter that its kind names. A command owns all that
+ * it points to. */
+
+enum command_kind {
+    /* For the API. */
+    COMMAND_REPLY,  /* request; error, or status (HTTP: 200, 201, 202) and body */
+    COMMAND_STREAM, /* request; stream 0: body is one JSON object (an NDJSON line, without the newline); stream 1 and 2: body is output of the
+                     * program; `end`: the last, body may be NULL */
+
+    /* For the store. */
+    COMMAND_PERSIST, /* serial, records: one transaction; answered by EVENT_COMMITTED or EVENT_COMMIT_FAILED */
+
+    /* For the hypervisors; `host` says which. */
+    COMMAND_HOST_CONNECT,    /* host_spec: connect, keep connected, report EVENT_HOST_UP, EVENT_HOST_INVENTORY, EVENT_HOST_DOWN */
+    COMMAND_HOST_DISCONNECT, /* forget it */
+    COMMAND_BOOT,            /* boot: define and start; answered by EVENT_INSTANCE_READY or EVENT_INSTANCE_FAILED */
+    COMMAND_SHAPE,           /* id, serial, shape: only upwards; answered by EVENT_INSTANCE_SHAPED */
+    COMMAND_RUN,             /* id, run; answered by EVENT_RUN_STARTED, EVENT_RUN_OUTPUT ..., EVENT_RUN_EXIT (always the last) */
+    COMMAND_STDIN,           /* id, execution_id, request, bytes (may be NULL), eof; answered by EVENT_STDIN_TAKEN */
+    COMMAND_OUTPUT_CREDIT,   /* id, execution_id, count: the client has taken so many bytes of output */
+    COMMAND_CANCEL_RUN,      /* id, execution_id: kill it; EVENT_RUN_EXIT follows */
+    COMMAND_DESTROY,         /* id: destroy its domain and files, whatever state it is in; answered by EVENT_INSTANCE_DESTROYED */
+    COMMAND_KIND_COUNT
+};
+
+extern const struct codec_words command_kind_words;
+
+/* One write to the database. */
+struct record {
+    enum record_kind {
+        RECORD_PUT,         /* object, id, state, body: inserts or replaces the row */
+        RECORD_DELETE,      /* object, id */
+        RECORD_OBSERVATION, /* observation: a row of the history */
+        RECORD_POLICY,      /* version, policy_sources */
+    } kind;
+    enum object_kind object;
+    char *id;
+    char *function, *tenant; /* indexed columns; may be NULL */
+    guint state;             /* of the object's own enum */
+    gboolean final;          /* it is in a final state: not needed to rebuild the core */
+    gint64 at;               /* created */
+    GBytes *body;            /* the object in JSON, CODEC_STORE side */
+    struct observation *observation;
+    guint version;
+    GPtrArray *policy_sources;
+};
+
+struct boot_spec {
+    char *instance_id, *uuid;
+    char *owner;         /* this Harbinger's id, for the metadata */
+    char *template;      /* "base", "runtimes", or the operator's */
+    struct vm_shape shape, maximum;
+    gint64 sample_interval_ms;
+    gint64 timeout_ms;   /* for all of it */
+    char *reservation_id, *profile; /* for the metadata */
+};
+
+struct run_spec {
+    char *execution_id;
+    struct program program;
+    struct run_limits limits; /* all set */
+};
+
+struct command {
+    enum command_kind kind;
+    guint64 request, serial;
+    char *host, *id, *execution_id;
+    guint status;
+    guint stream;
+    gboolean end, eof;
+    gint64 count;
+    const char *content_type; /* static; NULL: application/json */
+    GBytes *body, *bytes;
+    GError *error;
+    GPtrArray *records; /* struct record */
+    struct host_spec *host_spec;
+    struct boot_spec *boot;
+    struct run_spec *run;
+    struct vm_shape shape;
+};
+
+struct command *command_new(enum command_kind kind);
+void command_free(struct command *command);
+typedef struct command command_auto;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(command_auto, command_free)
+
+void record_free(struct record *record);
+void boot_spec_free(struct boot_spec *boot);
+void run_spec_free(struct run_spec *run);

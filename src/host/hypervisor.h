@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "core/command.h"
+
+/* One host, behind one interface with two kinds: `libvirt` (the real thing) and `sim` (modelled latency, capacity and faults on virtual
+ * time). Commands go in by hypervisor_submit(), which never blocks; what became of them comes out as events. Called on the core's thread;
+ * the libvirt kind posts its events from its own threads. */
+
+struct hypervisor;
+
+struct hypervisor_class {
+    void (*submit)(struct hypervisor *hypervisor, gint64 now, struct command *command);
+    gint64 (*next_at)(struct hypervisor *hypervisor);              /* NULL: it has threads of its own */
+    void (*advance)(struct hypervisor *hypervisor, gint64 now);    /* posts all events due by `now` */
+    void (*free)(struct hypervisor *hypervisor);
+};
+
+/* The head of each kind's own struct. */
+struct hypervisor {
+    const struct hypervisor_class *klass;
+    char *name;
+    event_sink sink;
+    gpointer sink_data;
+};
+
+/* What all hosts have in common. */
+struct hypervisor_settings {
+    char *template_dir; /* *.xml */
+    char *image_dir;    /* kernels, initramfs, root images; a host_spec may name another */
+    char *state_dir;    /* per-instance disks, the proof of KVM */
+    char *owner;        /* this Harbinger's id */
+};
+
+/* By the scheme of spec->uri: "sim:" or libvirt's. NULL with an error when the URI is of neither kind. */
+struct hypervisor *hypervisor_new(const struct host_spec *spec, const struct hypervisor_settings *settings, event_sink sink,
+                                  gpointer sink_data, GError **error);
+
+/* Takes the command. */
+void hypervisor_submit(struct hypervisor *hypervisor, gint64 now, struct command *command);
+
+/* When the next modelled event is due; CLOCK_NEVER for the libvirt kind. */
+gint64 hypervisor_next_at(struct hypervisor *hypervisor);
+void hypervisor_advance(struct hypervisor *hypervisor, gint64 now);
+
+/* Ends its threads; instances keep running. No event is posted after it returns. */
+void hypervisor_free(struct hypervisor *hypervisor);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "model/codec.h"
+
+/* What is known of code before it runs; part of a notification and of an execution request alike. Everything but `function` may be
+ * absent: NULL, or 0. */
+struct code_metadata {
+    char *function;
+    char *tenant;   /* "default" when absent */
+    char *language; /* lower case: "python" */
+    char **libraries;
+    char *algorithm; /* kind: "sort", "matrix", "web", ... */
+    char *entry_point;
+    gint64 code_bytes;
+    gint64 payload_bytes;
+    guint payload_depth;
+    gint64 payload_items; /* longest array, or rows */
+    gint64 input_bytes;
+    guint parallelism; /* threads or processes that the code says it will use */
+    gboolean gpu;
+    char *template;  /* template wanted; NULL: the profile's */
+    char **labels;   /* labels that the host must carry */
+};
+
+CODEC_DECLARE(code_metadata)
+
+/* The pre-trigger: code will run soon. */
+struct notification {
+    char *id;              /* ours: "not-..." */
+    char *idempotency_key; /* the same key of the same tenant is the same notification */
+    struct code_metadata code;
+    gint64 arrival_at;     /* when the request is expected; 0: now */
+    gint64 arrival_in_ms;  /* instead of arrival_at, from receipt, for senders without a trusted clock */
+    gint64 deadline_at;    /* latest end of the execution; 0: none */
+    gint64 received_at;    /* ours */
+};
+
+CODEC_DECLARE(notification)

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "model/codec.h"
+#include "model/shape.h"
+
+/* One look at a running instance, libvirt's and the agent's figures merged. Rates are over the time since the look before. */
+struct usage_sample {
+    gint64 at;
+    gboolean has_guest;     /* the agent's figures are in */
+    double cpu_used;        /* CPUs kept busy, from outside */
+    double runnable;        /* tasks running or waiting for a CPU in the guest, mean since the last look */
+    guint memory_used_mib;  /* used by executions, in the guest */
+    guint memory_total_mib; /* what the guest has */
+    guint vcpus_online;
+    double network_rx_mbps, network_tx_mbps;
+};
+
+CODEC_DECLARE(usage_sample)
+
+/* Why an execution ended. */
+enum exit_reason {
+    EXIT_EXITED,
+    EXIT_SIGNALLED,
+    EXIT_WALL_CLOCK,   /* its wall-clock limit */
+    EXIT_OUT_OF_MEMORY,
+    EXIT_OUTPUT_LIMIT,
+    EXIT_CANCELLED,
+    EXIT_LOST,         /* the VM died, or stopped answering */
+    EXIT_REFUSED,      /* the agent could not start it; `message` says why */
+};
+
+extern const struct codec_words exit_reason_words;
+
+/* What an execution used, as the guest reported it at the end. Sizes in bytes, times in microseconds; -1 for what the guest could not
+ * tell. */
+struct run_result {
+    enum exit_reason reason;
+    guint status; /* exit status when it exited, number of the signal when signalled */
+    char *message;
+    gint64 wall_us, cpu_user_us, cpu_system_us;
+    gint64 memory_peak_bytes;
+    gint64 io_read_bytes, io_write_bytes;
+    gint64 network_rx_bytes, network_tx_bytes;
+    guint pids_peak;
+};
+
+CODEC_DECLARE(run_result)
+
+enum resource { RESOURCE_CPU, RESOURCE_MEMORY, RESOURCE_NETWORK, RESOURCE_COUNT };
+
+extern const struct codec_words resource_words;
+
+/* One change of a running instance's shape. */
+struct adjustment {
+    gint64 at;            /* when the sample crossed the threshold */
+    gint64 confirmed_at;  /* when the guest confirmed; 0: it has not */
+    enum resource resource;
+    char *cause;          /* "runnable 3.0 > predicted 0.9 x 1.2" */
+    double predicted, actual;
+    struct vm_shape before, after;
+    char *error;          /* why it failed; NULL when it did not */
+};
+
+CODEC_DECLARE(adjustment)
+
+/* One thing that happened to a reservation, instance or execution. */
+struct timeline_entry {
+    gint64 at;
+    char *what;
+    char *detail;
+};
+
+CODEC_DECLARE(timeline_entry)
+
+/* Appends to `*timeline` (made when NULL) unless it holds MODEL_TIMELINE_MAX entries; `detail` is taken over and may be NULL. */
+void timeline_add(GPtrArray **timeline, gint64 at, const char *what, char *detail);

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "model/demand.h"
+#include "model/notification.h"
+#include "model/shape.h"
+
+/* What the operator wants, checked and immutable. Reference counted (atomically): the core holds one version for new
+ * work and older ones for the reservations made under them. Any thread may read. */
+
+/* A named VM shape. A VM starts with `initial` and may grow to `maximum`. */
+struct policy_profile {
+    char *name;
+    char *template;
+    struct vm_shape initial, maximum;
+};
+
+/* A class of complexity: scores above the previous class's `score_max` up to its own. `demand` is the need that is assumed of code
+ * of this class before rules change it. */
+struct policy_class {
+    char *name;
+    double score_max;
+    char *profile;
+    struct demand demand; /* only the quantiles and `gpus` are used */
+};
+
+/* One row of the scored rule table: when all conditions that are set hold, its effects apply. NULL and negative: not set. */
+struct policy_rule {
+    char *name;
+    char **languages, **libraries, **algorithms, **functions, **tenants; /* any of these words; glob(7) patterns */
+    gint64 code_bytes_min, code_bytes_max;
+    gint64 payload_bytes_min, payload_bytes_max;
+    gint64 input_bytes_min, input_bytes_max;
+    gint64 payload_items_min, payload_items_max;
+    gint64 payload_depth_min, payload_depth_max;
+    gint64 parallelism_min, parallelism_max;
+    int gpu; /* -1: not set, 0: false, 1: true */
+    double score;                                                          /* points added */
+    double vcpus_factor, memory_factor, network_factor, duration_factor;   /* 1: none */
+    double vcpus_min, memory_mib_min, network_mbps_min;                    /* demand is at least this; 0: none */
+    double memory_per_input; /* MiB of memory per MiB of input_bytes + payload_bytes, added to all quantiles */
+    guint gpus;
+};
+
+enum policy_sizing {
+    SIZING_PROFILE, /* a VM gets its profile's initial shape */
+    SIZING_DEMAND,  /* a VM gets the demand with headroom, at most the profile's initial shape where the demand fits, whole vCPUs, memory in
+                     * steps */
+};
+
+extern const struct codec_words policy_sizing_words;
+
+struct policy_provisioning {
+    double quantile;            /* of the demand that is provided for */
+    enum policy_sizing sizing;
+    double headroom;            /* memory and network above the quantile, with SIZING_DEMAND */
+    guint memory_min_mib, memory_step_mib;
+    gint64 margin_ms;           /* an instance is ready this long before the expected arrival */
+    gint64 boot_estimate_ms;    /* p95 of the boot path before anything was learned */
+    gint64 no_show_ms;          /* a reservation expires this long after the expected arrival, or its readiness if later */
+    gint64 boot_timeout_ms;     /* an instance that is not ready by then is given up */
+    guint boot_attempts;
+};
+
+struct policy_scaling {
+    gboolean enabled;
+    gint64 sample_interval_ms;
+    double grow_above; /* of the prediction: 1.2 */
+    double grow_to;    /* of the prediction: 1.5 */
+    double step_max;   /* one step at most multiplies a resource by this */
+    double pressure;   /* usage above this share of what the VM has counts as crossing the threshold too */
+    gint64 confirm_timeout_ms;
+};
+
+struct policy_limits {
+    gint64 wall_ms;        /* of one execution */
+    gint64 output_bytes;
+    guint pids;
+    gint64 queue_ms;       /* an execution without a deadline waits at most this long for room */
+    guint reservations_max, executions_max; /* open ones */
+    guint boots_per_host_max;               /* instances being started at a time */
+    guint finished_kept;                    /* finished objects that the daemon keeps in memory; older ones are read from the history */
+    gint64 idempotency_ms;                  /* how long a key is remembered */
+};
+
+struct policy_history {
+    guint samples_min;  /* so many executions, and history is preferred to the rules */
+    guint samples_max;  /* of a function that are looked at */
+    double half_life_samples; /* an observation this many executions old weighs half */
+};
+
+struct policy {
+    gint ref_count;
+    guint version; /* number in the policy database; 0: not loaded yet */
+    GPtrArray *profiles; /* struct policy_profile, smallest first */
+    GPtrArray *classes;  /* struct policy_class, by score_max */
+    GPtrArray *rules;    /* struct policy_rule, in the order of the files */
+    struct policy_provisioning provisioning;
+    struct policy_scaling scaling;
+    struct policy_limits limits;
+    struct policy_history history;
+};
+
+struct policy *policy_ref(struct policy *policy);
+void policy_unref(struct policy *policy);
+typedef struct policy policy_auto;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(policy_auto, policy_unref)
+
+/* A copy of which only the version differs. */
+struct policy *policy_with_version(const struct policy *policy, guint version);
+
+/* One file of a policy, as text. */
+struct policy_source {
+    char *name; /* file name, for messages */
+    char *text;
+};
+
+CODEC_DECLARE(policy_source)
+
+/* The policy of all sources together (struct policy_source in `sources`). Profiles, classes and rules add up, their names are unique;
+ * a section that is given twice is an error. NULL with HBR_ERROR_INVALID "file:line: what is wrong; what would be right". */
+struct policy *policy_parse(const GPtrArray *sources, GError **error);
+
+/* All *.yaml files of a directory, in the order of their names, or one file. Free with g_ptr_array_unref (its elements free
+ * themselves). */
+GPtrArray *policy_sources_read(const char *path, GError **error);
+
+/* The whole policy as JSON, defaults filled in: what policy-show prints. */
+json_t *policy_to_json(const struct policy *policy);
+
+const struct policy_profile *policy_find_profile(const struct policy *policy, const char *name);
+
+/* The class of a score: the first whose score_max is not below it. Never NULL (a checked policy ends with 100). */
+const struct policy_class *policy_class_of_score(const struct policy *policy, double score);
+
+gboolean policy_rule_matches(const struct policy_rule *rule, const struct code_metadata *code);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "core/command.h"
+
+/* The database: one SQLite file in WAL mode, one writer thread that groups all waiting COMMAND_PERSIST into one durable
+ * transaction (synchronous=FULL), and readers of their own connections for any other thread. */
+
+struct store;
+
+/* Opens or makes the database at `path` (mode 0600) and brings its schema up to date. Before store_start() only the opening thread
+ * may use it. NULL with HBR_ERROR_STORE, also for a schema of a later version. */
+struct store *store_open(const char *path, GError **error);
+
+/* Starts the writer. Its events go to `sink`. */
+void store_start(struct store *store, event_sink sink, gpointer sink_data);
+
+/* Takes a COMMAND_PERSIST. Never blocks. Any thread. */
+void store_submit(struct store *store, struct command *command);
+
+/* Writes what is waiting, ends the writer, closes. NULL is accepted. */
+void store_free(struct store *store);
+
+/* What the core needs to rebuild itself: struct record (RECORD_PUT) of every object that is not final, and of those final ones that ended since
+ * `since_at` (for idempotency keys), oldest first. Free with g_ptr_array_unref. */
+GPtrArray *store_load_objects(struct store *store, gint64 since_at, GError **error);
+
+/* The newest `count` observations of each function, oldest first: struct observation. Free with g_ptr_array_unref. */
+GPtrArray *store_load_observations(struct store *store, guint count, GError **error);
+
+/* The newest policy: its sources and number; *ret_version is 0 when there is none (and NULL is returned without an error). */
+GPtrArray *store_load_policy(struct store *store, guint *ret_version, GError **error);
+
+/* The sources of one version, NULL with HBR_ERROR_NOT_FOUND. */
+GPtrArray *store_load_policy_version(struct store *store, guint version, GError **error);
+
+/* This installation's own id, made at the first call: the owner written on domains. Free with g_free. */
+char *store_identity(struct store *store, GError **error);
+
+/* Reads for the API; any thread, at the same time as the writer. Each a new JSON value (owned by the caller), or NULL with an
+ * error. */
+struct store_history_query {
+    const char *function, *tenant; /* NULL: any */
+    guint limit;                   /* 0: 100; at most 1000 */
+};
+json_t *store_read_history(struct store *store, const struct store_history_query *query, GError **error);
+json_t *store_read_policies(struct store *store, GError **error);         /* [{version, loaded_at, files}] */
+json_t *store_read_object(struct store *store, enum object_kind object, const char *id, GError **error);
+json_t *store_read_objects(struct store *store, enum object_kind object, const char *function, const char *tenant, guint limit,
+                           GError **error); /* newest first, finished ones too */
