@@ -3,4 +3,5 @@
 noinst_LTLIBRARIES += libhbr-wire.la
 libhbr_wire_la_CFLAGS = $(BARE_CFLAGS)
 libhbr_wire_la_SOURCES = $(wire_sources)
-wire_sources =
+wire_sources = src/wire/buffer.c src/wire/buffer.h src/wire/bytes.h src/wire/credit.h src/wire/frame.c src/wire/frame.h \
+	src/wire/message.c src/wire/message.h src/wire/record.c src/wire/record.h

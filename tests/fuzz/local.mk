@@ -3,8 +3,8 @@
 # linked with libFuzzer, and `make fuzz [FUZZ_SECONDS=60]` looks for new inputs.
 fuzz_targets =
 
-# fuzz_targets += tests/fuzz/frame
-# tests_fuzz_frame_LDADD = $(FUZZ_LIBS)
+fuzz_targets += tests/fuzz/wire
+tests_fuzz_wire_LDADD = $(FUZZ_LIBS)
 
 check_LTLIBRARIES = libhbr-replay.la
 libhbr_replay_la_CFLAGS = $(BARE_CFLAGS)
