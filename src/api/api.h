@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "core/command.h"
+#include "store/store.h"
+
+/* The HTTP listeners. Their own threads decode and bound requests, post an event and suspend the connection; api_submit() hands
+ * the core's answers back to them. */
+
+struct api;
+
+struct api_settings {
+    const char *socket_path; /* UNIX socket, made with mode 0660 */
+    const char *tcp_address; /* "127.0.0.1:7475"; NULL: no TCP */
+    guint connections_max;
+    gint64 request_timeout_ms; /* a client that sends or reads nothing for so long is cut off (waiting for our answer does not count) */
+    const char *version;
+};
+
+/* Listens. `store` is read for history, policies and objects that the core no longer holds. NULL with an error that names the address. */
+struct api *api_new(const struct api_settings *settings, struct store *store, event_sink sink, gpointer sink_data, GError **error);
+
+/* Takes a COMMAND_REPLY or COMMAND_STREAM. Any thread; never blocks. A request whose client is gone is dropped silently. */
+void api_submit(struct api *api, struct command *command);
+
+/* Stops listening and ends all connections. NULL is accepted. */
+void api_free(struct api *api);
