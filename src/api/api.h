@@ -13,12 +13,14 @@ struct api_settings {
     const char *socket_path; /* UNIX socket, made with mode 0660 */
     const char *tcp_address; /* "127.0.0.1:7475"; NULL: no TCP */
     guint connections_max;
-    gint64 request_timeout_ms; /* a client that sends or reads nothing for so long is cut off (waiting for our answer does not count) */
+    gint64
+        request_timeout_ms; /* a client that sends or reads nothing for so long is cut off (waiting for our answer does not count) */
     const char *version;
 };
 
 /* Listens. `store` is read for history, policies and objects that the core no longer holds. NULL with an error that names the address. */
-struct api *api_new(const struct api_settings *settings, struct store *store, event_sink sink, gpointer sink_data, GError **error);
+struct api *api_new(const struct api_settings *settings, struct store *store, event_sink sink, gpointer sink_data,
+                    GError **error);
 
 /* Takes a COMMAND_REPLY or COMMAND_STREAM. Any thread; never blocks. A request whose client is gone is dropped silently. */
 void api_submit(struct api *api, struct command *command);

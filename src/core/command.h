@@ -16,15 +16,15 @@ enum command_kind {
     COMMAND_PERSIST, /* serial, records: one transaction; answered by EVENT_COMMITTED or EVENT_COMMIT_FAILED */
 
     /* For the hypervisors; `host` says which. */
-    COMMAND_HOST_CONNECT,    /* host_spec: connect, keep connected, report EVENT_HOST_UP, EVENT_HOST_INVENTORY, EVENT_HOST_DOWN */
+    COMMAND_HOST_CONNECT, /* host_spec: connect, keep connected, report EVENT_HOST_UP, EVENT_HOST_INVENTORY, EVENT_HOST_DOWN */
     COMMAND_HOST_DISCONNECT, /* forget it */
     COMMAND_BOOT,            /* boot: define and start; answered by EVENT_INSTANCE_READY or EVENT_INSTANCE_FAILED */
     COMMAND_SHAPE,           /* id, serial, shape: only upwards; answered by EVENT_INSTANCE_SHAPED */
-    COMMAND_RUN,             /* id, run; answered by EVENT_RUN_STARTED, EVENT_RUN_OUTPUT ..., EVENT_RUN_EXIT (always the last) */
-    COMMAND_STDIN,           /* id, execution_id, request, bytes (may be NULL), eof; answered by EVENT_STDIN_TAKEN */
-    COMMAND_OUTPUT_CREDIT,   /* id, execution_id, count: the client has taken so many bytes of output */
-    COMMAND_CANCEL_RUN,      /* id, execution_id: kill it; EVENT_RUN_EXIT follows */
-    COMMAND_DESTROY,         /* id: destroy its domain and files, whatever state it is in; answered by EVENT_INSTANCE_DESTROYED */
+    COMMAND_RUN,   /* id, run; answered by EVENT_RUN_STARTED, EVENT_RUN_OUTPUT ..., EVENT_RUN_EXIT (always the last) */
+    COMMAND_STDIN, /* id, execution_id, request, bytes (may be NULL), eof; answered by EVENT_STDIN_TAKEN */
+    COMMAND_OUTPUT_CREDIT, /* id, execution_id, count: the client has taken so many bytes of output */
+    COMMAND_CANCEL_RUN,    /* id, execution_id: kill it; EVENT_RUN_EXIT follows */
+    COMMAND_DESTROY, /* id: destroy its domain and files, whatever state it is in; answered by EVENT_INSTANCE_DESTROYED */
     COMMAND_KIND_COUNT
 };
 
@@ -52,11 +52,11 @@ struct record {
 
 struct boot_spec {
     char *instance_id, *uuid;
-    char *owner;         /* this Harbinger's id, for the metadata */
-    char *template;      /* "base", "runtimes", or the operator's */
+    char *owner;    /* this Harbinger's id, for the metadata */
+    char *template; /* "base", "runtimes", or the operator's */
     struct vm_shape shape, maximum;
     gint64 sample_interval_ms;
-    gint64 timeout_ms;   /* for all of it */
+    gint64 timeout_ms;              /* for all of it */
     char *reservation_id, *profile; /* for the metadata */
 };
 

@@ -13,61 +13,68 @@
 enum event_kind {
     /* From the API. `request` names the answer awaited: the core answers each exactly once with COMMAND_REPLY, or with a stream of
      * COMMAND_STREAM of which the last has `end` set. */
-    EVENT_NOTIFY,          /* request, notification */
-    EVENT_EXECUTE,         /* request, execution_request */
-    EVENT_STDIN,           /* request, id (execution), bytes (may be NULL), eof */
-    EVENT_QUERY,           /* request, query */
-    EVENT_REMOVE,          /* request, object, id: cancel a reservation or execution, destroy an instance, detach a host */
-    EVENT_POLICY_LOAD,     /* request, policy, policy_sources */
-    EVENT_EXPLAIN,         /* request, notification: what would be predicted and decided, without doing it */
-    EVENT_HOST_ATTACH,     /* request, host_spec */
-    EVENT_CLIENT_GONE,     /* request: nobody listens to its answer any more */
+    EVENT_NOTIFY,      /* request, notification */
+    EVENT_EXECUTE,     /* request, execution_request */
+    EVENT_STDIN,       /* request, id (execution), bytes (may be NULL), eof */
+    EVENT_QUERY,       /* request, query */
+    EVENT_REMOVE,      /* request, object, id: cancel a reservation or execution, destroy an instance, detach a host */
+    EVENT_POLICY_LOAD, /* request, policy, policy_sources */
+    EVENT_EXPLAIN,     /* request, notification: what would be predicted and decided, without doing it */
+    EVENT_HOST_ATTACH, /* request, host_spec */
+    EVENT_CLIENT_GONE, /* request: nobody listens to its answer any more */
     EVENT_OUTPUT_CONSUMED, /* request, count: bytes of streamed output that the client has taken */
 
     /* From a hypervisor; `host` is set. */
-    EVENT_HOST_UP,             /* host_report */
-    EVENT_HOST_DOWN,           /* error */
-    EVENT_HOST_INVENTORY,      /* inventory: every domain of ours there, after each (re)connection and periodically */
-    EVENT_INSTANCE_PROGRESS,   /* id, text: "defined", "started", "agent answered": for the timeline */
-    EVENT_INSTANCE_READY,      /* id, shape as the guest confirms it, text */
-    EVENT_INSTANCE_FAILED,     /* id, error: the start failed; what was half made is already gone */
-    EVENT_INSTANCE_GONE,       /* id, error: it stopped, crashed or stopped answering; its domain is gone */
-    EVENT_INSTANCE_DESTROYED,  /* id, or error when it could not be destroyed (the host retries by itself at the next inventory) */
-    EVENT_INSTANCE_SHAPED,     /* id, serial, shape as confirmed, error or NULL */
-    EVENT_SAMPLE,              /* id, sample */
-    EVENT_RUN_STARTED,         /* id (instance), execution_id */
-    EVENT_RUN_OUTPUT,          /* id, execution_id, stream 1 or 2, bytes */
-    EVENT_RUN_EXIT,            /* id, execution_id, result */
-    EVENT_STDIN_TAKEN,         /* id, execution_id, request; error when the program has closed its stdin or ended */
+    EVENT_HOST_UP,           /* host_report */
+    EVENT_HOST_DOWN,         /* error */
+    EVENT_HOST_INVENTORY,    /* inventory: every domain of ours there, after each (re)connection and periodically */
+    EVENT_INSTANCE_PROGRESS, /* id, text: "defined", "started", "agent answered": for the timeline */
+    EVENT_INSTANCE_READY,    /* id, shape as the guest confirms it, text */
+    EVENT_INSTANCE_FAILED,   /* id, error: the start failed; what was half made is already gone */
+    EVENT_INSTANCE_GONE,     /* id, error: it stopped, crashed or stopped answering; its domain is gone */
+    EVENT_INSTANCE_DESTROYED, /* id, or error when it could not be destroyed (the host retries by itself at the next inventory) */
+    EVENT_INSTANCE_SHAPED, /* id, serial, shape as confirmed, error or NULL */
+    EVENT_SAMPLE,          /* id, sample */
+    EVENT_RUN_STARTED,     /* id (instance), execution_id */
+    EVENT_RUN_OUTPUT,      /* id, execution_id, stream 1 or 2, bytes */
+    EVENT_RUN_EXIT,        /* id, execution_id, result */
+    EVENT_STDIN_TAKEN,     /* id, execution_id, request; error when the program has closed its stdin or ended */
 
     /* From the store. */
     EVENT_COMMITTED,     /* serial: all of this COMMAND_PERSIST is durable */
     EVENT_COMMIT_FAILED, /* serial, error: nothing of it is */
 
-    EVENT_TICK, /* the time that the core asked to be woken at */
+    EVENT_TICK,     /* the time that the core asked to be woken at */
     EVENT_SHUTDOWN, /* stop taking work; instances without a running execution are destroyed */
     EVENT_KIND_COUNT
 };
 
 extern const struct codec_words event_kind_words;
 
-enum object_kind { OBJECT_RESERVATION, OBJECT_EXECUTION, OBJECT_INSTANCE, OBJECT_HOST, OBJECT_POLICY, OBJECT_KIND_COUNT };
+enum object_kind {
+    OBJECT_RESERVATION,
+    OBJECT_EXECUTION,
+    OBJECT_INSTANCE,
+    OBJECT_HOST,
+    OBJECT_POLICY,
+    OBJECT_KIND_COUNT
+};
 
 extern const struct codec_words object_kind_words; /* "reservation", ...: also the table in the database */
 
 /* A read. */
 struct query {
     enum query_kind {
-        QUERY_LIST,    /* object; optional function, tenant and state; newest first */
-        QUERY_GET,     /* object, id; with wait_until_at: answered when it is in `state` or a final one, or at that time */
+        QUERY_LIST, /* object; optional function, tenant and state; newest first */
+        QUERY_GET,  /* object, id; with wait_until_at: answered when it is in `state` or a final one, or at that time */
         QUERY_METRICS, /* Prometheus text */
         QUERY_READY,   /* readiness: 200 with a host up, else HBR_ERROR_UNAVAILABLE */
     } kind;
     enum object_kind object;
     char *id;
     char *function, *tenant, *state;
-    gboolean all;     /* finished ones too */
-    guint limit;      /* 0: 1000 */
+    gboolean all; /* finished ones too */
+    guint limit;  /* 0: 1000 */
     gint64 wait_until_at;
 };
 

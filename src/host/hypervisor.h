@@ -11,8 +11,8 @@ struct hypervisor;
 
 struct hypervisor_class {
     void (*submit)(struct hypervisor *hypervisor, gint64 now, struct command *command);
-    gint64 (*next_at)(struct hypervisor *hypervisor);              /* NULL: it has threads of its own */
-    void (*advance)(struct hypervisor *hypervisor, gint64 now);    /* posts all events due by `now` */
+    gint64 (*next_at)(struct hypervisor *hypervisor);           /* NULL: it has threads of its own */
+    void (*advance)(struct hypervisor *hypervisor, gint64 now); /* posts all events due by `now` */
     void (*free)(struct hypervisor *hypervisor);
 };
 
@@ -33,8 +33,8 @@ struct hypervisor_settings {
 };
 
 /* By the scheme of spec->uri: "sim:" or libvirt's. NULL with an error when the URI is of neither kind. */
-struct hypervisor *hypervisor_new(const struct host_spec *spec, const struct hypervisor_settings *settings, event_sink sink,
-                                  gpointer sink_data, GError **error);
+struct hypervisor *hypervisor_new(const struct host_spec *spec, const struct hypervisor_settings *settings,
+                                  event_sink sink, gpointer sink_data, GError **error);
 
 /* Takes the command. */
 void hypervisor_submit(struct hypervisor *hypervisor, gint64 now, struct command *command);

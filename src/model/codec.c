@@ -57,8 +57,9 @@ static gboolean codec_fail(const struct codec_at *at, int code, GError **error, 
 static const char *codec_type_name(const json_t *json)
 {
     static const char *const names[] = {
-        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_STRING] = "a string", [JSON_INTEGER] = "an integer",
-        [JSON_REAL] = "a number",    [JSON_TRUE] = "true",      [JSON_FALSE] = "false",     [JSON_NULL] = "null",
+        [JSON_OBJECT] = "an object",   [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",
+        [JSON_INTEGER] = "an integer", [JSON_REAL] = "a number",  [JSON_TRUE] = "true",
+        [JSON_FALSE] = "false",        [JSON_NULL] = "null",
     };
     return names[json_typeof(json)];
 }
@@ -67,7 +68,8 @@ json_t *codec_parse(const char *text, gsize length, gsize max, GError **error)
 {
     if (length > max) {
         hbr_error_set(error, HBR_ERROR_TOO_LARGE,
-                      "/: the document has %" G_GSIZE_FORMAT " bytes, at most %" G_GSIZE_FORMAT " are accepted", length, max);
+                      "/: the document has %" G_GSIZE_FORMAT " bytes, at most %" G_GSIZE_FORMAT " are accepted", length,
+                      max);
         return NULL;
     }
     json_error_t problem;
@@ -95,7 +97,8 @@ static gboolean codec_decode_string(const struct codec_at *at, const struct code
     const gsize length = json_string_length(json);
     if (length > (gsize)field->max)
         return codec_fail(at, HBR_ERROR_TOO_LARGE, error,
-                          "has %" G_GSIZE_FORMAT " bytes, at most %" G_GINT64_FORMAT " are accepted", length, field->max);
+                          "has %" G_GSIZE_FORMAT " bytes, at most %" G_GINT64_FORMAT " are accepted", length,
+                          field->max);
     if (strlen(text) != length)
         return codec_fail(at, HBR_ERROR_INVALID, error, "contains a NUL character; right would be text without it");
     if (field->kind == CODEC_NAME && !id_is_valid_name(text, (gsize)field->max))
@@ -113,8 +116,8 @@ static gboolean codec_decode_integer(const struct codec_at *at, const struct cod
     const gint64 value = json_integer_value(json);
     if (value < field->min || value > field->max)
         return codec_fail(at, HBR_ERROR_INVALID, error,
-                          "is %" G_GINT64_FORMAT ", right would be %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, value, field->min,
-                          field->max);
+                          "is %" G_GINT64_FORMAT ", right would be %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, value,
+                          field->min, field->max);
     *ret_value = value;
     return TRUE;
 }
@@ -137,7 +140,8 @@ static gboolean codec_decode_double(const struct codec_at *at, const struct code
     const double value = json_number_value(json);
     if (!isfinite(value) || value < (double)field->min || value > (double)field->max)
         return codec_fail(at, HBR_ERROR_INVALID, error,
-                          "is %g, right would be %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, value, field->min, field->max);
+                          "is %g, right would be %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, value, field->min,
+                          field->max);
     *ret_value = value;
     return TRUE;
 }
@@ -176,7 +180,8 @@ static gboolean codec_decode_enum(const struct codec_at *at, const struct codec_
     return TRUE;
 }
 
-static gboolean codec_check_count(const struct codec_at *at, const struct codec_field *field, gsize count, GError **error)
+static gboolean codec_check_count(const struct codec_at *at, const struct codec_field *field, gsize count,
+                                  GError **error)
 {
     if (count <= (gsize)field->max)
         return TRUE;
@@ -247,8 +252,8 @@ static gboolean codec_decode_bytes(const struct codec_at *at, const struct codec
     const gsize length = json_string_length(json);
     if (length / 4 * 3 > (gsize)field->max + 2)
         return codec_fail(at, HBR_ERROR_TOO_LARGE, error,
-                          "has about %" G_GSIZE_FORMAT " bytes, at most %" G_GINT64_FORMAT " are accepted", length / 4 * 3,
-                          field->max);
+                          "has about %" G_GSIZE_FORMAT " bytes, at most %" G_GINT64_FORMAT " are accepted",
+                          length / 4 * 3, field->max);
     if (length % 4 != 0 || strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") != length)
         return codec_fail(at, HBR_ERROR_INVALID, error, "is not base64 (RFC 4648 section 4, padded)");
     gsize decoded_length;
@@ -344,8 +349,8 @@ static const struct codec_field *codec_find_field(const struct codec *codec, con
     return NULL;
 }
 
-static gboolean codec_decode_member(const struct codec *codec, const struct codec_at *at, const char *name, json_t *value,
-                                    gpointer object, GError **error)
+static gboolean codec_decode_member(const struct codec *codec, const struct codec_at *at, const char *name,
+                                    json_t *value, gpointer object, GError **error)
 {
     const struct codec_field *field = codec_find_field(codec, name);
     const gboolean is_client = at->side == CODEC_CLIENT;

@@ -61,7 +61,7 @@ struct codec {
 /* Who wrote the JSON, or who will read it. */
 enum codec_side {
     CODEC_CLIENT, /* unknown members and CODEC_OURS are refused; CODEC_PRIVATE is not shown */
-    CODEC_STORE,  /* our own database: everything in and out; unknown members are skipped (a later version wrote them) */
+    CODEC_STORE, /* our own database: everything in and out; unknown members are skipped (a later version wrote them) */
 };
 
 /* The document of `length` bytes: at most `max` bytes, no duplicate keys, UTF-8. NULL with HBR_ERROR_INVALID (line and column) or
@@ -96,24 +96,24 @@ const char *codec_word(const struct codec_words *words, guint value);
 int codec_value(const struct codec_words *words, const char *word);
 
 /* Defines `NAME_codec`-based free and copy functions and the autoptr clean-up of `struct NAME`. */
-#define CODEC_DECLARE(name)                                                                                            \
-    extern const struct codec name##_codec;                                                                            \
-    void name##_free(struct name *name);                                                                               \
-    struct name *name##_copy(const struct name *name);                                                                 \
-    typedef struct name name##_auto;                                                                                   \
+#define CODEC_DECLARE(name)                            \
+    extern const struct codec name##_codec;            \
+    void name##_free(struct name *name);               \
+    struct name *name##_copy(const struct name *name); \
+    typedef struct name name##_auto;                   \
     G_DEFINE_AUTOPTR_CLEANUP_FUNC(name##_auto, name##_free)
 
-#define CODEC_DEFINE(name, field_table)                                                                                \
-    const struct codec name##_codec = {#name, sizeof(struct name), field_table, G_N_ELEMENTS(field_table)};            \
-    void name##_free(struct name *name)                                                                                \
-    {                                                                                                                  \
-        codec_free(&name##_codec, name);                                                                               \
-    }                                                                                                                  \
-    struct name *name##_copy(const struct name *name)                                                                  \
-    {                                                                                                                  \
-        return codec_copy(&name##_codec, name);                                                                        \
+#define CODEC_DEFINE(name, field_table)                                                                     \
+    const struct codec name##_codec = {#name, sizeof(struct name), field_table, G_N_ELEMENTS(field_table)}; \
+    void name##_free(struct name *name)                                                                     \
+    {                                                                                                       \
+        codec_free(&name##_codec, name);                                                                    \
+    }                                                                                                       \
+    struct name *name##_copy(const struct name *name)                                                       \
+    {                                                                                                       \
+        return codec_copy(&name##_codec, name);                                                             \
     }
 
-#define CODEC_WORDS_DEFINE(name, ...)                                                                                  \
-    static const char *const name##_list[] = {__VA_ARGS__};                                                            \
+#define CODEC_WORDS_DEFINE(name, ...)                       \
+    static const char *const name##_list[] = {__VA_ARGS__}; \
     const struct codec_words name = {name##_list, G_N_ELEMENTS(name##_list)}

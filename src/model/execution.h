@@ -7,8 +7,8 @@
 
 /* A file put beside the code before it runs. */
 struct program_file {
-    char *path;  /* relative to the working directory, without ".." */
-    guint mode;  /* permission bits; 0: 0644 */
+    char *path; /* relative to the working directory, without ".." */
+    guint mode; /* permission bits; 0: 0644 */
     GBytes *content;
 };
 
@@ -44,8 +44,8 @@ struct execution_request {
     struct code_metadata code;
     struct program program;
     struct run_limits limits;
-    gint64 deadline_at;  /* 0: none */
-    gboolean detach;     /* the execution outlives the request's connection; its output is then dropped */
+    gint64 deadline_at; /* 0: none */
+    gboolean detach;    /* the execution outlives the request's connection; its output is then dropped */
 };
 
 CODEC_DECLARE(execution_request)
@@ -65,10 +65,10 @@ extern const struct codec_words execution_state_words;
 
 /* Where its instance came from: the hit, or the reason of the miss. */
 enum execution_match {
-    MATCH_RESERVATION,   /* a hit: its reservation was ready */
-    MATCH_EARLY,         /* its reservation was not ready yet */
-    MATCH_FUNCTION,      /* no reservation named, one of the same function was ready */
-    MATCH_NONE,          /* nobody announced it: booted on demand */
+    MATCH_RESERVATION,        /* a hit: its reservation was ready */
+    MATCH_EARLY,              /* its reservation was not ready yet */
+    MATCH_FUNCTION,           /* no reservation named, one of the same function was ready */
+    MATCH_NONE,               /* nobody announced it: booted on demand */
     MATCH_RESERVATION_FAILED, /* the reservation named had failed or expired: booted on demand */
 };
 
@@ -88,7 +88,7 @@ struct execution {
     struct vm_shape shape; /* at its start, or since the last adjustment */
     struct run_limits limits;
     struct run_result *result;
-    double vcpus_peak;        /* highest CPU need of a sample, waiting tasks included */
+    double vcpus_peak; /* highest CPU need of a sample, waiting tasks included */
     guint memory_peak_mib;
     double network_peak_mbps;
     gint64 output_bytes;

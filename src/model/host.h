@@ -6,14 +6,14 @@
 /* What the operator says of a host. */
 struct host_spec {
     char *name;
-    char *uri;      /* libvirt's ("qemu:///system", "qemu+ssh://..."), or "sim:NAME?vcpus=8&memory_mib=16384..." */
-    char **labels;  /* "gpu", "zone=a" */
+    char *uri;     /* libvirt's ("qemu:///system", "qemu+ssh://..."), or "sim:NAME?vcpus=8&memory_mib=16384..." */
+    char **labels; /* "gpu", "zone=a" */
     double cpu_overcommit;    /* vCPUs promised per CPU; 0: the default, 4 */
     double memory_overcommit; /* 0: the default, 1 */
     guint memory_reserve_mib; /* kept for the host itself */
-    char *network;  /* "none" (default), "user", "bridge=NAME", "network=NAME" */
-    char *images;   /* directory of the guest images on that host; NULL: the daemon's */
-    char **gpus;    /* PCI addresses that may be handed to guests */
+    char *network;            /* "none" (default), "user", "bridge=NAME", "network=NAME" */
+    char *images;             /* directory of the guest images on that host; NULL: the daemon's */
+    char **gpus;              /* PCI addresses that may be handed to guests */
 };
 
 CODEC_DECLARE(host_spec)
@@ -31,17 +31,17 @@ extern const struct codec_words acceleration_words;
 struct host {
     struct host_spec *spec;
     enum host_state state;
-    char *error;            /* why it is down */
-    gint64 since_at;        /* in this state since */
-    guint cpus;             /* of the machine */
+    char *error;     /* why it is down */
+    gint64 since_at; /* in this state since */
+    guint cpus;      /* of the machine */
     guint memory_mib;
-    guint committed_vcpus;  /* promised to instances */
+    guint committed_vcpus; /* promised to instances */
     guint committed_memory_mib;
     guint committed_gpus;
     guint instance_count;
     enum acceleration acceleration;
     char *acceleration_reason; /* what was proven, and how */
-    char *version;          /* "libvirt 9.0.0, QEMU 7.2.22" */
+    char *version;             /* "libvirt 9.0.0, QEMU 7.2.22" */
 };
 
 CODEC_DECLARE(host)

@@ -22,7 +22,7 @@ struct instance {
     char *uuid; /* of the libvirt domain */
     enum instance_state state;
     char *template, *profile;
-    struct vm_shape shape;   /* as confirmed by the guest; as asked for until then */
+    struct vm_shape shape; /* as confirmed by the guest; as asked for until then */
     struct vm_shape maximum;
     char *reservation_id, *execution_id;
     gboolean used; /* code has run in it: it is never handed out again */

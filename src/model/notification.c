@@ -30,7 +30,8 @@ static const struct codec_field notification_fields[] = {
     {"idempotency_key", CODEC_NAME, AT(notification, idempotency_key), 0, 0, MODEL_KEY_MAX, NULL, NULL},
     {"code", CODEC_STRUCT, AT(notification, code), CODEC_REQUIRED, 0, 0, &code_metadata_codec, NULL},
     {"arrival_at", CODEC_TIME, AT(notification, arrival_at), 0, 0, 0, NULL, NULL},
-    {"arrival_in_ms", CODEC_INT64, AT(notification, arrival_in_ms), CODEC_SPARSE, 0, G_GINT64_CONSTANT(31622400000), NULL, NULL},
+    {"arrival_in_ms", CODEC_INT64, AT(notification, arrival_in_ms), CODEC_SPARSE, 0, G_GINT64_CONSTANT(31622400000),
+     NULL, NULL},
     {"deadline_at", CODEC_TIME, AT(notification, deadline_at), 0, 0, 0, NULL, NULL},
     {"received_at", CODEC_TIME, AT(notification, received_at), CODEC_OURS, 0, 0, NULL, NULL},
 };

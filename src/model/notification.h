@@ -19,8 +19,8 @@ struct code_metadata {
     gint64 input_bytes;
     guint parallelism; /* threads or processes that the code says it will use */
     gboolean gpu;
-    char *template;  /* template wanted; NULL: the profile's */
-    char **labels;   /* labels that the host must carry */
+    char *template; /* template wanted; NULL: the profile's */
+    char **labels;  /* labels that the host must carry */
 };
 
 CODEC_DECLARE(code_metadata)
@@ -30,10 +30,10 @@ struct notification {
     char *id;              /* ours: "not-..." */
     char *idempotency_key; /* the same key of the same tenant is the same notification */
     struct code_metadata code;
-    gint64 arrival_at;     /* when the request is expected; 0: now */
-    gint64 arrival_in_ms;  /* instead of arrival_at, from receipt, for senders without a trusted clock */
-    gint64 deadline_at;    /* latest end of the execution; 0: none */
-    gint64 received_at;    /* ours */
+    gint64 arrival_at;    /* when the request is expected; 0: now */
+    gint64 arrival_in_ms; /* instead of arrival_at, from receipt, for senders without a trusted clock */
+    gint64 deadline_at;   /* latest end of the execution; 0: none */
+    gint64 received_at;   /* ours */
 };
 
 CODEC_DECLARE(notification)

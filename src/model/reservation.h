@@ -12,7 +12,7 @@ enum reservation_state {
     RESERVATION_READY,     /* its instance is proven ready */
     RESERVATION_CLAIMED,   /* an execution has its instance */
     RESERVATION_DONE,
-    RESERVATION_EXPIRED,   /* a no-show */
+    RESERVATION_EXPIRED, /* a no-show */
     RESERVATION_CANCELLED,
     RESERVATION_FAILED,
     RESERVATION_STATE_COUNT
@@ -41,12 +41,12 @@ struct reservation {
     char *host, *instance_id, *execution_id;
     guint policy_version;
     gint64 created_at;
-    gint64 arrival_at;  /* expected; created_at for "now" */
-    gint64 start_at;    /* planned start of its instance */
+    gint64 arrival_at; /* expected; created_at for "now" */
+    gint64 start_at;   /* planned start of its instance */
     gint64 started_at, ready_at, expires_at, ended_at;
     gint64 boot_p95_ms; /* of the path, as learned when start_at was planned */
     gint64 margin_ms;
-    guint attempts;     /* instances tried */
+    guint attempts;        /* instances tried */
     GPtrArray *placements; /* struct placement: the choice of the host */
     GPtrArray *timeline;   /* struct timeline_entry */
     char *error;

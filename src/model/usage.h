@@ -22,12 +22,12 @@ CODEC_DECLARE(usage_sample)
 enum exit_reason {
     EXIT_EXITED,
     EXIT_SIGNALLED,
-    EXIT_WALL_CLOCK,   /* its wall-clock limit */
+    EXIT_WALL_CLOCK, /* its wall-clock limit */
     EXIT_OUT_OF_MEMORY,
     EXIT_OUTPUT_LIMIT,
     EXIT_CANCELLED,
-    EXIT_LOST,         /* the VM died, or stopped answering */
-    EXIT_REFUSED,      /* the agent could not start it; `message` says why */
+    EXIT_LOST,    /* the VM died, or stopped answering */
+    EXIT_REFUSED, /* the agent could not start it; `message` says why */
 };
 
 extern const struct codec_words exit_reason_words;
@@ -53,13 +53,13 @@ extern const struct codec_words resource_words;
 
 /* One change of a running instance's shape. */
 struct adjustment {
-    gint64 at;            /* when the sample crossed the threshold */
-    gint64 confirmed_at;  /* when the guest confirmed; 0: it has not */
+    gint64 at;           /* when the sample crossed the threshold */
+    gint64 confirmed_at; /* when the guest confirmed; 0: it has not */
     enum resource resource;
-    char *cause;          /* "runnable 3.0 > predicted 0.9 x 1.2" */
+    char *cause; /* "runnable 3.0 > predicted 0.9 x 1.2" */
     double predicted, actual;
     struct vm_shape before, after;
-    char *error;          /* why it failed; NULL when it did not */
+    char *error; /* why it failed; NULL when it did not */
 };
 
 CODEC_DECLARE(adjustment)

@@ -34,31 +34,31 @@ struct policy_rule {
     gint64 payload_items_min, payload_items_max;
     gint64 payload_depth_min, payload_depth_max;
     gint64 parallelism_min, parallelism_max;
-    int gpu; /* -1: not set, 0: false, 1: true */
-    double score;                                                          /* points added */
-    double vcpus_factor, memory_factor, network_factor, duration_factor;   /* 1: none */
-    double vcpus_min, memory_mib_min, network_mbps_min;                    /* demand is at least this; 0: none */
+    int gpu;                                                             /* -1: not set, 0: false, 1: true */
+    double score;                                                        /* points added */
+    double vcpus_factor, memory_factor, network_factor, duration_factor; /* 1: none */
+    double vcpus_min, memory_mib_min, network_mbps_min;                  /* demand is at least this; 0: none */
     double memory_per_input; /* MiB of memory per MiB of input_bytes + payload_bytes, added to all quantiles */
     guint gpus;
 };
 
 enum policy_sizing {
     SIZING_PROFILE, /* a VM gets its profile's initial shape */
-    SIZING_DEMAND,  /* a VM gets the demand with headroom, at most the profile's initial shape where the demand fits, whole vCPUs, memory in
+    SIZING_DEMAND, /* a VM gets the demand with headroom, at most the profile's initial shape where the demand fits, whole vCPUs, memory in
                      * steps */
 };
 
 extern const struct codec_words policy_sizing_words;
 
 struct policy_provisioning {
-    double quantile;            /* of the demand that is provided for */
+    double quantile; /* of the demand that is provided for */
     enum policy_sizing sizing;
-    double headroom;            /* memory and network above the quantile, with SIZING_DEMAND */
+    double headroom; /* memory and network above the quantile, with SIZING_DEMAND */
     guint memory_min_mib, memory_step_mib;
-    gint64 margin_ms;           /* an instance is ready this long before the expected arrival */
-    gint64 boot_estimate_ms;    /* p95 of the boot path before anything was learned */
-    gint64 no_show_ms;          /* a reservation expires this long after the expected arrival, or its readiness if later */
-    gint64 boot_timeout_ms;     /* an instance that is not ready by then is given up */
+    gint64 margin_ms;        /* an instance is ready this long before the expected arrival */
+    gint64 boot_estimate_ms; /* p95 of the boot path before anything was learned */
+    gint64 no_show_ms;       /* a reservation expires this long after the expected arrival, or its readiness if later */
+    gint64 boot_timeout_ms;  /* an instance that is not ready by then is given up */
     guint boot_attempts;
 };
 
@@ -73,25 +73,25 @@ struct policy_scaling {
 };
 
 struct policy_limits {
-    gint64 wall_ms;        /* of one execution */
+    gint64 wall_ms; /* of one execution */
     gint64 output_bytes;
     guint pids;
-    gint64 queue_ms;       /* an execution without a deadline waits at most this long for room */
+    gint64 queue_ms;                        /* an execution without a deadline waits at most this long for room */
     guint reservations_max, executions_max; /* open ones */
     guint boots_per_host_max;               /* instances being started at a time */
-    guint finished_kept;                    /* finished objects that the daemon keeps in memory; older ones are read from the history */
-    gint64 idempotency_ms;                  /* how long a key is remembered */
+    guint finished_kept;   /* finished objects that the daemon keeps in memory; older ones are read from the history */
+    gint64 idempotency_ms; /* how long a key is remembered */
 };
 
 struct policy_history {
-    guint samples_min;  /* so many executions, and history is preferred to the rules */
-    guint samples_max;  /* of a function that are looked at */
+    guint samples_min;        /* so many executions, and history is preferred to the rules */
+    guint samples_max;        /* of a function that are looked at */
     double half_life_samples; /* an observation this many executions old weighs half */
 };
 
 struct policy {
     gint ref_count;
-    guint version; /* number in the policy database; 0: not loaded yet */
+    guint version;       /* number in the policy database; 0: not loaded yet */
     GPtrArray *profiles; /* struct policy_profile, smallest first */
     GPtrArray *classes;  /* struct policy_class, by score_max */
     GPtrArray *rules;    /* struct policy_rule, in the order of the files */

@@ -14,7 +14,8 @@ struct predictor *predictor_new(guint functions_max);
 void predictor_free(struct predictor *predictor);
 
 /* Never fails: a new demand, with its reasons. Free with demand_free. */
-struct demand *predictor_predict(struct predictor *predictor, const struct policy *policy, const struct code_metadata *code);
+struct demand *predictor_predict(struct predictor *predictor, const struct policy *policy,
+                                 const struct code_metadata *code);
 
 /* Learns from one execution. Observations of runs that failed for lack of memory count as "at least" their memory; cancelled,
  * lost and refused runs teach nothing. */

@@ -44,7 +44,7 @@ struct store_history_query {
     guint limit;                   /* 0: 100; at most 1000 */
 };
 json_t *store_read_history(struct store *store, const struct store_history_query *query, GError **error);
-json_t *store_read_policies(struct store *store, GError **error);         /* [{version, loaded_at, files}] */
+json_t *store_read_policies(struct store *store, GError **error); /* [{version, loaded_at, files}] */
 json_t *store_read_object(struct store *store, enum object_kind object, const char *id, GError **error);
-json_t *store_read_objects(struct store *store, enum object_kind object, const char *function, const char *tenant, guint limit,
-                           GError **error); /* newest first, finished ones too */
+json_t *store_read_objects(struct store *store, enum object_kind object, const char *function, const char *tenant,
+                           guint limit, GError **error); /* newest first, finished ones too */

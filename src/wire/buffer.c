@@ -6,7 +6,7 @@
 
 void wire_buffer_init(struct wire_buffer *buffer, size_t limit)
 {
-    *buffer = (struct wire_buffer){ .limit = limit };
+    *buffer = (struct wire_buffer){.limit = limit};
 }
 
 void wire_buffer_clear(struct wire_buffer *buffer)

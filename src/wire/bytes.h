@@ -15,7 +15,7 @@ struct wire_slice {
 
 static inline struct wire_slice wire_slice(const void *data, size_t size)
 {
-    return (struct wire_slice){ .data = data, .size = (uint32_t)size };
+    return (struct wire_slice){.data = data, .size = (uint32_t)size};
 }
 
 static inline struct wire_slice wire_text(const char *text)

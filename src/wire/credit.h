@@ -19,7 +19,7 @@ struct wire_credit {
 
 static inline void wire_credit_init(struct wire_credit *credit)
 {
-    *credit = (struct wire_credit){ .to_send = WIRE_WINDOW_INITIAL, .allowed = WIRE_WINDOW_INITIAL };
+    *credit = (struct wire_credit){.to_send = WIRE_WINDOW_INITIAL, .allowed = WIRE_WINDOW_INITIAL};
 }
 
 /* A WINDOW frame came. False when the sum passes WIRE_WINDOW_MAX: the peer is broken. */

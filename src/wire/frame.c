@@ -7,15 +7,15 @@
 #include <string.h>
 
 /* The first four bytes are a payload length far above WIRE_PAYLOAD_MAX. */
-const uint8_t WIRE_PREAMBLE[WIRE_PREAMBLE_SIZE] = { 0xff, 0xfe, 0xfd, 0xfc, 'H', 'a', 'r',  'b',
-                                                    'i',  'n',  'g',  'e',  'r', '1', '\r', '\n' };
+const uint8_t WIRE_PREAMBLE[WIRE_PREAMBLE_SIZE] = {0xff, 0xfe, 0xfd, 0xfc, 'H', 'a', 'r',  'b',
+                                                   'i',  'n',  'g',  'e',  'r', '1', '\r', '\n'};
 
 /* A whole frame, and one preamble in front of it. */
 #define READER_CAPACITY (WIRE_PREAMBLE_SIZE + WIRE_HEADER_SIZE + WIRE_PAYLOAD_MAX)
 
 void wire_reader_init(struct wire_reader *reader)
 {
-    *reader = (struct wire_reader){ .hunting = true };
+    *reader = (struct wire_reader){.hunting = true};
     wire_buffer_init(&reader->bytes, READER_CAPACITY);
 }
 
@@ -146,7 +146,7 @@ enum wire_next wire_reader_next(struct wire_reader *reader, struct wire_frame *r
 size_t wire_frame_begin(struct wire_buffer *out, uint16_t type, uint16_t flags, uint32_t stream)
 {
     size_t begun_at = out->size;
-    uint8_t header[WIRE_HEADER_SIZE] = { 0 };
+    uint8_t header[WIRE_HEADER_SIZE] = {0};
     wire_put_u16(header + 4, type);
     wire_put_u16(header + 6, flags);
     wire_put_u32(header + 8, stream);
@@ -164,8 +164,8 @@ bool wire_frame_end(struct wire_buffer *out, size_t begun_at)
     return true;
 }
 
-bool wire_frame_write(struct wire_buffer *out, uint16_t type, uint16_t flags, uint32_t stream,
-                      const void *payload, size_t size)
+bool wire_frame_write(struct wire_buffer *out, uint16_t type, uint16_t flags, uint32_t stream, const void *payload,
+                      size_t size)
 {
     size_t begun_at = wire_frame_begin(out, type, flags, stream);
     wire_buffer_append(out, payload, size);

@@ -14,9 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_HEADER_SIZE    12u
-#define WIRE_PREAMBLE_SIZE  16u
-#define WIRE_PAYLOAD_MAX    (256u * 1024u)
+#define WIRE_HEADER_SIZE 12u
+#define WIRE_PREAMBLE_SIZE 16u
+#define WIRE_PAYLOAD_MAX (256u * 1024u)
 #define WIRE_STREAM_CONTROL 0u
 
 /* On data frames: nothing more follows. On EXEC: complete, start at once. */
@@ -60,8 +60,8 @@ enum wire_next wire_reader_next(struct wire_reader *reader, struct wire_frame *r
 void wire_reader_hunt(struct wire_reader *reader, bool forget);
 
 /* Appends one frame with a payload of raw bytes. False (nothing appended) when it exceeds WIRE_PAYLOAD_MAX or the buffer. */
-bool wire_frame_write(struct wire_buffer *out, uint16_t type, uint16_t flags, uint32_t stream,
-                      const void *payload, size_t size);
+bool wire_frame_write(struct wire_buffer *out, uint16_t type, uint16_t flags, uint32_t stream, const void *payload,
+                      size_t size);
 
 /* The same in two steps, for payloads that are encoded in place; wire_frame_end() returns what wire_frame_write() does. */
 size_t wire_frame_begin(struct wire_buffer *out, uint16_t type, uint16_t flags, uint32_t stream);

@@ -25,10 +25,9 @@
     {                                                                                       \
         .tag = (TAG), .kind = WIRE_KIND_TEXT, .max = (MAX), .offset = offsetof(struct S, M) \
     }
-#define TEXT_REQUIRED(TAG, S, M, MAX)                                         \
-    {                                                                         \
-        .tag = (TAG), .kind = WIRE_KIND_TEXT, .required = true, .max = (MAX), \
-        .offset = offsetof(struct S, M)                                       \
+#define TEXT_REQUIRED(TAG, S, M, MAX)                                                                         \
+    {                                                                                                         \
+        .tag = (TAG), .kind = WIRE_KIND_TEXT, .required = true, .max = (MAX), .offset = offsetof(struct S, M) \
     }
 #define BYTES(TAG, S, M, MAX)                                                                \
     {                                                                                        \
@@ -44,11 +43,9 @@
         .tag = (TAG), .kind = WIRE_KIND_RECORDS, .max = (MAX), .offset = offsetof(struct S, M), \
         .count_offset = offsetof(struct S, COUNT), .record = (LAYOUT)                           \
     }
-#define LAYOUT(NAME)                                                                      \
-    static const struct wire_layout NAME##_layout = { .name = #NAME,                      \
-                                                      .size = sizeof(struct wire_##NAME), \
-                                                      .fields = NAME##_fields,            \
-                                                      .n_fields = N(NAME##_fields) }
+#define LAYOUT(NAME)                                  \
+    static const struct wire_layout NAME##_layout = { \
+        .name = #NAME, .size = sizeof(struct wire_##NAME), .fields = NAME##_fields, .n_fields = N(NAME##_fields)}
 
 static const struct wire_field hello_fields[] = {
     U32_REQUIRED(1, wire_hello, version_min), U32_REQUIRED(2, wire_hello, version_max),
@@ -61,7 +58,7 @@ static const struct wire_field hello_fields[] = {
 };
 LAYOUT(hello);
 
-static const struct wire_field ping_fields[] = { U64(1, wire_ping, cookie) };
+static const struct wire_field ping_fields[] = {U64(1, wire_ping, cookie)};
 LAYOUT(ping);
 
 static const struct wire_field failure_fields[] = {
@@ -103,28 +100,18 @@ static const struct wire_field started_fields[] = {
 LAYOUT(started);
 
 static const struct wire_field exit_fields[] = {
-    U32_REQUIRED(1, wire_exit, reason),
-    U32(2, wire_exit, status),
-    U32(3, wire_exit, signal),
-    TEXT(4, wire_exit, text, WIRE_TEXT_MAX),
-    U64(5, wire_exit, cpu_user_us),
-    U64(6, wire_exit, cpu_system_us),
-    U64(7, wire_exit, memory_peak_bytes),
-    U64(8, wire_exit, io_read_bytes),
-    U64(9, wire_exit, io_write_bytes),
-    U64(10, wire_exit, net_rx_bytes),
-    U64(11, wire_exit, net_tx_bytes),
-    U64(12, wire_exit, wall_us),
-    U32(13, wire_exit, pids_peak),
-    U64(14, wire_exit, output_bytes),
-    U64(15, wire_exit, throttled_us),
+    U32_REQUIRED(1, wire_exit, reason),      U32(2, wire_exit, status),        U32(3, wire_exit, signal),
+    TEXT(4, wire_exit, text, WIRE_TEXT_MAX), U64(5, wire_exit, cpu_user_us),   U64(6, wire_exit, cpu_system_us),
+    U64(7, wire_exit, memory_peak_bytes),    U64(8, wire_exit, io_read_bytes), U64(9, wire_exit, io_write_bytes),
+    U64(10, wire_exit, net_rx_bytes),        U64(11, wire_exit, net_tx_bytes), U64(12, wire_exit, wall_us),
+    U32(13, wire_exit, pids_peak),           U64(14, wire_exit, output_bytes), U64(15, wire_exit, throttled_us),
 };
 LAYOUT(exit);
 
-static const struct wire_field kill_fields[] = { U32(1, wire_kill, signal) };
+static const struct wire_field kill_fields[] = {U32(1, wire_kill, signal)};
 LAYOUT(kill);
 
-static const struct wire_field window_fields[] = { U32_REQUIRED(1, wire_window, credit) };
+static const struct wire_field window_fields[] = {U32_REQUIRED(1, wire_window, credit)};
 LAYOUT(window);
 
 static const struct wire_field limits_fields[] = {
@@ -166,13 +153,12 @@ static const struct wire_field shape_wait_fields[] = {
 LAYOUT(shape_wait);
 
 static const struct wire_field shape_fields[] = {
-    U32_REQUIRED(1, wire_shape, satisfied), U32(2, wire_shape, vcpus_online),
-    U32(3, wire_shape, vcpus_present),      U32(4, wire_shape, memory_mib),
-    U32(5, wire_shape, memory_total_mib),   U64(6, wire_shape, waited_us),
+    U32_REQUIRED(1, wire_shape, satisfied), U32(2, wire_shape, vcpus_online),     U32(3, wire_shape, vcpus_present),
+    U32(4, wire_shape, memory_mib),         U32(5, wire_shape, memory_total_mib), U64(6, wire_shape, waited_us),
 };
 LAYOUT(shape);
 
-static const struct wire_field usage_subscribe_fields[] = { U32(1, wire_usage_subscribe, interval_ms) };
+static const struct wire_field usage_subscribe_fields[] = {U32(1, wire_usage_subscribe, interval_ms)};
 LAYOUT(usage_subscribe);
 
 static const struct wire_field usage_exec_fields[] = {
@@ -222,10 +208,10 @@ static const struct wire_field identity_ack_fields[] = {
 };
 LAYOUT(identity_ack);
 
-static const struct wire_field poweroff_fields[] = { U32(1, wire_poweroff, reboot) };
+static const struct wire_field poweroff_fields[] = {U32(1, wire_poweroff, reboot)};
 LAYOUT(poweroff);
 
-static const struct wire_field nothing_fields[] = { U32(1, wire_nothing, unused) };
+static const struct wire_field nothing_fields[] = {U32(1, wire_nothing, unused)};
 LAYOUT(nothing);
 
 /* A type without a layout carries raw bytes. */
@@ -234,33 +220,33 @@ static const struct {
     const char *name;
     const struct wire_layout *layout;
 } types[] = {
-    { WIRE_TYPE_HELLO, "HELLO", &hello_layout },
-    { WIRE_TYPE_PING, "PING", &ping_layout },
-    { WIRE_TYPE_PONG, "PONG", &ping_layout },
-    { WIRE_TYPE_ERROR, "ERROR", &failure_layout },
-    { WIRE_TYPE_EXEC, "EXEC", &exec_layout },
-    { WIRE_TYPE_CODE, "CODE", NULL },
-    { WIRE_TYPE_EXEC_GO, "EXEC_GO", &nothing_layout },
-    { WIRE_TYPE_STARTED, "STARTED", &started_layout },
-    { WIRE_TYPE_STDIN, "STDIN", NULL },
-    { WIRE_TYPE_STDOUT, "STDOUT", NULL },
-    { WIRE_TYPE_STDERR, "STDERR", NULL },
-    { WIRE_TYPE_EXIT, "EXIT", &exit_layout },
-    { WIRE_TYPE_KILL, "KILL", &kill_layout },
-    { WIRE_TYPE_WINDOW, "WINDOW", &window_layout },
-    { WIRE_TYPE_RELEASE, "RELEASE", &nothing_layout },
-    { WIRE_TYPE_LIMITS, "LIMITS", &limits_layout },
-    { WIRE_TYPE_PUT_FILE, "PUT_FILE", &put_file_layout },
-    { WIRE_TYPE_GET_FILE, "GET_FILE", &get_file_layout },
-    { WIRE_TYPE_DATA, "DATA", NULL },
-    { WIRE_TYPE_FILE_DONE, "FILE_DONE", &file_done_layout },
-    { WIRE_TYPE_SHAPE_WAIT, "SHAPE_WAIT", &shape_wait_layout },
-    { WIRE_TYPE_SHAPE, "SHAPE", &shape_layout },
-    { WIRE_TYPE_USAGE_SUBSCRIBE, "USAGE_SUBSCRIBE", &usage_subscribe_layout },
-    { WIRE_TYPE_USAGE, "USAGE", &usage_layout },
-    { WIRE_TYPE_IDENTITY, "IDENTITY", &identity_layout },
-    { WIRE_TYPE_IDENTITY_ACK, "IDENTITY_ACK", &identity_ack_layout },
-    { WIRE_TYPE_POWEROFF, "POWEROFF", &poweroff_layout },
+    {WIRE_TYPE_HELLO, "HELLO", &hello_layout},
+    {WIRE_TYPE_PING, "PING", &ping_layout},
+    {WIRE_TYPE_PONG, "PONG", &ping_layout},
+    {WIRE_TYPE_ERROR, "ERROR", &failure_layout},
+    {WIRE_TYPE_EXEC, "EXEC", &exec_layout},
+    {WIRE_TYPE_CODE, "CODE", NULL},
+    {WIRE_TYPE_EXEC_GO, "EXEC_GO", &nothing_layout},
+    {WIRE_TYPE_STARTED, "STARTED", &started_layout},
+    {WIRE_TYPE_STDIN, "STDIN", NULL},
+    {WIRE_TYPE_STDOUT, "STDOUT", NULL},
+    {WIRE_TYPE_STDERR, "STDERR", NULL},
+    {WIRE_TYPE_EXIT, "EXIT", &exit_layout},
+    {WIRE_TYPE_KILL, "KILL", &kill_layout},
+    {WIRE_TYPE_WINDOW, "WINDOW", &window_layout},
+    {WIRE_TYPE_RELEASE, "RELEASE", &nothing_layout},
+    {WIRE_TYPE_LIMITS, "LIMITS", &limits_layout},
+    {WIRE_TYPE_PUT_FILE, "PUT_FILE", &put_file_layout},
+    {WIRE_TYPE_GET_FILE, "GET_FILE", &get_file_layout},
+    {WIRE_TYPE_DATA, "DATA", NULL},
+    {WIRE_TYPE_FILE_DONE, "FILE_DONE", &file_done_layout},
+    {WIRE_TYPE_SHAPE_WAIT, "SHAPE_WAIT", &shape_wait_layout},
+    {WIRE_TYPE_SHAPE, "SHAPE", &shape_layout},
+    {WIRE_TYPE_USAGE_SUBSCRIBE, "USAGE_SUBSCRIBE", &usage_subscribe_layout},
+    {WIRE_TYPE_USAGE, "USAGE", &usage_layout},
+    {WIRE_TYPE_IDENTITY, "IDENTITY", &identity_layout},
+    {WIRE_TYPE_IDENTITY_ACK, "IDENTITY_ACK", &identity_ack_layout},
+    {WIRE_TYPE_POWEROFF, "POWEROFF", &poweroff_layout},
 };
 
 const char *wire_type_name(uint16_t type)
@@ -291,17 +277,16 @@ bool wire_message_read(const struct wire_frame *frame, void *ret_message, struct
     const struct wire_layout *layout = wire_type_layout(frame->type);
     if (!layout) {
         if (ret_error)
-            *ret_error = (struct wire_error){ .status = WIRE_UNKNOWN_TYPE };
+            *ret_error = (struct wire_error){.status = WIRE_UNKNOWN_TYPE};
         return false;
     }
     return wire_record_decode(layout, frame->payload, frame->size, ret_message, ret_error);
 }
 
-bool wire_message_write(struct wire_buffer *out, uint16_t type, uint16_t flags, uint32_t stream,
-                        const void *message)
+bool wire_message_write(struct wire_buffer *out, uint16_t type, uint16_t flags, uint32_t stream, const void *message)
 {
     const struct wire_layout *layout = wire_type_layout(type);
-    struct wire_nothing nothing = { 0 };
+    struct wire_nothing nothing = {0};
     size_t begun_at = out->size;
 
     if (!layout)

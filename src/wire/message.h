@@ -17,18 +17,18 @@
 
 #define WIRE_CHANNEL_NAME "org.harbinger.guest.0"
 
-#define WIRE_ARGS_MAX       256u
-#define WIRE_ENV_MAX        256u
-#define WIRE_FILES_MAX      64u
+#define WIRE_ARGS_MAX 256u
+#define WIRE_ENV_MAX 256u
+#define WIRE_FILES_MAX 64u
 #define WIRE_EXECUTIONS_MAX 64u
-#define WIRE_TEXT_MAX       4096u
+#define WIRE_TEXT_MAX 4096u
 #define WIRE_PATH_BYTES_MAX 1024u
-#define WIRE_CODE_MAX       (16u * 1024u * 1024u)
-#define WIRE_SEED_MAX       512u
+#define WIRE_CODE_MAX (16u * 1024u * 1024u)
+#define WIRE_SEED_MAX 512u
 
 /* Credit that both sides hold on a fresh stream, and the most that a stream's credit may ever reach. */
 #define WIRE_WINDOW_INITIAL (256u * 1024u)
-#define WIRE_WINDOW_MAX     (16u * 1024u * 1024u)
+#define WIRE_WINDOW_MAX (16u * 1024u * 1024u)
 
 enum wire_type {
     WIRE_TYPE_HELLO = 0x01, /* both */
@@ -187,8 +187,7 @@ struct wire_exit {
 };
 
 struct wire_kill {
-    uint32_t
-        signal; /* 0 or SIGKILL: the whole tree at once; others go to the execution's session leader's group */
+    uint32_t signal; /* 0 or SIGKILL: the whole tree at once; others go to the execution's session leader's group */
 };
 
 struct wire_window {
@@ -322,8 +321,7 @@ bool wire_type_is_data(uint16_t type);
 bool wire_message_read(const struct wire_frame *frame, void *ret_message, struct wire_error *ret_error);
 
 /* Appends a whole frame, or nothing. A HELLO gets its preamble. */
-bool wire_message_write(struct wire_buffer *out, uint16_t type, uint16_t flags, uint32_t stream,
-                        const void *message);
+bool wire_message_write(struct wire_buffer *out, uint16_t type, uint16_t flags, uint32_t stream, const void *message);
 
 #define WIRE_MESSAGE(name, TYPE)                                                                           \
     static inline bool wire_##name##_write(struct wire_buffer *out, uint16_t flags, uint32_t stream,       \

@@ -60,20 +60,19 @@ static enum wire_status decode_integer(const struct wire_field *field, const uin
     return WIRE_OK;
 }
 
-static enum wire_status decode_slice(bool is_text, uint32_t max, const uint8_t *at, uint32_t size,
-                                     uint8_t *member)
+static enum wire_status decode_slice(bool is_text, uint32_t max, const uint8_t *at, uint32_t size, uint8_t *member)
 {
     if (size > max)
         return WIRE_TOO_LONG;
     if (is_text && size && memchr(at, 0, size))
         return WIRE_BAD_TEXT;
-    struct wire_slice slice = { .data = at, .size = size };
+    struct wire_slice slice = {.data = at, .size = size};
     memcpy(member, &slice, sizeof(slice));
     return WIRE_OK;
 }
 
-static enum wire_status decode_item(const struct wire_field *field, const uint8_t *at, uint32_t size,
-                                    uint32_t base, int depth, uint8_t *record, struct wire_error *error)
+static enum wire_status decode_item(const struct wire_field *field, const uint8_t *at, uint32_t size, uint32_t base,
+                                    int depth, uint8_t *record, struct wire_error *error)
 {
     uint32_t count;
     memcpy(&count, record + field->count_offset, sizeof(count));
@@ -92,8 +91,8 @@ static enum wire_status decode_item(const struct wire_field *field, const uint8_
     return WIRE_OK;
 }
 
-static enum wire_status decode_field(const struct wire_field *field, const uint8_t *at, uint32_t size,
-                                     uint32_t base, int depth, uint8_t *record, struct wire_error *error)
+static enum wire_status decode_field(const struct wire_field *field, const uint8_t *at, uint32_t size, uint32_t base,
+                                     int depth, uint8_t *record, struct wire_error *error)
 {
     uint8_t *member = record + field->offset;
     switch ((enum wire_kind)field->kind) {
@@ -110,12 +109,11 @@ static enum wire_status decode_field(const struct wire_field *field, const uint8
     return WIRE_OK;
 }
 
-static enum wire_status refuse(struct wire_error *error, enum wire_status status, uint16_t tag,
-                               uint32_t offset)
+static enum wire_status refuse(struct wire_error *error, enum wire_status status, uint16_t tag, uint32_t offset)
 {
     /* The innermost refusal is the exact one: an outer level does not write over it. */
     if (error->status == WIRE_OK)
-        *error = (struct wire_error){ .status = status, .tag = tag, .offset = offset };
+        *error = (struct wire_error){.status = status, .tag = tag, .offset = offset};
     return status;
 }
 
@@ -162,10 +160,10 @@ static enum wire_status decode_record(const struct wire_layout *layout, const ui
     return check_required(layout, seen, base + size, error);
 }
 
-bool wire_record_decode(const struct wire_layout *layout, const uint8_t *payload, uint32_t size,
-                        void *ret_record, struct wire_error *ret_error)
+bool wire_record_decode(const struct wire_layout *layout, const uint8_t *payload, uint32_t size, void *ret_record,
+                        struct wire_error *ret_error)
 {
-    struct wire_error error = { .status = WIRE_OK };
+    struct wire_error error = {.status = WIRE_OK};
     memset(ret_record, 0, layout->size);
     bool ok = decode_record(layout, payload, size, 0, 0, ret_record, &error) == WIRE_OK;
     if (!ok)

@@ -63,8 +63,8 @@ struct wire_error {
 const char *wire_status_text(enum wire_status status);
 
 /* Fills `ret_record` (layout->size bytes). On failure the record is zeroed and `ret_error`, if given, says why. */
-bool wire_record_decode(const struct wire_layout *layout, const uint8_t *payload, uint32_t size,
-                        void *ret_record, struct wire_error *ret_error);
+bool wire_record_decode(const struct wire_layout *layout, const uint8_t *payload, uint32_t size, void *ret_record,
+                        struct wire_error *ret_error);
 
 /* Appends the record's fields; out->failed tells whether they fitted. A value above its bound fails too. */
 bool wire_record_encode(const struct wire_layout *layout, const void *record, struct wire_buffer *out);

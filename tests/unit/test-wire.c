@@ -23,7 +23,7 @@ static void teardown(void)
 
 static void write_hello(uint64_t nonce)
 {
-    struct wire_hello hello = { .version_min = 1, .version_max = 1, .nonce = nonce };
+    struct wire_hello hello = {.version_min = 1, .version_max = 1, .nonce = nonce};
     ck_assert(wire_hello_write(&out, 0, WIRE_STREAM_CONTROL, &hello));
 }
 
@@ -35,7 +35,7 @@ static void feed_all(void)
 
 static struct wire_frame expect_frame(uint16_t type)
 {
-    struct wire_frame frame = { 0 };
+    struct wire_frame frame = {0};
     ck_assert_int_eq(wire_reader_next(&reader, &frame), WIRE_NEXT_FRAME);
     ck_assert_uint_eq(frame.type, type);
     return frame;
@@ -71,13 +71,13 @@ END_TEST
 
 START_TEST(a_session_arrives_byte_by_byte)
 {
-    struct wire_ping ping = { .cookie = 42 };
+    struct wire_ping ping = {.cookie = 42};
     write_hello(7);
     wire_ping_write(&out, 0, WIRE_STREAM_CONTROL, &ping);
     wire_frame_write(&out, WIRE_TYPE_STDIN, WIRE_FLAG_FIN, 9, "abc", 3);
 
     int n_frames = 0;
-    struct wire_frame frame = { 0 };
+    struct wire_frame frame = {0};
     for (size_t i = 0; i < out.size; i++) {
         ck_assert_uint_eq(wire_reader_feed(&reader, out.data + i, 1), 1);
         n_frames += wire_reader_next(&reader, &frame) == WIRE_NEXT_FRAME;
@@ -113,7 +113,7 @@ END_TEST
 
 START_TEST(an_oversized_frame_is_a_violation_and_the_next_session_is_found)
 {
-    static const uint8_t oversized[WIRE_HEADER_SIZE] = { 1, 0, 4, 0, WIRE_TYPE_STDIN };
+    static const uint8_t oversized[WIRE_HEADER_SIZE] = {1, 0, 4, 0, WIRE_TYPE_STDIN};
     begin_session();
     wire_buffer_append(&out, oversized, sizeof(oversized));
     wire_buffer_append(&out, "garbage", 7);
@@ -135,7 +135,7 @@ END_TEST
 
 START_TEST(nothing_but_a_hello_may_follow_a_preamble)
 {
-    struct wire_ping ping = { .cookie = 1 };
+    struct wire_ping ping = {.cookie = 1};
     wire_buffer_append(&out, WIRE_PREAMBLE, WIRE_PREAMBLE_SIZE);
     wire_ping_write(&out, 0, 0, &ping);
     feed_all();
@@ -179,12 +179,12 @@ START_TEST(an_execution_survives_the_round_trip)
     struct wire_exec exec = {
         .interpreter = wire_text("python3"),
         .code = wire_slice("print(1)\0x", 10),
-        .args = { wire_text("one"), wire_text("") },
+        .args = {wire_text("one"), wire_text("")},
         .n_args = 2,
-        .env = { wire_text("A=b") },
+        .env = {wire_text("A=b")},
         .n_env = 1,
-        .files = { { .path = wire_text("data/in.txt"), .mode = 0600, .content = wire_text("hello") },
-                   { .path = wire_text("empty") } },
+        .files = {{.path = wire_text("data/in.txt"), .mode = 0600, .content = wire_text("hello")},
+                  {.path = wire_text("empty")}},
         .n_files = 2,
         .user = WIRE_USER_SHARED,
         .memory_limit_mib = 64,
@@ -218,43 +218,35 @@ static const struct {
     uint32_t size;
     uint8_t payload[32];
 } refusals[] = {
-    { "half a field header", WIRE_TYPE_KILL, WIRE_TRUNCATED, 0, 3, { 1, 0, 4 } },
-    { "a length over the end", WIRE_TYPE_KILL, WIRE_TRUNCATED, 0, 8, { 1, 0, 4, 0, 0, 0, 9, 9 } },
-    { "the largest length", WIRE_TYPE_KILL, WIRE_TRUNCATED, 0, 6, { 1, 0, 255, 255, 255, 255 } },
-    { "a u32 of 2 bytes", WIRE_TYPE_KILL, WIRE_BAD_LENGTH, 0, 8, { 1, 0, 2, 0, 0, 0, 9, 9 } },
-    { "a field twice", WIRE_TYPE_KILL, WIRE_DUPLICATE, 10, 20, { 1, 0, 4, 0, 0, 0, 9, 0, 0, 0,
-                                                                 1, 0, 4, 0, 0, 0, 9, 0, 0, 0 } },
-    { "a required field absent", WIRE_TYPE_WINDOW, WIRE_MISSING, 0, 0, { 0 } },
-    { "a NUL in a text", WIRE_TYPE_EXEC, WIRE_BAD_TEXT, 0, 8, { 1, 0, 2, 0, 0, 0, 's', 0 } },
-    { "a file without a path", WIRE_TYPE_EXEC, WIRE_MISSING, 6, 6, { 5, 0, 0, 0, 0, 0 } },
-    { "a bad field inside a file",
-      WIRE_TYPE_EXEC,
-      WIRE_BAD_LENGTH,
-      6,
-      13,
-      { 5, 0, 7, 0, 0, 0, 2, 0, 1, 0, 0, 0, 1 } },
-    { "raw bytes have no fields", WIRE_TYPE_STDIN, WIRE_UNKNOWN_TYPE, 0, 0, { 0 } },
-    { "a type of the future", 0x7777, WIRE_UNKNOWN_TYPE, 0, 0, { 0 } },
+    {"half a field header", WIRE_TYPE_KILL, WIRE_TRUNCATED, 0, 3, {1, 0, 4}},
+    {"a length over the end", WIRE_TYPE_KILL, WIRE_TRUNCATED, 0, 8, {1, 0, 4, 0, 0, 0, 9, 9}},
+    {"the largest length", WIRE_TYPE_KILL, WIRE_TRUNCATED, 0, 6, {1, 0, 255, 255, 255, 255}},
+    {"a u32 of 2 bytes", WIRE_TYPE_KILL, WIRE_BAD_LENGTH, 0, 8, {1, 0, 2, 0, 0, 0, 9, 9}},
+    {"a field twice", WIRE_TYPE_KILL, WIRE_DUPLICATE, 10, 20, {1, 0, 4, 0, 0, 0, 9, 0, 0, 0,
+                                                               1, 0, 4, 0, 0, 0, 9, 0, 0, 0}},
+    {"a required field absent", WIRE_TYPE_WINDOW, WIRE_MISSING, 0, 0, {0}},
+    {"a NUL in a text", WIRE_TYPE_EXEC, WIRE_BAD_TEXT, 0, 8, {1, 0, 2, 0, 0, 0, 's', 0}},
+    {"a file without a path", WIRE_TYPE_EXEC, WIRE_MISSING, 6, 6, {5, 0, 0, 0, 0, 0}},
+    {"a bad field inside a file", WIRE_TYPE_EXEC, WIRE_BAD_LENGTH, 6, 13, {5, 0, 7, 0, 0, 0, 2, 0, 1, 0, 0, 0, 1}},
+    {"raw bytes have no fields", WIRE_TYPE_STDIN, WIRE_UNKNOWN_TYPE, 0, 0, {0}},
+    {"a type of the future", 0x7777, WIRE_UNKNOWN_TYPE, 0, 0, {0}},
 };
 
 START_TEST(a_bad_payload_is_refused_with_its_place)
 {
     static struct wire_exec message;
-    struct wire_error error = { 0 };
-    struct wire_frame frame = { .type = refusals[_i].type,
-                                .size = refusals[_i].size,
-                                .payload = refusals[_i].payload };
+    struct wire_error error = {0};
+    struct wire_frame frame = {.type = refusals[_i].type, .size = refusals[_i].size, .payload = refusals[_i].payload};
     ck_assert_msg(!wire_message_read(&frame, &message, &error), "%s: accepted", refusals[_i].rule);
-    ck_assert_msg(error.status == refusals[_i].status, "%s: %s", refusals[_i].rule,
-                  wire_status_text(error.status));
+    ck_assert_msg(error.status == refusals[_i].status, "%s: %s", refusals[_i].rule, wire_status_text(error.status));
     ck_assert_msg(error.offset == refusals[_i].offset, "%s: at %u", refusals[_i].rule, error.offset);
 }
 END_TEST
 
 START_TEST(an_unknown_field_is_skipped)
 {
-    static const uint8_t payload[] = { 0x99, 0x99, 3, 0, 0, 0, 'x', 'y', 'z', 1, 0, 4, 0, 0, 0, 15, 0, 0, 0 };
-    struct wire_frame frame = { .type = WIRE_TYPE_KILL, .size = sizeof(payload), .payload = payload };
+    static const uint8_t payload[] = {0x99, 0x99, 3, 0, 0, 0, 'x', 'y', 'z', 1, 0, 4, 0, 0, 0, 15, 0, 0, 0};
+    struct wire_frame frame = {.type = WIRE_TYPE_KILL, .size = sizeof(payload), .payload = payload};
     struct wire_kill kill;
     ck_assert(wire_kill_read(&frame, &kill, NULL));
     ck_assert_uint_eq(kill.signal, 15);
@@ -265,8 +257,8 @@ START_TEST(one_argument_too_many_is_refused)
 {
     static struct wire_exec exec;
     for (size_t i = 0; i <= WIRE_ARGS_MAX; i++)
-        wire_buffer_append(&out, (uint8_t[]){ 3, 0, 1, 0, 0, 0, 'x' }, 7);
-    struct wire_frame frame = { .type = WIRE_TYPE_EXEC, .size = (uint32_t)out.size - 7, .payload = out.data };
+        wire_buffer_append(&out, (uint8_t[]){3, 0, 1, 0, 0, 0, 'x'}, 7);
+    struct wire_frame frame = {.type = WIRE_TYPE_EXEC, .size = (uint32_t)out.size - 7, .payload = out.data};
     struct wire_error error;
     ck_assert(wire_exec_read(&frame, &exec, &error));
     ck_assert_uint_eq(exec.n_args, WIRE_ARGS_MAX);
@@ -280,7 +272,7 @@ END_TEST
 
 START_TEST(a_value_above_its_bound_is_not_written)
 {
-    struct wire_identity identity = { .machine_id = wire_text("0123456789abcdef0123456789abcdef0") };
+    struct wire_identity identity = {.machine_id = wire_text("0123456789abcdef0123456789abcdef0")};
     ck_assert(!wire_identity_write(&out, 0, 0, &identity));
     ck_assert_uint_eq(out.size, 0);
     ck_assert(!out.failed);
@@ -378,11 +370,8 @@ START_TEST(every_field_of_every_message_survives_the_round_trip)
     ck_assert(wire_message_write(&out, type, 0, 1, &message));
 
     size_t skip = WIRE_HEADER_SIZE + (type == WIRE_TYPE_HELLO ? WIRE_PREAMBLE_SIZE : 0);
-    struct wire_frame frame = { .type = type,
-                                .size = (uint32_t)(out.size - skip),
-                                .payload = out.data + skip };
-    ck_assert_msg(wire_message_read(&frame, &back, &error), "%s: %s", layout->name,
-                  wire_status_text(error.status));
+    struct wire_frame frame = {.type = type, .size = (uint32_t)(out.size - skip), .payload = out.data + skip};
+    ck_assert_msg(wire_message_read(&frame, &back, &error), "%s: %s", layout->name, wire_status_text(error.status));
 
     struct wire_buffer again;
     wire_buffer_init(&again, WIRE_PAYLOAD_MAX);
@@ -419,8 +408,7 @@ static Suite *wire_suite(void)
     TCase *records = tcase_create("records");
     tcase_add_checked_fixture(records, setup, teardown);
     tcase_add_test(records, an_execution_survives_the_round_trip);
-    tcase_add_loop_test(records, a_bad_payload_is_refused_with_its_place, 0,
-                        sizeof(refusals) / sizeof(refusals[0]));
+    tcase_add_loop_test(records, a_bad_payload_is_refused_with_its_place, 0, sizeof(refusals) / sizeof(refusals[0]));
     tcase_add_test(records, an_unknown_field_is_skipped);
     tcase_add_test(records, one_argument_too_many_is_refused);
     tcase_add_test(records, a_value_above_its_bound_is_not_written);
