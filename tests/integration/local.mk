@@ -1,3 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Tests with real guests are not part of `make check`; contrib/run-tests runs tests/integration/{session,system}/test-*.
+# Tests with real guests, tests/integration/{session,system}/test-NAME: executables, scripts in the source tree or programs
+# (integration_targets += tests/integration/session/test-x). They are not part of `make check`: `make check-session` and
+# `make check-system` (as root) run them, each beside a libvirt of its own; tests/integration/run says what they may rely on.
+integration_targets =
+EXTRA_PROGRAMS += $(integration_targets)
+CLEANFILES += $(integration_targets)
 EXTRA_DIST += tests/integration
+
+check-session check-system: all $(integration_targets)
+	@HBR_SOURCE_DIR='$(abs_top_srcdir)' HBR_BUILD_DIR='$(abs_top_builddir)' $(srcdir)/tests/integration/run $(@:check-%=%)
+.PHONY: check-session check-system
