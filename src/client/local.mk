@@ -3,7 +3,7 @@ noinst_LTLIBRARIES += libhbr-client.la
 libhbr_client_la_CFLAGS = $(ROOM_CFLAGS) $(CURL_CFLAGS)
 libhbr_client_la_SOURCES =
 
-# Installed headers: pkginclude_HEADERS += include/harbinger/x.h (installed as <harbinger/x.h>).
+pkginclude_HEADERS += include/harbinger/harbinger.h
 
 # When the first source is there, take the # from these lines. Only symbols hbr_* are exported.
 #lib_LTLIBRARIES += libharbinger.la
