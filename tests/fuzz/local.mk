@@ -20,9 +20,10 @@ endif
 
 EXTRA_DIST += tests/fuzz/corpus
 FUZZ_SECONDS = 60
+fuzz-targets: $(fuzz_targets)
 fuzz: $(fuzz_targets)
 	@for target in $(fuzz_targets); do \
 		name=$$(basename $$target); mkdir -p found/$$name; \
 		$$target -max_total_time=$(FUZZ_SECONDS) found/$$name $(srcdir)/tests/fuzz/corpus/$$name || exit 1; \
 	done
-.PHONY: fuzz
+.PHONY: fuzz fuzz-targets
