@@ -8,7 +8,8 @@
 /* What the operator wants, checked and immutable. Reference counted (atomically): the core holds one version for new
  * work and older ones for the reservations made under them. Any thread may read. */
 
-/* A named VM shape. A VM starts with `initial` and may grow to `maximum`. */
+/* A named VM shape. A VM starts with `initial` and may grow to `maximum`; it has as many GPUs as the demand asks for, at most
+ * `maximum.gpus`. `maximum` covers `initial`. */
 struct policy_profile {
     char *name;
     char *template;
@@ -24,7 +25,8 @@ struct policy_class {
     struct demand demand; /* only the quantiles and `gpus` are used */
 };
 
-/* One row of the scored rule table: when all conditions that are set hold, its effects apply. NULL and negative: not set. */
+/* One row of the scored rule table: when all conditions that are set hold, its effects apply. NULL and negative: not set. A size, depth or
+ * parallelism that was not told (0) meets no condition on it. */
 struct policy_rule {
     char *name;
     char **languages, **libraries, **algorithms, **functions, **tenants; /* any of these words; glob(7) patterns */
@@ -38,7 +40,8 @@ struct policy_rule {
     double score;                                                        /* points added */
     double vcpus_factor, memory_factor, network_factor, duration_factor; /* 1: none */
     double vcpus_min, memory_mib_min, network_mbps_min;                  /* demand is at least this; 0: none */
-    double memory_per_input; /* MiB of memory per MiB of input_bytes + payload_bytes, added to all quantiles */
+    double memory_per_input;      /* MiB of memory per MiB of input_bytes + payload_bytes, added to all quantiles */
+    double vcpus_per_parallelism; /* demand is at least this many vCPUs for each thread or process; 0: none */
     guint gpus;
 };
 
@@ -125,12 +128,24 @@ struct policy *policy_parse(const GPtrArray *sources, GError **error);
  * themselves). */
 GPtrArray *policy_sources_read(const char *path, GError **error);
 
-/* The whole policy as JSON, defaults filled in: what policy-show prints. */
+/* The whole policy as JSON, defaults filled in: what policy-show prints. It is itself a policy file (JSON is YAML): parsing it gives the
+ * same policy. */
 json_t *policy_to_json(const struct policy *policy);
+
+/* {"profiles": [{"name", "template", "initial", "maximum"}], "classes": [{"name", "score_max", "profile", "demand"}]} with shapes and
+ * demands in the numbers of the API. */
+json_t *policy_profiles_to_json(const struct policy *policy);
 
 const struct policy_profile *policy_find_profile(const struct policy *policy, const char *name);
 
 /* The class of a score: the first whose score_max is not below it. Never NULL (a checked policy ends with 100). */
 const struct policy_class *policy_class_of_score(const struct policy *policy, double score);
+
+/* The first class whose profile's initial shape covers such an amount (GPUs: its maximum), the last when none does. Never NULL. */
+const struct policy_class *policy_class_of_shape(const struct policy *policy, const struct vm_shape *need);
+
+/* Whole vCPUs for a need of CPUs kept busy: at least 1, rounded up once it exceeds a whole number by more than a quarter, because
+ * even code with one thread is seen to keep a few percent more than one CPU busy. */
+guint policy_whole_vcpus(double need);
 
 gboolean policy_rule_matches(const struct policy_rule *rule, const struct code_metadata *code);

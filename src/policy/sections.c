@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy/sections.h"
+
+#include "model/limits.h"
+#include "policy/policy.h"
+
+#define AT(type, member) G_STRUCT_OFFSET(struct type, member)
+
+#define SECTION(name, text) \
+    static const struct policy_section name##_section = {text, name##_keys, G_N_ELEMENTS(name##_keys)}
+
+/* Bounds of what only has to be finite. */
+#define BYTES_MAX 1e15
+#define ITEMS_MAX 1e15
+#define DURATION_MAX (366.0 * 86400 * 1000)
+
+CODEC_WORDS_DEFINE(policy_sizing_words, "profile", "demand");
+
+#define SHAPE_KEYS(member, vcpus_flags, vcpus_default, memory_flags)                                                    \
+    {"vcpus",       "vCPUs", POLICY_UINT,    QUANTITY_COUNT, vcpus_flags, AT(policy_profile, member.vcpus),             \
+     vcpus_default, 1,       MODEL_VCPUS_MAX},                                                                          \
+        {"memory", "memory", POLICY_UINT,         QUANTITY_MEMORY, memory_flags, AT(policy_profile, member.memory_mib), \
+         0,        64,       MODEL_MEMORY_MIB_MAX},                                                                     \
+        {"network",                                                                                                     \
+         "network bandwidth each way; not limited when absent",                                                         \
+         POLICY_UINT,                                                                                                   \
+         QUANTITY_RATE,                                                                                                 \
+         POLICY_SPARSE,                                                                                                 \
+         AT(policy_profile, member.network_mbps),                                                                       \
+         0,                                                                                                             \
+         1,                                                                                                             \
+         MODEL_NETWORK_MBPS_MAX},                                                                                       \
+    {                                                                                                                   \
+        "cpu_cap", "cap on CPU time over all vCPUs, in percent of one CPU; none when absent", POLICY_UINT,              \
+            QUANTITY_PERCENT, POLICY_SPARSE, AT(policy_profile, member.cpu_percent), 0, 1, MODEL_VCPUS_MAX * 100        \
+    }
+
+/* clang-format off */
+static const struct policy_key maximum_keys[] = {
+    SHAPE_KEYS(maximum, POLICY_SPARSE, 0, POLICY_SPARSE),
+};
+SECTION(maximum, "maximum");
+
+static const struct policy_key profile_keys[] = {
+    { "name", "what classes and people call it", POLICY_NAME, .flags = POLICY_REQUIRED, .offset = AT(policy_profile, name) },
+    { "template", "domain template that its VMs are defined from", POLICY_NAME, .flags = POLICY_REQUIRED,
+      .offset = AT(policy_profile, template) },
+    SHAPE_KEYS(initial, POLICY_REQUIRED, 1, POLICY_REQUIRED),
+    { "gpus", "GPUs that a VM may have; it gets as many as the demand asks for", POLICY_UINT, QUANTITY_COUNT, POLICY_SPARSE,
+      AT(policy_profile, maximum.gpus), 0, 0, MODEL_GPUS_MAX },
+    { "maximum", "what a VM may grow to; what is absent stays as above", POLICY_SECTION, .nested = &maximum_section },
+};
+SECTION(profile, "profile");
+
+#define QUANTILES(name, quantity, max) \
+    static const struct policy_key name##_keys[] = { \
+        { "p50", "exceeded in half of the cases", POLICY_DOUBLE, quantity, POLICY_REQUIRED, AT(quantiles, p50), 0, 0, max }, \
+        { "p90", "exceeded in one case of ten", POLICY_DOUBLE, quantity, POLICY_REQUIRED, AT(quantiles, p90), 0, 0, max }, \
+        { "p99", "exceeded in one case of a hundred", POLICY_DOUBLE, quantity, POLICY_REQUIRED, AT(quantiles, p99), 0, 0, max }, \
+    }
+QUANTILES(vcpus, QUANTITY_NUMBER, MODEL_VCPUS_MAX);
+SECTION(vcpus, "vcpus");
+QUANTILES(memory, QUANTITY_MEMORY, MODEL_MEMORY_MIB_MAX);
+SECTION(memory, "memory");
+QUANTILES(network, QUANTITY_RATE, MODEL_NETWORK_MBPS_MAX);
+SECTION(network, "network");
+QUANTILES(duration, QUANTITY_DURATION, DURATION_MAX);
+SECTION(duration, "duration");
+
+static const struct policy_key demand_keys[] = {
+    { "vcpus", "CPUs kept busy", POLICY_SECTION, .flags = POLICY_REQUIRED, .offset = AT(policy_class, demand.vcpus),
+      .nested = &vcpus_section },
+    { "memory", "memory used by the code", POLICY_SECTION, .flags = POLICY_REQUIRED, .offset = AT(policy_class, demand.memory_mib),
+      .nested = &memory_section },
+    { "network", "network rate; none when absent", POLICY_SECTION, .offset = AT(policy_class, demand.network_mbps), .nested = &network_section },
+    { "duration", "run time; not known when absent", POLICY_SECTION, .offset = AT(policy_class, demand.duration_ms), .nested = &duration_section },
+    { "gpus", "GPUs", POLICY_UINT, QUANTITY_COUNT, POLICY_SPARSE, AT(policy_class, demand.gpus), 0, 0, MODEL_GPUS_MAX },
+};
+SECTION(demand, "demand");
+
+static const struct policy_key class_keys[] = {
+    { "name", "what people call it", POLICY_NAME, .flags = POLICY_REQUIRED, .offset = AT(policy_class, name) },
+    { "score_max", "highest score of the class; that of the last class is 100", POLICY_DOUBLE, QUANTITY_NUMBER, POLICY_REQUIRED,
+      AT(policy_class, score_max), 0, 0, 100 },
+    { "profile", "profile of its VMs", POLICY_NAME, .flags = POLICY_REQUIRED, .offset = AT(policy_class, profile) },
+    { "demand", "need assumed of code of the class, before the effects of rules", POLICY_SECTION, .flags = POLICY_REQUIRED, .nested = &demand_section },
+};
+SECTION(class, "class");
+
+#define WORDS(name, help, member) { name, help, POLICY_WORDS, .offset = AT(policy_rule, member) }
+#define BOUND(name, help, quantity, member, max) \
+    { name, help, POLICY_INT64, quantity, POLICY_SPARSE, AT(policy_rule, member), -1, 0, max }
+static const struct policy_key when_keys[] = {
+    WORDS("language", "the language; case does not matter", languages),
+    WORDS("libraries", "any of the libraries; case does not matter", libraries),
+    WORDS("algorithm", "the kind of algorithm; case does not matter", algorithms),
+    WORDS("function", "the function", functions),
+    WORDS("tenant", "the tenant (\"default\" when none was told)", tenants),
+    BOUND("code_min", "size of the code, at least", QUANTITY_BYTES, code_bytes_min, BYTES_MAX),
+    BOUND("code_max", "size of the code, at most", QUANTITY_BYTES, code_bytes_max, BYTES_MAX),
+    BOUND("payload_min", "size of the payload, at least", QUANTITY_BYTES, payload_bytes_min, BYTES_MAX),
+    BOUND("payload_max", "size of the payload, at most", QUANTITY_BYTES, payload_bytes_max, BYTES_MAX),
+    BOUND("input_min", "size of the input data, at least", QUANTITY_BYTES, input_bytes_min, BYTES_MAX),
+    BOUND("input_max", "size of the input data, at most", QUANTITY_BYTES, input_bytes_max, BYTES_MAX),
+    BOUND("items_min", "items of the payload, at least", QUANTITY_COUNT, payload_items_min, ITEMS_MAX),
+    BOUND("items_max", "items of the payload, at most", QUANTITY_COUNT, payload_items_max, ITEMS_MAX),
+    BOUND("depth_min", "depth of the payload, at least", QUANTITY_COUNT, payload_depth_min, ITEMS_MAX),
+    BOUND("depth_max", "depth of the payload, at most", QUANTITY_COUNT, payload_depth_max, ITEMS_MAX),
+    BOUND("parallelism_min", "threads or processes, at least", QUANTITY_COUNT, parallelism_min, MODEL_VCPUS_MAX),
+    BOUND("parallelism_max", "threads or processes, at most", QUANTITY_COUNT, parallelism_max, MODEL_VCPUS_MAX),
+    { "gpu", "whether the code says that it uses a GPU", POLICY_BOOL, .flags = POLICY_SPARSE, .offset = AT(policy_rule, gpu), .fallback = -1 },
+};
+SECTION(when, "when");
+
+#define EFFECT(name, help, quantity, member, fallback, min, max) \
+    { name, help, POLICY_DOUBLE, quantity, POLICY_SPARSE, AT(policy_rule, member), fallback, min, max }
+static const struct policy_key then_keys[] = {
+    EFFECT("score", "points added", QUANTITY_NUMBER, score, 0, -100, 100),
+    EFFECT("vcpus_factor", "multiplies the vCPUs", QUANTITY_NUMBER, vcpus_factor, 1, 0.01, 100),
+    EFFECT("memory_factor", "multiplies the memory", QUANTITY_NUMBER, memory_factor, 1, 0.01, 100),
+    EFFECT("network_factor", "multiplies the network rate", QUANTITY_NUMBER, network_factor, 1, 0.01, 100),
+    EFFECT("duration_factor", "multiplies the run time", QUANTITY_NUMBER, duration_factor, 1, 0.001, 1000),
+    EFFECT("memory_per_input", "memory added for each MiB of input and payload", QUANTITY_MEMORY, memory_per_input, 0, 0, 1024),
+    EFFECT("vcpus_per_parallelism", "vCPUs for each thread or process that the code says it uses, at least", QUANTITY_NUMBER,
+           vcpus_per_parallelism, 0, 0, 16),
+    EFFECT("vcpus_min", "vCPUs, at least", QUANTITY_NUMBER, vcpus_min, 0, 0, MODEL_VCPUS_MAX),
+    EFFECT("memory_min", "memory, at least", QUANTITY_MEMORY, memory_mib_min, 0, 0, MODEL_MEMORY_MIB_MAX),
+    EFFECT("network_min", "network rate, at least", QUANTITY_RATE, network_mbps_min, 0, 0, MODEL_NETWORK_MBPS_MAX),
+    { "gpus", "GPUs, at least", POLICY_UINT, QUANTITY_COUNT, POLICY_SPARSE, AT(policy_rule, gpus), 0, 0, MODEL_GPUS_MAX },
+};
+SECTION(then, "then");
+
+static const struct policy_key rule_keys[] = {
+    { "name", "named in the reasons of a prediction", POLICY_NAME, .flags = POLICY_REQUIRED, .offset = AT(policy_rule, name) },
+    { "when", "conditions, which must all hold; always when absent", POLICY_SECTION, .nested = &when_section },
+    { "then", "effects", POLICY_SECTION, .flags = POLICY_REQUIRED, .nested = &then_section },
+};
+SECTION(rule, "rule");
+
+static const struct policy_key provisioning_keys[] = {
+    { "quantile", "quantile of the demand that is provided for", POLICY_DOUBLE, QUANTITY_SHARE, 0,
+      AT(policy_provisioning, quantile), 0.9, 0.5, 0.99 },
+    { "sizing", "whether a VM gets its profile's shape, or its demand with headroom", POLICY_CHOICE,
+      .offset = AT(policy_provisioning, sizing), .fallback = SIZING_PROFILE, .words = &policy_sizing_words },
+    { "headroom", "factor on the memory and network of the demand, with sizing: demand", POLICY_DOUBLE, QUANTITY_NUMBER, 0,
+      AT(policy_provisioning, headroom), 1.25, 1, 10 },
+    { "memory_min", "least memory of a VM, with sizing: demand", POLICY_UINT, QUANTITY_MEMORY, 0,
+      AT(policy_provisioning, memory_min_mib), 256, 64, MODEL_MEMORY_MIB_MAX },
+    { "memory_step", "memory is a multiple of this, with sizing: demand", POLICY_UINT, QUANTITY_MEMORY, 0,
+      AT(policy_provisioning, memory_step_mib), 128, 2, 65536 },
+    { "margin", "an instance is ready this long before the expected arrival", POLICY_INT64, QUANTITY_DURATION, 0,
+      AT(policy_provisioning, margin_ms), 500, 0, 3600e3 },
+    { "boot_estimate", "time that a start takes, before anything was learned", POLICY_INT64, QUANTITY_DURATION, 0,
+      AT(policy_provisioning, boot_estimate_ms), 5e3, 1, 3600e3 },
+    { "no_show", "a reservation expires this long after the expected arrival, or its readiness if that is later", POLICY_INT64,
+      QUANTITY_DURATION, 0, AT(policy_provisioning, no_show_ms), 60e3, 100, DURATION_MAX },
+    { "boot_timeout", "an instance that is not ready by then is given up", POLICY_INT64, QUANTITY_DURATION, 0,
+      AT(policy_provisioning, boot_timeout_ms), 60e3, 100, 3600e3 },
+    { "boot_attempts", "instances tried for a reservation or execution", POLICY_UINT, QUANTITY_COUNT, 0,
+      AT(policy_provisioning, boot_attempts), 2, 1, 100 },
+};
+SECTION(provisioning, "provisioning");
+
+static const struct policy_key scaling_keys[] = {
+    { "enabled", "whether running instances grow", POLICY_BOOL, .offset = AT(policy_scaling, enabled), .fallback = TRUE },
+    { "sample_interval", "how often usage is looked at", POLICY_INT64, QUANTITY_DURATION, 0,
+      AT(policy_scaling, sample_interval_ms), 1e3, 50, 3600e3 },
+    { "grow_above", "usage above this multiple of the prediction makes an instance grow", POLICY_DOUBLE, QUANTITY_NUMBER, 0,
+      AT(policy_scaling, grow_above), 1.2, 1, 100 },
+    { "grow_to", "it grows to this multiple of the prediction, or of the usage if that is higher", POLICY_DOUBLE, QUANTITY_NUMBER, 0,
+      AT(policy_scaling, grow_to), 1.5, 1, 100 },
+    { "step_max", "one step multiplies a resource by at most this", POLICY_DOUBLE, QUANTITY_NUMBER, 0,
+      AT(policy_scaling, step_max), 2, 1.1, 100 },
+    { "pressure", "usage above this share of what the VM has makes it grow, too", POLICY_DOUBLE, QUANTITY_SHARE, 0,
+      AT(policy_scaling, pressure), 0.9, 0.1, 1 },
+    { "confirm_timeout", "a change that the guest has not confirmed by then has failed", POLICY_INT64, QUANTITY_DURATION, 0,
+      AT(policy_scaling, confirm_timeout_ms), 5e3, 100, 600e3 },
+};
+SECTION(scaling, "scaling");
+
+static const struct policy_key limits_keys[] = {
+    { "wall", "longest run of one execution", POLICY_INT64, QUANTITY_DURATION, 0, AT(policy_limits, wall_ms), 3600e3, 100, DURATION_MAX },
+    { "output", "most output of one execution", POLICY_INT64, QUANTITY_BYTES, 0, AT(policy_limits, output_bytes), 67108864, 4096, 1e13 },
+    { "pids", "most processes and threads of one execution", POLICY_UINT, QUANTITY_COUNT, 0, AT(policy_limits, pids), 512, 1, 4194304 },
+    { "queue", "an execution without a deadline waits at most this long for room", POLICY_INT64, QUANTITY_DURATION, 0,
+      AT(policy_limits, queue_ms), 60e3, 0, DURATION_MAX },
+    { "reservations", "most open reservations", POLICY_UINT, QUANTITY_COUNT, 0, AT(policy_limits, reservations_max), 200000, 1, 10e6 },
+    { "executions", "most open executions", POLICY_UINT, QUANTITY_COUNT, 0, AT(policy_limits, executions_max), 10000, 1, 1e6 },
+    { "boots_per_host", "most instances being started on a host at a time", POLICY_UINT, QUANTITY_COUNT, 0,
+      AT(policy_limits, boots_per_host_max), 4, 1, 1000 },
+    { "finished_kept", "finished objects kept in memory; older ones are read from the database", POLICY_UINT, QUANTITY_COUNT, 0,
+      AT(policy_limits, finished_kept), 10000, 0, 1e6 },
+    { "idempotency", "how long an idempotency key is remembered", POLICY_INT64, QUANTITY_DURATION, 0,
+      AT(policy_limits, idempotency_ms), 86400e3, 1000, DURATION_MAX },
+};
+SECTION(limits, "limits");
+
+static const struct policy_key history_keys[] = {
+    { "samples_min", "so many executions of a function, and its history is preferred to the rules", POLICY_UINT, QUANTITY_COUNT, 0,
+      AT(policy_history, samples_min), 1, 1, 1024 },
+    { "samples_max", "newest executions of a function that are looked at", POLICY_UINT, QUANTITY_COUNT, 0,
+      AT(policy_history, samples_max), 64, 1, 1024 },
+    { "half_life", "an execution weighs half when so many newer ones are known", POLICY_DOUBLE, QUANTITY_NUMBER, 0,
+      AT(policy_history, half_life_samples), 8, 0.1, 10000 },
+};
+SECTION(history, "history");
+/* clang-format on */
+
+const struct policy_top policy_tops[] = {
+    {"profiles", &profile_section, TRUE, AT(policy, profiles), sizeof(struct policy_profile)},
+    {"classes", &class_section, TRUE, AT(policy, classes), sizeof(struct policy_class)},
+    {"rules", &rule_section, TRUE, AT(policy, rules), sizeof(struct policy_rule)},
+    {"provisioning", &provisioning_section, FALSE, AT(policy, provisioning), sizeof(struct policy_provisioning)},
+    {"scaling", &scaling_section, FALSE, AT(policy, scaling), sizeof(struct policy_scaling)},
+    {"limits", &limits_section, FALSE, AT(policy, limits), sizeof(struct policy_limits)},
+    {"history", &history_section, FALSE, AT(policy, history), sizeof(struct policy_history)},
+};
+const guint policy_top_count = G_N_ELEMENTS(policy_tops);
