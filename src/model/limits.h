@@ -16,6 +16,7 @@
 #define MODEL_DOCUMENT_MAX (24 * 1024 * 1024) /* an execution request with its files, in JSON */
 #define MODEL_NOTIFICATION_MAX (64 * 1024)    /* a notification without code, in JSON */
 #define MODEL_TIMELINE_MAX 256
+#define MODEL_ADJUSTMENTS_MAX 1024
 
 #define MODEL_VCPUS_MAX 1024
 #define MODEL_MEMORY_MIB_MAX (64 * 1024 * 1024)

@@ -1,4 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 noinst_LTLIBRARIES += libhbr-plan.la
 libhbr_plan_la_CFLAGS = $(ROOM_CFLAGS)
-libhbr_plan_la_SOURCES =
+libhbr_plan_la_SOURCES = \
+	src/plan/latency.c src/plan/latency.h \
+	src/plan/placing.c src/plan/placing.h \
+	src/plan/schedule.c src/plan/schedule.h \
+	src/plan/sizing.c src/plan/sizing.h

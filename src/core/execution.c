@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/private.h"
+
+#include <string.h>
+
+#define KILL_GRACE_MS \
+    5000 /* an agent that has not ended an execution this long after it should have is taken for hung */
+
+void execution_entry_free(struct execution_entry *entry)
+{
+    if (entry == NULL)
+        return;
+    execution_free(entry->doc);
+    policy_unref(entry->policy);
+    codec_clear(&program_codec, &entry->program);
+    g_free(entry);
+}
+
+static struct reservation_entry *execution_reservation(struct core *core, const struct execution_entry *entry)
+{
+    return entry->doc->reservation_id != NULL ? g_hash_table_lookup(core->reservations, entry->doc->reservation_id)
+                                              : NULL;
+}
+
+static struct instance_entry *execution_instance(struct core *core, const struct execution_entry *entry)
+{
+    return entry->doc->instance_id != NULL ? g_hash_table_lookup(core->instances, entry->doc->instance_id) : NULL;
+}
+
+static gboolean execution_step(struct core *core, struct execution_entry *entry, enum execution_step step,
+                               const char *what, char *detail)
+{
+    struct execution *doc = entry->doc;
+    const int next = execution_next(doc->state, step);
+    if (next == STATE_REFUSED) {
+        g_free(detail);
+        return FALSE;
+    }
+    doc->state = (enum execution_state)next;
+    timeline_add(&doc->timeline, core->now, what, detail);
+    core_touch_execution(core, entry);
+    return TRUE;
+}
+
+static void execution_copy_code(const struct code_metadata *from, struct code_metadata *to)
+{
+    g_autofree struct code_metadata *copy = code_metadata_copy(from);
+    *to = *copy; /* the members move */
+}
+
+/* What it taught, for the predictor and the history. CPUs needed are those that samples saw wanted, or, for a run too short for samples, its CPU
+ * time over its wall time. */
+static struct observation *execution_observation(const struct core *core, const struct execution *doc)
+{
+    const struct run_result *result = doc->result;
+    struct observation *observation = g_new0(struct observation, 1);
+    observation->execution_id = g_strdup(doc->id);
+    execution_copy_code(&doc->code, &observation->code);
+    observation->demand = demand_copy(doc->demand);
+    observation->ended_at = core->now;
+    observation->reason = result->reason;
+    observation->status = result->status;
+    const double cpu_us = (double)(MAX(result->cpu_user_us, 0) + MAX(result->cpu_system_us, 0));
+    const double wall_us = (double)MAX(result->wall_us, 1);
+    observation->cpu_seconds = cpu_us / CLOCK_SECOND;
+    observation->vcpus = MAX(doc->vcpus_peak, cpu_us / wall_us);
+    observation->memory_mib = MAX((double)doc->memory_peak_mib, (double)result->memory_peak_bytes / (1024 * 1024));
+    const double network_mbit = (double)MAX(result->network_rx_bytes, result->network_tx_bytes) * 8 / 1e6;
+    observation->network_mbps = MAX(doc->network_peak_mbps, network_mbit / (wall_us / CLOCK_SECOND));
+    observation->duration_ms = (double)MAX(result->wall_us, 0) / 1000;
+    observation->shape = doc->shape;
+    return observation;
+}
+
+static void execution_record(struct core *core, const struct execution_entry *entry)
+{
+    if (entry->doc->result == NULL)
+        return;
+    struct observation *observation = execution_observation(core, entry->doc);
+    predictor_observe(core->predictor, entry->policy, observation);
+    struct record *record = g_new0(struct record, 1);
+    record->kind = RECORD_OBSERVATION;
+    record->object = OBJECT_EXECUTION;
+    record->id = g_strdup(entry->doc->id);
+    record->at = core->now;
+    record->observation = observation;
+    g_ptr_array_add(core->commit_records, record);
+}
+
+/* Its state is a final one now: tell the client, give the VM back. */
+static void execution_end(struct core *core, struct execution_entry *entry)
+{
+    struct execution *doc = entry->doc;
+    doc->ended_at = core->now;
+    core->open_executions--;
+    if (doc->result != NULL)
+        core->exits[doc->result->reason]++;
+    if (doc->state == EXECUTION_FINISHED)
+        execution_record(core, entry);
+    core_retain_finished(core, OBJECT_EXECUTION, doc->id);
+    struct reservation_entry *reservation = execution_reservation(core, entry);
+    if (reservation != NULL &&
+        !reservation_step(core, reservation, RESERVATION_STEP_COMPLETE, "done", g_strdup(doc->id)))
+        reservation_cancel(core, reservation, "its execution did not come to run");
+    struct instance_entry *instance = execution_instance(core, entry);
+    if (instance != NULL && instance->doc->state < INSTANCE_STOPPING)
+        instance_destroy(core, instance, "code has run in it");
+    if (entry->request == 0)
+        return;
+    json_t *line =
+        json_pack("{s:s, s:o}", "event", "finished", "execution", codec_encode(&execution_codec, doc, CODEC_CLIENT));
+    core_stream_json(core, entry, line, TRUE);
+    g_hash_table_remove(core->streams, &entry->request);
+    entry->request = 0;
+}
+
+void execution_fail(struct core *core, struct execution_entry *entry, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    g_autofree char *reason = g_strdup_vprintf(format, args);
+    va_end(args);
+    if (!execution_step(core, entry, EXECUTION_STEP_FAIL, "failed", g_strdup(reason)))
+        return;
+    core_set_string(&entry->doc->error, reason);
+    execution_end(core, entry);
+}
+
+void execution_lost(struct core *core, struct execution_entry *entry, const char *reason)
+{
+    core->counters[COUNTER_EXECUTIONS_LOST]++;
+    if (entry->doc->result == NULL) {
+        entry->doc->result = g_new0(struct run_result, 1);
+        *entry->doc->result = (struct run_result){.reason = EXIT_LOST,
+                                                  .cpu_user_us = -1,
+                                                  .cpu_system_us = -1,
+                                                  .memory_peak_bytes = -1,
+                                                  .io_read_bytes = -1,
+                                                  .io_write_bytes = -1,
+                                                  .network_rx_bytes = -1,
+                                                  .network_tx_bytes = -1};
+        entry->doc->result->wall_us = entry->doc->started_at > 0 ? core->now - entry->doc->started_at : -1;
+    }
+    if (entry->cancelled && execution_step(core, entry, EXECUTION_STEP_CANCEL, "ended with its VM", g_strdup(reason)))
+        execution_end(core, entry);
+    else if (entry->kill_reason != NULL)
+        execution_fail(core, entry, "%s", entry->kill_reason);
+    else
+        execution_fail(core, entry, "its VM was lost: %s", reason);
+}
+
+void execution_cancel(struct core *core, struct execution_entry *entry, const char *reason)
+{
+    struct execution *doc = entry->doc;
+    if (execution_state_is_terminal(doc->state) || entry->cancelled)
+        return;
+    entry->cancelled = TRUE;
+    core_set_string(&doc->error, reason);
+    if (doc->state == EXECUTION_QUEUED) {
+        execution_step(core, entry, EXECUTION_STEP_CANCEL, "cancelled", g_strdup(reason));
+        execution_end(core, entry);
+        return;
+    }
+    timeline_add(&doc->timeline, core->now, "cancellation asked for", g_strdup(reason));
+    core_touch_execution(core, entry);
+    struct command *command = core_command_for(doc->host, COMMAND_CANCEL_RUN, doc->instance_id);
+    command->execution_id = g_strdup(doc->id);
+    core_emit(core, command);
+    entry->give_up_at = core->now + KILL_GRACE_MS * CLOCK_MS;
+    core_wake_at(core, entry->give_up_at, OBJECT_EXECUTION, doc->id);
+}
+
+void execution_interrupt(struct core *core, struct execution_entry *entry, const char *reason)
+{
+    if (!execution_step(core, entry, EXECUTION_STEP_INTERRUPT, "interrupted", g_strdup(reason)))
+        return;
+    core_set_string(&entry->doc->error, reason);
+    execution_end(core, entry);
+}
+
+static gint64 execution_bounded(gint64 wanted, gint64 allowed)
+{
+    return wanted > 0 && (allowed == 0 || wanted < allowed) ? wanted : allowed;
+}
+
+static void execution_set_limits(struct core *core, struct execution_entry *entry)
+{
+    const struct policy_limits *policy = &entry->policy->limits;
+    struct run_limits *limits = &entry->doc->limits;
+    limits->wall_ms = execution_bounded(limits->wall_ms, policy->wall_ms);
+    if (entry->doc->deadline_at != 0)
+        limits->wall_ms = MIN(limits->wall_ms, MAX(1, (entry->doc->deadline_at - core->now) / CLOCK_MS));
+    limits->output_bytes = execution_bounded(limits->output_bytes, policy->output_bytes);
+    limits->pids = (guint)execution_bounded(limits->pids, policy->pids);
+}
+
+void execution_send(struct core *core, struct execution_entry *entry, struct instance_entry *instance)
+{
+    struct execution *doc = entry->doc;
+    struct reservation_entry *reservation = execution_reservation(core, entry);
+    if (reservation != NULL)
+        reservation_step(core, reservation, RESERVATION_STEP_CLAIM, "claimed", g_strdup(doc->id));
+    instance_claim(core, instance, doc->id);
+    core_set_string(&doc->instance_id, instance->doc->id);
+    core_set_string(&doc->host, instance->doc->host);
+    doc->shape = instance->doc->shape;
+    execution_step(core, entry, EXECUTION_STEP_SEND, "sent to the instance", g_strdup(instance->doc->id));
+    execution_set_limits(core, entry);
+    adjust_begin(entry);
+    struct command *command = core_command_for(doc->host, COMMAND_RUN, doc->instance_id);
+    command->execution_id = g_strdup(doc->id);
+    command->run = g_new0(struct run_spec, 1);
+    command->run->execution_id = g_strdup(doc->id);
+    command->run->program = entry->program;
+    memset(&entry->program, 0, sizeof entry->program);
+    command->run->limits = doc->limits;
+    core_emit(core, command);
+    entry->give_up_at = core->now + (doc->limits.wall_ms + KILL_GRACE_MS) * CLOCK_MS;
+    core_wake_at(core, entry->give_up_at, OBJECT_EXECUTION, doc->id);
+}
+
+/* The best of what was announced for a function: a ready one, else the one that will be ready first. */
+static struct reservation_entry *execution_find_sibling(struct core *core, const struct code_metadata *code)
+{
+    g_autofree char *key = core_key("f", code->tenant, code->function);
+    const GQueue *siblings = g_hash_table_lookup(core->by_function, key);
+    struct reservation_entry *best = NULL;
+    for (GList *link = siblings != NULL ? siblings->head : NULL; link != NULL; link = link->next) {
+        struct reservation_entry *entry = link->data;
+        static const int rank[RESERVATION_STATE_COUNT] = {[RESERVATION_READY] = 4,
+                                                          [RESERVATION_STARTING] = 3,
+                                                          [RESERVATION_WAITING] = 2,
+                                                          [RESERVATION_SCHEDULED] = 1};
+        if (best == NULL || rank[entry->doc->state] > rank[best->doc->state] ||
+            (rank[entry->doc->state] == rank[best->doc->state] && entry->doc->arrival_at < best->doc->arrival_at))
+            best = entry;
+    }
+    return best;
+}
+
+static gboolean execution_matches_named(const struct execution_entry *entry,
+                                        const struct reservation_entry *reservation, GError **error)
+{
+    const struct code_metadata *announced = &reservation->doc->notification->code;
+    if (g_strcmp0(announced->function, entry->doc->code.function) != 0 ||
+        g_strcmp0(announced->tenant, entry->doc->code.tenant) != 0) {
+        hbr_error_set(error, HBR_ERROR_CONFLICT,
+                      "/reservation_id: %s was made for function %s of tenant %s, not for %s of %s",
+                      reservation->doc->id, announced->function, announced->tenant, entry->doc->code.function,
+                      entry->doc->code.tenant);
+        return FALSE;
+    }
+    if (reservation->doc->execution_id != NULL) {
+        hbr_error_set(error, HBR_ERROR_CONFLICT, "/reservation_id: %s belongs to execution %s already",
+                      reservation->doc->id, reservation->doc->execution_id);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* Finds what was reserved for it; NULL without an error when it must be booted on demand. */
+static struct reservation_entry *execution_find_reservation(struct core *core, struct execution_entry *entry,
+                                                            const char *id, GError **error)
+{
+    struct reservation_entry *found;
+    if (id == NULL) {
+        found = execution_find_sibling(core, &entry->doc->code);
+        entry->doc->match = found == NULL                            ? MATCH_NONE
+                            : found->doc->state == RESERVATION_READY ? MATCH_FUNCTION
+                                                                     : MATCH_EARLY;
+        return found;
+    }
+    found = g_hash_table_lookup(core->reservations, id);
+    if (found == NULL) {
+        hbr_error_set(error, HBR_ERROR_NOT_FOUND, "/reservation_id: there is no reservation \"%s\"", id);
+        return NULL;
+    }
+    if (!execution_matches_named(entry, found, error))
+        return NULL;
+    entry->doc->match = found->doc->state == RESERVATION_READY ? MATCH_RESERVATION : MATCH_EARLY;
+    if (!reservation_state_is_terminal(found->doc->state))
+        return found;
+    entry->doc->match = MATCH_RESERVATION_FAILED;
+    return NULL;
+}
+
+static struct reservation_entry *execution_reserve_on_demand(struct core *core, struct execution_entry *entry,
+                                                             GError **error)
+{
+    struct notification *notification = g_new0(struct notification, 1);
+    execution_copy_code(&entry->doc->code, &notification->code);
+    notification->deadline_at = entry->doc->deadline_at;
+    struct reservation_entry *reservation = core_plan_reservation(core, notification, error);
+    if (reservation == NULL)
+        return NULL;
+    reservation->is_on_demand = TRUE;
+    reservation->doc->execution_id = g_strdup(entry->doc->id);
+    return reservation;
+}
+
+static void execution_bind(struct core *core, struct execution_entry *entry, struct reservation_entry *reservation)
+{
+    struct reservation *doc = reservation->doc;
+    reservation_unindex(core, reservation);
+    core_set_string(&doc->execution_id, entry->doc->id);
+    entry->policy = policy_ref(reservation->policy);
+    entry->doc->reservation_id = g_strdup(doc->id);
+    entry->doc->profile = g_strdup(doc->profile);
+    entry->doc->policy_version = doc->policy_version;
+    entry->doc->demand = demand_copy(doc->demand);
+    core_touch_reservation(core, reservation);
+}
+
+/* Runs it now, or has its instance hurried along. */
+static void execution_proceed(struct core *core, struct execution_entry *entry, struct reservation_entry *reservation)
+{
+    struct reservation *doc = reservation->doc;
+    struct instance_entry *instance =
+        doc->instance_id != NULL ? g_hash_table_lookup(core->instances, doc->instance_id) : NULL;
+    if (doc->state == RESERVATION_READY && instance != NULL) {
+        execution_send(core, entry, instance);
+        return;
+    }
+    core_stream_event(core, entry, "queued");
+    entry->give_up_at =
+        entry->doc->deadline_at != 0 ? entry->doc->deadline_at : core->now + entry->policy->limits.queue_ms * CLOCK_MS;
+    core_wake_at(core, entry->give_up_at, OBJECT_EXECUTION, entry->doc->id);
+    if (doc->state == RESERVATION_SCHEDULED)
+        reservation_start(core, reservation);
+}
+
+static struct execution_entry *execution_entry_new(struct core *core, struct event *event)
+{
+    struct execution_request *request = event->execution_request;
+    struct execution_entry *entry = g_new0(struct execution_entry, 1);
+    entry->doc = g_new0(struct execution, 1);
+    entry->doc->id = id_new("exec", core->now, core->random);
+    entry->doc->idempotency_key = g_steal_pointer(&request->idempotency_key);
+    entry->doc->code = request->code;
+    memset(&request->code, 0, sizeof request->code);
+    if (entry->doc->code.tenant == NULL)
+        entry->doc->code.tenant = g_strdup("default");
+    entry->doc->created_at = core->now;
+    entry->doc->deadline_at = request->deadline_at;
+    entry->doc->limits = request->limits;
+    entry->program = request->program;
+    memset(&request->program, 0, sizeof request->program);
+    entry->detach = request->detach;
+    entry->request = event->request;
+    return entry;
+}
+
+static GError *execution_objection(const struct core *core, const struct execution_request *request)
+{
+    const struct program *program = &request->program;
+    if (core->shutting_down)
+        return hbr_error_new(HBR_ERROR_UNAVAILABLE, "the daemon is shutting down");
+    if (core->open_executions >= core->policy->limits.executions_max)
+        return hbr_error_new(HBR_ERROR_EXHAUSTED,
+                             "%u executions are open, the policy's limits.executions_max; try later",
+                             core->open_executions);
+    if (request->deadline_at != 0 && request->deadline_at <= core->now)
+        return hbr_error_new(HBR_ERROR_INVALID, "/deadline_at: is in the past; right would be a time to come");
+    if (program->source == NULL && (program->argv == NULL || program->argv[0] == NULL))
+        return hbr_error_new(HBR_ERROR_INVALID,
+                             "/program: says nothing to run; right would be source with interpreter, or argv");
+    if (program->source != NULL && program->interpreter == NULL)
+        return hbr_error_new(HBR_ERROR_INVALID,
+                             "/program/interpreter: is missing; source needs one, such as python3 or sh");
+    return NULL;
+}
+
+/* An execution that was asked for twice is run once: the second caller gets its end, or learns that it runs. */
+static gboolean execution_answer_repeat(struct core *core, const struct event *event)
+{
+    const struct execution_request *request = event->execution_request;
+    if (request->idempotency_key == NULL)
+        return FALSE;
+    g_autofree char *key =
+        core_key("x", request->code.tenant != NULL ? request->code.tenant : "default", request->idempotency_key);
+    const char *id = g_hash_table_lookup(core->keys, key);
+    struct execution_entry *entry = id != NULL ? g_hash_table_lookup(core->executions, id) : NULL;
+    if (entry == NULL || entry->doc->created_at + core->policy->limits.idempotency_ms * CLOCK_MS < core->now)
+        return FALSE;
+    if (!execution_state_is_terminal(entry->doc->state)) {
+        core_reply_error(core, event->request,
+                         hbr_error_new(HBR_ERROR_CONFLICT,
+                                       "/idempotency_key: execution %s of this key is %s; wait for it with GET", id,
+                                       codec_word(&execution_state_words, entry->doc->state)));
+        return TRUE;
+    }
+    struct command *line = command_new(COMMAND_STREAM);
+    line->request = event->request;
+    line->end = TRUE;
+    line->body = core_json_bytes(json_pack("{s:s, s:o}", "event", "finished", "execution",
+                                           codec_encode(&execution_codec, entry->doc, CODEC_CLIENT)));
+    core_emit(core, line);
+    return TRUE;
+}
+
+static void execution_register(struct core *core, struct execution_entry *entry)
+{
+    struct execution *doc = entry->doc;
+    core->open_executions++;
+    core->counters[COUNTER_EXECUTIONS]++;
+    core->matches[doc->match]++;
+    g_hash_table_insert(core->executions, doc->id, entry);
+    if (doc->idempotency_key != NULL)
+        g_hash_table_insert(core->keys, core_key("x", doc->code.tenant, doc->idempotency_key), g_strdup(doc->id));
+    if (entry->request != 0)
+        g_hash_table_insert(core->streams, &entry->request, entry);
+    timeline_add(&doc->timeline, core->now, "execution requested",
+                 g_strdup_printf("match: %s", codec_word(&execution_match_words, doc->match)));
+    core_touch_execution(core, entry);
+}
+
+void core_execute(struct core *core, struct event *event)
+{
+    if (execution_answer_repeat(core, event))
+        return;
+    GError *error = execution_objection(core, event->execution_request);
+    if (error != NULL) {
+        core_reply_error(core, event->request, error);
+        return;
+    }
+    g_autofree char *reservation_id = g_steal_pointer(&event->execution_request->reservation_id);
+    struct execution_entry *entry = execution_entry_new(core, event);
+    struct reservation_entry *reservation = execution_find_reservation(core, entry, reservation_id, &error);
+    const gboolean is_on_demand = reservation == NULL;
+    if (reservation == NULL && error == NULL)
+        reservation = execution_reserve_on_demand(core, entry, &error);
+    if (error != NULL) {
+        core_reply_error(core, event->request, error);
+        execution_entry_free(entry);
+        return;
+    }
+    execution_register(core, entry);
+    if (is_on_demand)
+        core_admit_reservation(core, reservation);
+    execution_bind(core, entry, reservation);
+    execution_proceed(core, entry, reservation);
+}
+
+static void execution_started(struct core *core, struct execution_entry *entry)
+{
+    if (!execution_step(core, entry, EXECUTION_STEP_START, "started", NULL))
+        return;
+    entry->doc->started_at = core->now;
+    core_stream_event(core, entry, "started");
+}
+
+static void execution_give_credit(struct core *core, const struct execution_entry *entry, gint64 count)
+{
+    struct command *command = core_command_for(entry->doc->host, COMMAND_OUTPUT_CREDIT, entry->doc->instance_id);
+    command->execution_id = g_strdup(entry->doc->id);
+    command->count = count;
+    core_emit(core, command);
+}
+
+static void execution_output(struct core *core, struct execution_entry *entry, struct event *event)
+{
+    const gsize length = event->bytes != NULL ? g_bytes_get_size(event->bytes) : 0;
+    entry->doc->output_bytes += (gint64)length;
+    if (entry->doc->first_output_at == 0) {
+        entry->doc->first_output_at = core->now;
+        timeline_add(&entry->doc->timeline, core->now, "first output", NULL);
+    }
+    if (entry->request == 0) {
+        execution_give_credit(core, entry, (gint64)length);
+        return;
+    }
+    entry->unconsumed += (gint64)length;
+    struct command *line = command_new(COMMAND_STREAM);
+    line->request = entry->request;
+    line->stream = event->stream;
+    line->body = g_steal_pointer(&event->bytes);
+    core_emit(core, line);
+}
+
+static void execution_exited(struct core *core, struct execution_entry *entry, struct run_result *result)
+{
+    struct execution *doc = entry->doc;
+    run_result_free(doc->result);
+    doc->result = result;
+    if (result->memory_peak_bytes > 0)
+        doc->memory_peak_mib = MAX(doc->memory_peak_mib, (guint)(result->memory_peak_bytes >> 20));
+    if (result->reason == EXIT_LOST) {
+        execution_lost(core, entry, result->message != NULL ? result->message : "the VM died");
+        return;
+    }
+    if (result->reason == EXIT_REFUSED) {
+        execution_fail(core, entry, "the guest could not start it: %s",
+                       result->message != NULL ? result->message : "no reason given");
+        return;
+    }
+    if (entry->cancelled)
+        result->reason = EXIT_CANCELLED;
+    g_autofree char *detail = result->reason == EXIT_EXITED ? g_strdup_printf("status %u", result->status)
+                              : result->reason == EXIT_SIGNALLED
+                                  ? g_strdup_printf("signal %u", result->status)
+                                  : g_strdup(codec_word(&exit_reason_words, result->reason));
+    if (execution_step(core, entry, entry->cancelled ? EXECUTION_STEP_CANCEL : EXECUTION_STEP_EXIT, "ended",
+                       g_steal_pointer(&detail)))
+        execution_end(core, entry);
+}
+
+void execution_on_run(struct core *core, struct event *event)
+{
+    struct execution_entry *entry = g_hash_table_lookup(core->executions, event->execution_id);
+    if (entry == NULL || execution_state_is_terminal(entry->doc->state))
+        return;
+    if (event->kind == EVENT_RUN_STARTED)
+        execution_started(core, entry);
+    else if (event->kind == EVENT_RUN_OUTPUT)
+        execution_output(core, entry, event);
+    else
+        execution_exited(core, entry, g_steal_pointer(&event->result));
+}
+
+void execution_client_gone(struct core *core, guint64 request)
+{
+    struct execution_entry *entry = g_hash_table_lookup(core->streams, &request);
+    if (entry == NULL)
+        return;
+    g_hash_table_remove(core->streams, &request);
+    entry->request = 0;
+    if (!entry->detach)
+        execution_cancel(core, entry, "its client went away");
+    else if (entry->unconsumed > 0)
+        execution_give_credit(core, entry, entry->unconsumed);
+    entry->unconsumed = 0;
+}
+
+void execution_output_consumed(struct core *core, guint64 request, gint64 count)
+{
+    struct execution_entry *entry = g_hash_table_lookup(core->streams, &request);
+    if (entry == NULL || execution_state_is_terminal(entry->doc->state))
+        return;
+    entry->unconsumed -= count;
+    execution_give_credit(core, entry, count);
+}
+
+void execution_tick(struct core *core, struct execution_entry *entry)
+{
+    struct execution *doc = entry->doc;
+    if (execution_state_is_terminal(doc->state) || entry->give_up_at == 0 || core->now < entry->give_up_at)
+        return;
+    if (doc->state == EXECUTION_QUEUED) {
+        const struct reservation_entry *reservation = execution_reservation(core, entry);
+        if (doc->deadline_at == 0 && reservation != NULL && reservation->doc->state == RESERVATION_STARTING)
+            return; /* it has its place; the boot has a time limit of its own */
+        execution_fail(core, entry,
+                       doc->deadline_at != 0 ? "its deadline passed before an instance was ready"
+                                             : "no host had room for it within the policy's limits.queue");
+        return;
+    }
+    entry->kill_reason = entry->cancelled
+                             ? "cancelled, and the guest did not end it in time; its VM was destroyed"
+                             : "it ran over its wall-clock limit and the guest did not end it; its VM was destroyed";
+    struct instance_entry *instance = execution_instance(core, entry);
+    if (instance != NULL && instance->doc->state < INSTANCE_STOPPING)
+        instance_destroy(core, instance, entry->kill_reason);
+    else
+        execution_lost(core, entry, entry->kill_reason);
+}
+
+void core_stdin(struct core *core, struct event *event)
+{
+    struct execution_entry *entry = g_hash_table_lookup(core->executions, event->id);
+    if (entry == NULL) {
+        core_reply_error(core, event->request,
+                         hbr_error_new(HBR_ERROR_NOT_FOUND, "there is no execution \"%s\"", event->id));
+        return;
+    }
+    if (entry->doc->state != EXECUTION_RUNNING && entry->doc->state != EXECUTION_STARTING) {
+        core_reply_error(core, event->request,
+                         hbr_error_new(HBR_ERROR_CONFLICT, "execution %s is %s and takes no input", event->id,
+                                       codec_word(&execution_state_words, entry->doc->state)));
+        return;
+    }
+    struct command *command = core_command_for(entry->doc->host, COMMAND_STDIN, entry->doc->instance_id);
+    command->execution_id = g_strdup(entry->doc->id);
+    command->request = event->request;
+    command->bytes = g_steal_pointer(&event->bytes);
+    command->eof = event->eof;
+    core_emit(core, command);
+}
+
+void core_stdin_taken(struct core *core, struct event *event)
+{
+    if (event->error != NULL) {
+        core_reply_error(core, event->request, g_steal_pointer(&event->error));
+        return;
+    }
+    struct command *reply = command_new(COMMAND_REPLY);
+    reply->request = event->request;
+    reply->status = 204;
+    core_emit(core, reply);
+}

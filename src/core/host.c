@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/private.h"
+
+#include "plan/placing.h"
+
+#define HOSTS_MAX 4096
+
+void host_entry_free(struct host_entry *entry)
+{
+    if (entry == NULL)
+        return;
+    host_free(entry->doc);
+    g_free(entry);
+}
+
+static int host_compare_name(gconstpointer a, gconstpointer b)
+{
+    const struct host_entry *x = *(gconstpointer const *)a, *y = *(gconstpointer const *)b;
+    return g_strcmp0(x->doc->spec->name, y->doc->spec->name);
+}
+
+GPtrArray *host_entries_sorted(struct core *core)
+{
+    GPtrArray *hosts = g_ptr_array_new();
+    GHashTableIter iter;
+    gpointer entry;
+    g_hash_table_iter_init(&iter, core->hosts);
+    while (g_hash_table_iter_next(&iter, NULL, &entry))
+        if (!((struct host_entry *)entry)->is_detached)
+            g_ptr_array_add(hosts, entry);
+    g_ptr_array_sort(hosts, host_compare_name);
+    return hosts;
+}
+
+struct host_entry *host_add(struct core *core, struct host_spec *spec)
+{
+    struct host_entry *entry = g_new0(struct host_entry, 1);
+    entry->doc = g_new0(struct host, 1);
+    entry->doc->spec = spec;
+    entry->doc->since_at = core->now;
+    g_hash_table_insert(core->hosts, spec->name, entry);
+    struct command *command = core_command_for(spec->name, COMMAND_HOST_CONNECT, NULL);
+    command->host_spec = host_spec_copy(spec);
+    core_emit(core, command);
+    return entry;
+}
+
+void host_attach(struct core *core, struct event *event)
+{
+    const struct host_spec *spec = event->host_spec;
+    const struct host_entry *known = g_hash_table_lookup(core->hosts, spec->name);
+    if (known != NULL) {
+        const gboolean is_same = g_strcmp0(known->doc->spec->uri, spec->uri) == 0;
+        if (is_same && event->request != 0)
+            core_reply_object(core, event->request, 200, NULL, &host_codec, known->doc);
+        else if (event->request != 0)
+            core_reply_error(core, event->request,
+                             hbr_error_new(HBR_ERROR_CONFLICT,
+                                           "/name: host %s is attached already, as %s; detach it first", spec->name,
+                                           known->doc->spec->uri));
+        return;
+    }
+    if (g_hash_table_size(core->hosts) >= HOSTS_MAX) {
+        core_reply_error(core, event->request,
+                         hbr_error_new(HBR_ERROR_EXHAUSTED, "%d hosts are attached, the most there can be", HOSTS_MAX));
+        return;
+    }
+    struct host_entry *entry = host_add(core, g_steal_pointer(&event->host_spec));
+    core_touch_host(core, entry);
+    if (event->request != 0)
+        core_reply_object(core, event->request, 201, NULL, &host_codec, entry->doc);
+}
+
+void host_detach(struct core *core, struct event *event)
+{
+    struct host_entry *entry = g_hash_table_lookup(core->hosts, event->id);
+    if (entry == NULL || entry->is_detached) {
+        core_reply_error(core, event->request,
+                         hbr_error_new(HBR_ERROR_NOT_FOUND, "there is no host \"%s\"", event->id));
+        return;
+    }
+    if (entry->doc->instance_count > 0) {
+        core_reply_error(core, event->request,
+                         hbr_error_new(HBR_ERROR_CONFLICT,
+                                       "host %s still has %u instances; cancel their reservations and executions first",
+                                       event->id, entry->doc->instance_count));
+        return;
+    }
+    entry->is_detached = TRUE;
+    core_touch_host(core, entry);
+    core_emit(core, core_command_for(event->id, COMMAND_HOST_DISCONNECT, NULL));
+    core_reply_object(core, event->request, 200, NULL, &host_codec, entry->doc);
+}
+
+static void host_set_state(struct core *core, struct host_entry *entry, enum host_state state, const char *error)
+{
+    if (entry->doc->state != state)
+        entry->doc->since_at = core->now;
+    entry->doc->state = state;
+    core_set_string(&entry->doc->error, error);
+    core_touch_host(core, entry);
+}
+
+static void host_up(struct core *core, struct host_entry *entry, const struct host_report *report)
+{
+    struct host *doc = entry->doc;
+    doc->cpus = report->cpus;
+    doc->memory_mib = report->memory_mib;
+    doc->acceleration = report->acceleration;
+    core_set_string(&doc->acceleration_reason, report->acceleration_reason);
+    core_set_string(&doc->version, report->version);
+    host_set_state(core, entry, HOST_UP, NULL);
+    core->place_again = TRUE;
+    log_info("core", "host %s is up: %u CPUs, %u MiB, %s (%s)", doc->spec->name, doc->cpus, doc->memory_mib,
+             codec_word(&acceleration_words, doc->acceleration),
+             doc->acceleration_reason != NULL ? doc->acceleration_reason : "-");
+}
+
+/* Reservations that nobody has claimed need not wait for a host that is down when another is up. Their instances there are destroyed when it is
+ * back. */
+static void host_evacuate(struct core *core, const struct host_entry *down)
+{
+    guint others_up = 0;
+    GHashTableIter iter;
+    gpointer item;
+    g_hash_table_iter_init(&iter, core->hosts);
+    while (g_hash_table_iter_next(&iter, NULL, &item))
+        others_up += ((struct host_entry *)item)->doc->state == HOST_UP ? 1 : 0;
+    if (others_up == 0)
+        return;
+    g_autoptr(GPtrArray) affected = g_ptr_array_new();
+    g_hash_table_iter_init(&iter, core->instances);
+    while (g_hash_table_iter_next(&iter, NULL, &item)) {
+        const struct instance *doc = ((struct instance_entry *)item)->doc;
+        if (doc->state <= INSTANCE_READY && g_strcmp0(doc->host, down->doc->spec->name) == 0)
+            g_ptr_array_add(affected, item);
+    }
+    for (guint i = 0; i < affected->len; i++)
+        instance_destroy(core, affected->pdata[i], "its host is down");
+}
+
+static void host_destroy_orphan(struct core *core, const struct host_entry *entry, const char *instance_id)
+{
+    core->counters[COUNTER_ORPHANS]++;
+    log_warning("core", "host %s: removing %s, which nobody knows of", entry->doc->spec->name, instance_id);
+    core_emit(core, core_command_for(entry->doc->spec->name, COMMAND_DESTROY, instance_id));
+}
+
+/* One domain of ours that the host has. */
+static void host_reconcile_item(struct core *core, const struct host_entry *entry, const struct inventory_item *item)
+{
+    struct instance_entry *instance = g_hash_table_lookup(core->instances, item->instance_id);
+    if (instance == NULL || instance->doc->state == INSTANCE_GONE)
+        host_destroy_orphan(core, entry, item->instance_id);
+    else if (instance->doc->state == INSTANCE_STOPPING)
+        core_emit(core, core_command_for(instance->doc->host, COMMAND_DESTROY, instance->doc->id));
+    else if (instance->is_adopting && item->is_running)
+        instance_adopt(core, instance);
+    else if (!item->is_running)
+        instance_gone(core, instance, "its domain is there but does not run");
+}
+
+static gboolean host_inventory_has(const GPtrArray *inventory, const char *owner, const char *id)
+{
+    for (guint i = 0; i < inventory->len; i++) {
+        const struct inventory_item *item = inventory->pdata[i];
+        if (g_strcmp0(item->owner, owner) == 0 && g_strcmp0(item->instance_id, id) == 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* An instance that was there before the list was made, and is not on it, is gone. One whose start is under way is looked after by the
+ * start. */
+static gboolean host_should_have(const struct instance_entry *instance, const char *host, gint64 listed_at)
+{
+    const struct instance *doc = instance->doc;
+    if (g_strcmp0(doc->host, host) != 0 || doc->state == INSTANCE_GONE)
+        return FALSE;
+    if (doc->state == INSTANCE_STARTING)
+        return instance->is_adopting;
+    return doc->ready_at <= listed_at;
+}
+
+static void host_reconcile(struct core *core, const struct host_entry *entry, const struct event *event)
+{
+    const gint64 listed_at = event->at != 0 ? event->at : core->now;
+    const char *name = entry->doc->spec->name;
+    for (guint i = 0; i < event->inventory->len; i++) {
+        const struct inventory_item *item = event->inventory->pdata[i];
+        if (g_strcmp0(item->owner, core->owner) == 0)
+            host_reconcile_item(core, entry, item);
+    }
+    g_autoptr(GPtrArray) missing = g_ptr_array_new();
+    GHashTableIter iter;
+    gpointer instance;
+    g_hash_table_iter_init(&iter, core->instances);
+    while (g_hash_table_iter_next(&iter, NULL, &instance))
+        if (host_should_have(instance, name, listed_at) &&
+            !host_inventory_has(event->inventory, core->owner, ((struct instance_entry *)instance)->doc->id))
+            g_ptr_array_add(missing, instance);
+    for (guint i = 0; i < missing->len; i++)
+        instance_gone(core, missing->pdata[i], "its host does not have it any more");
+}
+
+void host_on_event(struct core *core, struct event *event)
+{
+    struct host_entry *entry = g_hash_table_lookup(core->hosts, event->host);
+    if (entry == NULL || entry->is_detached)
+        return;
+    if (event->kind == EVENT_HOST_UP) {
+        host_up(core, entry, event->host_report);
+    } else if (event->kind == EVENT_HOST_INVENTORY) {
+        host_reconcile(core, entry, event);
+    } else {
+        const char *reason = event->error != NULL ? event->error->message : "connection lost";
+        log_warning("core", "host %s is down: %s", event->host, reason);
+        host_set_state(core, entry, HOST_DOWN, reason);
+        host_evacuate(core, entry);
+    }
+}

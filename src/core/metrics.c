@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/private.h"
+
+/* The core's figures in the text format of Prometheus, version 0.0.4. */
+
+static const struct {
+    const char *name, *help;
+} counter_table[COUNTER_COUNT] = {
+    [COUNTER_NOTIFICATIONS] = {"notifications_total", "Notifications accepted."},
+    [COUNTER_NOTIFICATIONS_REPEATED] = {"notifications_repeated_total",
+                                        "Notifications that repeated an idempotency key."},
+    [COUNTER_NOTIFICATIONS_REFUSED] = {"notifications_refused_total", "Notifications refused."},
+    [COUNTER_NO_SHOWS] = {"no_shows_total", "Reservations that expired unclaimed."},
+    [COUNTER_EXECUTIONS] = {"executions_total", "Executions accepted."},
+    [COUNTER_EXECUTIONS_LOST] = {"executions_lost_total", "Executions whose VM was lost."},
+    [COUNTER_BOOTS] = {"boots_total", "Instances started."},
+    [COUNTER_BOOTS_FAILED] = {"boots_failed_total", "Instances that did not become ready."},
+    [COUNTER_INSTANCES_LOST] = {"instances_lost_total", "Ready or busy instances that were lost."},
+    [COUNTER_ADJUSTMENTS] = {"adjustments_total", "Changes of a running instance's shape."},
+    [COUNTER_ADJUSTMENTS_FAILED] = {"adjustments_failed_total", "Changes of shape that failed or had no room."},
+    [COUNTER_COMMITS_FAILED] = {"commits_failed_total", "Writes that the database did not take."},
+    [COUNTER_ORPHANS] = {"orphans_total", "Domains of ours removed because nobody knew of them."},
+};
+
+static void metrics_head(GString *text, const char *name, const char *help, const char *type)
+{
+    g_string_append_printf(text, "# HELP harbinger_%s %s\n# TYPE harbinger_%s %s\n", name, help, name, type);
+}
+
+static void metrics_counters(const struct core *core, GString *text)
+{
+    for (guint i = 0; i < COUNTER_COUNT; i++) {
+        metrics_head(text, counter_table[i].name, counter_table[i].help, "counter");
+        g_string_append_printf(text, "harbinger_%s %" G_GUINT64_FORMAT "\n", counter_table[i].name, core->counters[i]);
+    }
+}
+
+static void metrics_words(GString *text, const char *name, const char *label, const char *help, const char *type,
+                          const struct codec_words *words, const guint64 *counts)
+{
+    metrics_head(text, name, help, type);
+    for (guint i = 0; i < words->count; i++)
+        g_string_append_printf(text, "harbinger_%s{%s=\"%s\"} %" G_GUINT64_FORMAT "\n", name, label,
+                               codec_word(words, i), counts[i]);
+}
+
+#define METRICS_STATES_MAX 16
+
+static void metrics_states(const struct core *core, GString *text)
+{
+    guint64 counts[3][METRICS_STATES_MAX] = {{0}};
+    GHashTableIter iter;
+    gpointer entry;
+    g_hash_table_iter_init(&iter, core->reservations);
+    while (g_hash_table_iter_next(&iter, NULL, &entry))
+        counts[0][((struct reservation_entry *)entry)->doc->state]++;
+    g_hash_table_iter_init(&iter, core->executions);
+    while (g_hash_table_iter_next(&iter, NULL, &entry))
+        counts[1][((struct execution_entry *)entry)->doc->state]++;
+    g_hash_table_iter_init(&iter, core->instances);
+    while (g_hash_table_iter_next(&iter, NULL, &entry))
+        counts[2][((struct instance_entry *)entry)->doc->state]++;
+    metrics_words(text, "reservations", "state", "Reservations held in memory.", "gauge", &reservation_state_words,
+                  counts[0]);
+    metrics_words(text, "executions", "state", "Executions held in memory.", "gauge", &execution_state_words,
+                  counts[1]);
+    metrics_words(text, "instances", "state", "Instances held in memory.", "gauge", &instance_state_words, counts[2]);
+}
+
+static void metrics_hosts(struct core *core, GString *text)
+{
+    g_autoptr(GPtrArray) hosts = host_entries_sorted(core);
+    static const struct {
+        const char *name, *help;
+        gsize offset;
+    } gauges[] = {
+        {"host_committed_vcpus", "vCPUs promised.", G_STRUCT_OFFSET(struct host, committed_vcpus)},
+        {"host_committed_memory_mib", "Memory promised.", G_STRUCT_OFFSET(struct host, committed_memory_mib)},
+        {"host_instances", "Instances.", G_STRUCT_OFFSET(struct host, instance_count)},
+    };
+    metrics_head(text, "host_up", "1 when the host is up.", "gauge");
+    for (guint i = 0; i < hosts->len; i++) {
+        const struct host *doc = ((struct host_entry *)hosts->pdata[i])->doc;
+        g_string_append_printf(text, "harbinger_host_up{host=\"%s\"} %d\n", doc->spec->name, doc->state == HOST_UP);
+    }
+    for (guint gauge = 0; gauge < G_N_ELEMENTS(gauges); gauge++) {
+        metrics_head(text, gauges[gauge].name, gauges[gauge].help, "gauge");
+        for (guint i = 0; i < hosts->len; i++) {
+            const struct host *doc = ((struct host_entry *)hosts->pdata[i])->doc;
+            g_string_append_printf(text, "harbinger_%s{host=\"%s\"} %u\n", gauges[gauge].name, doc->spec->name,
+                                   *(const guint *)(gconstpointer)((const char *)doc + gauges[gauge].offset));
+        }
+    }
+}
+
+static void metrics_latencies(const struct core *core, GString *text)
+{
+    metrics_head(text, "boot_seconds", "Start to proven ready, by template and host, over the newest boots.",
+                 "summary");
+    GHashTableIter iter;
+    gpointer key, value;
+    g_hash_table_iter_init(&iter, core->latencies);
+    while (g_hash_table_iter_next(&iter, &key, &value)) {
+        g_auto(GStrv) name = g_strsplit(key, "@", 2);
+        static const double quantiles[] = {0.5, 0.95};
+        for (guint i = 0; i < G_N_ELEMENTS(quantiles); i++)
+            g_string_append_printf(text, "harbinger_boot_seconds{template=\"%s\",host=\"%s\",quantile=\"%g\"} %.3f\n",
+                                   name[0], name[1], quantiles[i],
+                                   (double)latency_quantile(value, quantiles[i], 0) / 1000);
+    }
+}
+
+char *core_metrics_text(struct core *core)
+{
+    GString *text = g_string_new(NULL);
+    metrics_counters(core, text);
+    metrics_words(text, "execution_matches_total", "match", "Where executions found their instance.", "counter",
+                  &execution_match_words, core->matches);
+    metrics_words(text, "execution_ends_total", "reason", "Why executions ended.", "counter", &exit_reason_words,
+                  core->exits);
+    metrics_states(core, text);
+    metrics_hosts(core, text);
+    metrics_latencies(core, text);
+    metrics_head(text, "policy_version", "Policy version in force.", "gauge");
+    g_string_append_printf(text, "harbinger_policy_version %u\n", core->policy->version);
+    return g_string_free(text, FALSE);
+}

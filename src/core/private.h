@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "core/core.h"
+#include "core/state.h"
+#include "model/limits.h"
+#include "plan/latency.h"
+#include "plan/sizing.h"
+
+/* What the files of the core share. Entries hold a model object and what the core alone knows of it. */
+
+/* A queued GET ... ?wait= */
+struct waiter {
+    enum object_kind object;
+    guint64 request;
+    char *state; /* wanted; NULL: a final one */
+    gint64 until_at;
+};
+
+struct reservation_entry {
+    struct reservation *doc;
+    struct policy *policy;
+    GPtrArray *failed_hosts;      /* names; owned */
+    guint64 notify_request;       /* answered at the commit */
+    gint64 rank_at;               /* order in the queue: deadline, else arrival */
+    GSequenceIter *place_in_line; /* in core->waiting, or NULL */
+    GList *sibling_link;
+    GQueue *siblings; /* the queue of core->by_function that it stands in, or NULL */
+    gboolean is_dirty, is_on_demand;
+};
+
+struct instance_entry {
+    struct instance *doc;
+    guint64 shaping[RESOURCE_COUNT]; /* serial of the COMMAND_SHAPE under way; 0: none */
+    struct vm_shape promised;        /* on the host's book: doc->shape and what is being grown */
+    gboolean is_adopting;            /* found again after a restart, not proven yet */
+    gboolean is_dirty;
+};
+
+struct execution_entry {
+    struct execution *doc;
+    struct policy *policy;
+    struct program program; /* until it is sent */
+    guint64 request;        /* its stream; 0: nobody listens */
+    gboolean detach, cancelled, headed, is_dirty;
+    gint64 unconsumed;                    /* output sent to the client that it has not taken */
+    const char *kill_reason;              /* static; why we destroyed its VM */
+    double expected[RESOURCE_COUNT];      /* the prediction that usage is compared with; grows with each adjustment */
+    gint64 grow_after_at[RESOURCE_COUNT]; /* not before this time: the last attempt failed */
+    gint64 give_up_at; /* queued no longer than this; running: the agent should have ended it by then */
+};
+
+struct host_entry {
+    struct host *doc;
+    guint boots; /* instances being started */
+    gboolean is_dirty, is_detached;
+};
+
+struct timer {
+    gint64 at;
+    enum object_kind object;
+    char *id;
+};
+
+/* What waits for a commit. */
+struct pending_commit {
+    GPtrArray *replies;    /* struct command, sent when it is durable */
+    GPtrArray *dirty;      /* char * "kind:id" of what was written: written again when it failed */
+    char *reservation_id;  /* of a notification: withdrawn when it failed */
+    struct policy *policy; /* takes effect with the commit */
+};
+
+enum counter {
+    COUNTER_NOTIFICATIONS,
+    COUNTER_NOTIFICATIONS_REPEATED,
+    COUNTER_NOTIFICATIONS_REFUSED,
+    COUNTER_NO_SHOWS,
+    COUNTER_EXECUTIONS,
+    COUNTER_EXECUTIONS_LOST,
+    COUNTER_BOOTS,
+    COUNTER_BOOTS_FAILED,
+    COUNTER_INSTANCES_LOST,
+    COUNTER_ADJUSTMENTS,
+    COUNTER_ADJUSTMENTS_FAILED,
+    COUNTER_COMMITS_FAILED,
+    COUNTER_ORPHANS,
+    COUNTER_COUNT
+};
+
+struct core {
+    struct core_settings settings;
+    char *owner;
+    GRand *random;
+    gint64 now;
+    struct policy *policy; /* for new work */
+    struct predictor *predictor;
+    GHashTable *latencies; /* "template@host" -> struct latency */
+    GHashTable *hosts;     /* name -> struct host_entry */
+    GHashTable *instances; /* id -> ... */
+    GHashTable *reservations;
+    GHashTable *executions;
+    GHashTable *keys; /* "tenant key" with a letter for the kind -> id; the idempotency keys of what is kept */
+    GHashTable
+        *by_function;    /* "tenant function" -> GQueue of struct reservation_entry that an execution may still claim */
+    GSequence *waiting;  /* struct reservation_entry in RESERVATION_WAITING, by rank */
+    GHashTable *streams; /* request -> struct execution_entry */
+    GHashTable *waiters; /* id of an object -> GPtrArray of struct waiter */
+    GHashTable *waiter_ids; /* request -> id of the object it waits for */
+    GSequence *timers;
+    GPtrArray *dirty_reservations, *dirty_instances, *dirty_executions,
+        *dirty_hosts;     /* entries touched by this event */
+    GPtrArray *unwritten; /* "kind:id" of objects whose last write failed */
+    GHashTable *commits;  /* serial -> struct pending_commit */
+    guint64 serial;
+    GQueue finished; /* "kind:id" of ended objects that are kept, oldest first */
+    guint open_reservations, open_executions;
+    guint64 counters[COUNTER_COUNT];
+    guint64 matches[8], exits[16];
+    gboolean place_again; /* room may have appeared */
+    gboolean shutting_down;
+    gboolean policy_loading;   /* one policy version at a time is on its way to the store */
+    GPtrArray *commit_replies; /* struct command collected by this event for its commit */
+    GPtrArray *commit_records; /* struct record collected by this event beside the dirty objects */
+    struct policy *commit_policy;
+};
+
+/* core.c */
+void core_set_string(char **slot, const char *value);
+void core_emit(struct core *core, struct command *command);
+struct command *core_command_for(const char *host, enum command_kind kind, const char *id);
+void core_wake_at(struct core *core, gint64 at, enum object_kind object, const char *id);
+struct latency *core_latency(struct core *core, const char *template, const char *host);
+char *core_key(const char *kind, const char *tenant, const char *key);
+
+/* reply.c: answers to the API */
+void core_reply_error(struct core *core, guint64 request, GError *error); /* takes the error */
+void core_reply_object(struct core *core, guint64 request, guint status, const char *member, const struct codec *codec,
+                       gconstpointer object);
+void core_stream_event(struct core *core, struct execution_entry *entry, const char *event);
+void core_stream_json(struct core *core, struct execution_entry *entry, json_t *json, gboolean end);
+GBytes *core_json_bytes(json_t *json); /* takes the reference */
+
+/* persist.c */
+void core_touch_reservation(struct core *core, struct reservation_entry *entry);
+void core_touch_instance(struct core *core, struct instance_entry *entry);
+void core_touch_execution(struct core *core, struct execution_entry *entry);
+void core_touch_host(struct core *core, struct host_entry *entry);
+void core_flush(struct core *core);
+void core_committed(struct core *core, const struct event *event);
+void core_commit_failed(struct core *core, const struct event *event);
+void core_write_again(struct core *core);
+void core_retain_finished(struct core *core, enum object_kind object, const char *id);
+
+/* intake.c: notifications */
+struct reservation_entry *core_plan_reservation(struct core *core, struct notification *notification, GError **error);
+void core_admit_reservation(struct core *core, struct reservation_entry *entry);
+void core_notify(struct core *core, struct event *event);
+void core_explain(struct core *core, struct event *event);
+gboolean core_check_satisfiable(struct core *core, const struct vm_shape *shape, char **labels, const char *profile,
+                                GError **error);
+
+/* reservation.c */
+void reservation_entry_free(struct reservation_entry *entry);
+gboolean reservation_step(struct core *core, struct reservation_entry *entry, enum reservation_step step,
+                          const char *what, char *detail);
+void reservation_start(struct core *core, struct reservation_entry *entry);
+void reservation_instance_ready(struct core *core, struct reservation_entry *entry);
+void reservation_instance_lost(struct core *core, struct reservation_entry *entry, const char *reason);
+void reservation_cancel(struct core *core, struct reservation_entry *entry, const char *reason);
+void reservation_tick(struct core *core, struct reservation_entry *entry);
+void reservation_index(struct core *core, struct reservation_entry *entry);
+void reservation_unindex(struct core *core, struct reservation_entry *entry);
+struct host_entry *reservation_choose_host(struct core *core, struct reservation_entry *entry);
+void core_place_waiting(struct core *core);
+
+/* instance.c */
+void instance_entry_free(struct instance_entry *entry);
+struct instance_entry *instance_boot(struct core *core, struct reservation_entry *reservation, struct host_entry *host);
+void instance_destroy(struct core *core, struct instance_entry *entry, const char *reason);
+void instance_on_host(struct core *core, const struct event *event);
+void instance_book(struct core *core, struct instance_entry *entry, const struct vm_shape *promised);
+void instance_gone(struct core *core, struct instance_entry *entry, const char *reason);
+void instance_adopt(struct core *core, struct instance_entry *entry);
+void instance_claim(struct core *core, struct instance_entry *entry, const char *execution_id);
+
+/* execution.c */
+void execution_entry_free(struct execution_entry *entry);
+void core_execute(struct core *core, struct event *event);
+void core_stdin(struct core *core, struct event *event);
+void core_stdin_taken(struct core *core, struct event *event);
+void execution_send(struct core *core, struct execution_entry *entry, struct instance_entry *instance);
+void execution_lost(struct core *core, struct execution_entry *entry, const char *reason);
+void execution_fail(struct core *core, struct execution_entry *entry, const char *format, ...) G_GNUC_PRINTF(3, 4);
+void execution_cancel(struct core *core, struct execution_entry *entry, const char *reason);
+void execution_interrupt(struct core *core, struct execution_entry *entry, const char *reason);
+void execution_on_run(struct core *core, struct event *event);
+void execution_client_gone(struct core *core, guint64 request);
+void execution_output_consumed(struct core *core, guint64 request, gint64 count);
+void execution_tick(struct core *core, struct execution_entry *entry);
+
+/* adjust.c: the deep-scaling controller */
+void adjust_begin(struct execution_entry *entry);
+void adjust_sample(struct core *core, struct instance_entry *instance, const struct usage_sample *sample);
+void adjust_shaped(struct core *core, const struct event *event);
+
+/* host.c */
+void host_entry_free(struct host_entry *entry);
+struct host_entry *host_add(struct core *core, struct host_spec *spec); /* takes the spec */
+void host_attach(struct core *core, struct event *event);
+void host_detach(struct core *core, struct event *event);
+void host_on_event(struct core *core, struct event *event);
+GPtrArray *host_entries_sorted(struct core *core);
+
+/* query.c */
+void core_query(struct core *core, struct event *event);
+void core_notify_waiters(struct core *core, enum object_kind object, const char *id);
+void core_tick_waiters(struct core *core, const char *id);
+void core_waiter_gone(struct core *core, guint64 request);
+void waiter_free(struct waiter *waiter);
+
+/* metrics.c */
+char *core_metrics_text(struct core *core);
+
+/* rebuild.c has only core_rebuild() */

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plan/sizing.h"
+
+#include <math.h>
+
+guint sizing_memory_mib(const struct policy *policy, double used_mib)
+{
+    const struct policy_provisioning *provisioning = &policy->provisioning;
+    const guint step = MAX(provisioning->memory_step_mib, 1);
+    const guint steps = (guint)ceil((used_mib + SIZING_GUEST_MIB) / step);
+    return MAX(provisioning->memory_min_mib, steps * step);
+}
+
+static void sizing_needed_shape(const struct policy *policy, const struct demand *demand, struct vm_shape *ret_shape)
+{
+    const struct policy_provisioning *provisioning = &policy->provisioning;
+    const double quantile = provisioning->quantile;
+    *ret_shape = (struct vm_shape){
+        /* a need of 1.05 CPUs is served by one: what is above comes from the virtualisation and from sampling */
+        .vcpus = (guint)MAX(1, ceil(quantiles_at(&demand->vcpus, quantile) - 0.15)),
+        .memory_mib = sizing_memory_mib(policy, quantiles_at(&demand->memory_mib, quantile) * provisioning->headroom),
+        .network_mbps = (guint)ceil(quantiles_at(&demand->network_mbps, quantile) * provisioning->headroom),
+        .gpus = demand->gpus,
+    };
+}
+
+static gboolean sizing_fits(const struct vm_shape *maximum, const struct vm_shape *needed)
+{
+    return maximum->vcpus >= needed->vcpus && maximum->memory_mib >= needed->memory_mib &&
+           maximum->gpus >= needed->gpus &&
+           (maximum->network_mbps == 0 || maximum->network_mbps >= needed->network_mbps);
+}
+
+static guint sizing_first_profile(const struct policy *policy, const struct demand *demand)
+{
+    const struct policy_class *class = policy_class_of_score(policy, demand->score);
+    for (guint i = 0; i < policy->profiles->len; i++)
+        if (policy->profiles->pdata[i] == policy_find_profile(policy, class->profile))
+            return i;
+    return 0;
+}
+
+static const struct policy_profile *sizing_find_profile(const struct policy *policy, const struct demand *demand,
+                                                        const struct vm_shape *needed)
+{
+    for (guint i = sizing_first_profile(policy, demand); i < policy->profiles->len; i++) {
+        const struct policy_profile *profile = policy->profiles->pdata[i];
+        if (sizing_fits(&profile->maximum, needed))
+            return profile;
+    }
+    return policy->profiles->pdata[policy->profiles->len - 1];
+}
+
+void sizing_choose(const struct policy *policy, const struct demand *demand, struct sizing *ret_sizing)
+{
+    struct vm_shape needed;
+    sizing_needed_shape(policy, demand, &needed);
+    const struct policy_profile *profile = sizing_find_profile(policy, demand, &needed);
+    const struct vm_shape *initial = &profile->initial, *maximum = &profile->maximum;
+    struct vm_shape shape = *initial;
+    if (policy->provisioning.sizing == SIZING_DEMAND) {
+        shape.vcpus = needed.vcpus;
+        shape.memory_mib = needed.memory_mib;
+    } else {
+        shape.vcpus = MAX(needed.vcpus, initial->vcpus);
+        shape.memory_mib = MAX(needed.memory_mib, initial->memory_mib);
+    }
+    shape.vcpus = MIN(shape.vcpus, maximum->vcpus);
+    shape.memory_mib = MIN(shape.memory_mib, maximum->memory_mib);
+    if (initial->network_mbps > 0)
+        shape.network_mbps = MIN(MAX(initial->network_mbps, needed.network_mbps), MAX(maximum->network_mbps, 1));
+    shape.gpus = MIN(MAX(initial->gpus, demand->gpus), maximum->gpus);
+    *ret_sizing = (struct sizing){.profile = profile, .shape = shape, .maximum = *maximum};
+}
