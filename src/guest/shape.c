@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest/shape.h"
+
+#include "guest/helper.h"
+#include "guest/system.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <linux/netlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CPU_DIRECTORY    "/sys/devices/system/cpu"
+#define MEMORY_DIRECTORY "/sys/devices/system/memory"
+
+/* virtio-mem adds 1 GiB within about 14 ms and announces only whole memory blocks: look often at first, seldom later. */
+#define POLL_FAST_US     INT64_C(2000)
+#define POLL_SLOW_US     INT64_C(10000)
+#define POLL_FAST_FOR_US INT64_C(300000)
+#define SETTLE_US        INT64_C(500000)
+#define WAITS_MAX        16u
+#define TIMEOUT_MAX_MS   600000u
+#define RESERVE_MIN_KIB  (UINT64_C(16) * 1024)
+#define RESERVE_MAX_KIB  (UINT64_C(64) * 1024)
+
+struct shape_wait {
+    struct shape_wait *next;
+    uint32_t stream;
+    uint32_t vcpus, memory_mib;
+    int64_t asked_us, until_us;
+};
+
+/* Pages that a zone has and the kernel kept for itself at boot. Hotplugged memory comes to zone Movable, without any. */
+static uint64_t read_reserved_kib(void)
+{
+    static char text[65536];
+    uint64_t pages = 0;
+    system_read("/proc/zoneinfo", text, sizeof(text));
+    for (char *zone = text; (zone = strstr(zone, "zone ")); zone++) {
+        unsigned long long present, managed;
+        char *present_at = strstr(zone, "present "), *managed_at = strstr(zone, "managed ");
+        bool counts = strstr(zone, "DMA") == zone + strspn(zone + 5, " ") + 5 ||
+                      strstr(zone, "Normal") == zone + strspn(zone + 5, " ") + 5;
+        if (counts && present_at && managed_at && sscanf(present_at, "present %llu", &present) == 1 &&
+            sscanf(managed_at, "managed %llu", &managed) == 1 && present > managed)
+            pages += present - managed;
+    }
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE) / 1024u;
+}
+
+static uint32_t count_cpus(const char *which)
+{
+    char path[64], text[256];
+    snprintf(path, sizeof(path), CPU_DIRECTORY "/%s", which);
+    system_read(path, text, sizeof(text));
+    return text_count_list(text);
+}
+
+static void limit_executions(struct agent *agent, uint64_t memory_kib)
+{
+    uint64_t reserve_kib = memory_kib / 16;
+    if (reserve_kib < RESERVE_MIN_KIB)
+        reserve_kib = RESERVE_MIN_KIB;
+    if (reserve_kib > RESERVE_MAX_KIB)
+        reserve_kib = RESERVE_MAX_KIB;
+    if (memory_kib > reserve_kib)
+        cgroup_root_limit_memory(&agent->cgroups, (memory_kib - reserve_kib) * 1024u);
+}
+
+void shape_refresh(struct agent *agent, struct shape *ret_shape)
+{
+    char text[1024];
+    system_read("/proc/meminfo", text, sizeof(text));
+    uint64_t memory_kib = text_number_after(text, "MemTotal:", 0);
+    *ret_shape = (struct shape){
+        .vcpus_online = count_cpus("online"),
+        .vcpus_present = count_cpus("present"),
+        .memory_total_mib = (uint32_t)(memory_kib / 1024u),
+        /* Firmware tables and the hole below 1 MiB are not RAM: a 256 MiB machine has 255.5. */
+        .memory_mib = (uint32_t)((memory_kib + agent->reserved_kib + 1023u) / 1024u),
+    };
+    if (memory_kib != agent->last_memory_kib) {
+        agent->last_memory_kib = memory_kib;
+        agent->settle_until_us = loop_now_us() + SETTLE_US;
+        limit_executions(agent, memory_kib);
+    }
+}
+
+static bool online_all(const char *directory, const char *prefix, const char *file, const char *value)
+{
+    char path[400], state[32];
+    bool found = false;
+    DIR *devices = opendir(directory);
+    if (!devices)
+        return false;
+    for (struct dirent *entry; (entry = readdir(devices));) {
+        size_t length = strlen(prefix);
+        if (strncmp(entry->d_name, prefix, length) != 0 || !isdigit((unsigned char)entry->d_name[length]))
+            continue;
+        snprintf(path, sizeof(path), "%s/%s/%s", directory, entry->d_name, file);
+        if (system_read(path, state, sizeof(state)) <= 0 ||
+            (state[0] != '0' && strncmp(state, "offline", 7) != 0))
+            continue;
+        found = true;
+        system_write(path, value);
+    }
+    closedir(devices);
+    return found;
+}
+
+/* In a child, because one CPU takes the kernel up to 200 ms under emulation. */
+static int online_work(void *argument)
+{
+    (void)argument;
+    online_all(MEMORY_DIRECTORY, "memory", "state", "online_movable");
+    online_all(CPU_DIRECTORY, "cpu", "online", "1");
+    return 0;
+}
+
+static bool has_offline_cpus(void)
+{
+    return count_cpus("present") > count_cpus("online");
+}
+
+static void shape_check(struct agent *agent);
+
+static void on_online_done(struct agent *agent, void *argument, bool succeeded)
+{
+    (void)argument, (void)succeeded;
+    agent->online_helper = NULL;
+    shape_check(agent);
+}
+
+static void bring_online(struct agent *agent)
+{
+    if (agent->options.is_init && !agent->online_helper)
+        agent->online_helper = helper_run(agent, online_work, NULL, on_online_done);
+}
+
+static bool wait_is_satisfied(const struct shape_wait *wait, const struct shape *now)
+{
+    /* One MiB of grace: see shape_refresh() for what rounding can lose. */
+    return now->vcpus_online >= wait->vcpus && now->memory_mib + 1 >= wait->memory_mib;
+}
+
+static void wait_answer(struct agent *agent, const struct shape_wait *wait, const struct shape *now,
+                        bool satisfied)
+{
+    struct wire_shape answer = {
+        .satisfied = satisfied,
+        .vcpus_online = now->vcpus_online,
+        .vcpus_present = now->vcpus_present,
+        .memory_mib = now->memory_mib,
+        .memory_total_mib = now->memory_total_mib,
+        .waited_us = (uint64_t)(loop_now_us() - wait->asked_us),
+    };
+    agent_send(agent, WIRE_TYPE_SHAPE, 0, wait->stream, &answer);
+}
+
+static void answer_waits(struct agent *agent, const struct shape *now)
+{
+    int64_t now_us = loop_now_us();
+    for (struct shape_wait **at = &agent->shape_waits; *at;) {
+        struct shape_wait *wait = *at;
+        bool satisfied = wait_is_satisfied(wait, now);
+        if (!satisfied && now_us < wait->until_us) {
+            at = &wait->next;
+            continue;
+        }
+        *at = wait->next;
+        wait_answer(agent, wait, now, satisfied);
+        free(wait);
+    }
+}
+
+static void schedule_next_look(struct agent *agent)
+{
+    int64_t now_us = loop_now_us();
+    if (!agent->shape_waits && now_us >= agent->settle_until_us)
+        return;
+    bool fast = false;
+    for (struct shape_wait *wait = agent->shape_waits; wait; wait = wait->next)
+        fast |= now_us - wait->asked_us < POLL_FAST_FOR_US;
+    loop_timer_set(&agent->loop, &agent->shape_timer, now_us + (fast ? POLL_FAST_US : POLL_SLOW_US));
+}
+
+static void shape_check(struct agent *agent)
+{
+    struct shape now;
+    shape_refresh(agent, &now);
+    if (now.vcpus_present > now.vcpus_online)
+        bring_online(agent);
+    answer_waits(agent, &now);
+    schedule_next_look(agent);
+}
+
+static void on_look(void *owner)
+{
+    shape_check(owner);
+}
+
+static void on_uevent(void *owner, uint32_t events)
+{
+    struct agent *agent = owner;
+    char text[4096];
+    bool concerns_us = false;
+    (void)events;
+    for (ssize_t n; (n = recv(agent->uevent_source.fd, text, sizeof(text) - 1, MSG_DONTWAIT)) > 0;) {
+        text[n] = '\0';
+        concerns_us |=
+            strstr(text, "/devices/system/cpu/cpu") || strstr(text, "/devices/system/memory/memory");
+    }
+    if (!concerns_us)
+        return;
+    agent->settle_until_us = loop_now_us() + SETTLE_US;
+    bring_online(agent);
+    shape_check(agent);
+}
+
+static void listen_to_kernel(struct agent *agent)
+{
+    struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+    int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
+    if (fd < 0)
+        return;
+    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+        loop_watch(&agent->loop, &agent->uevent_source, fd, EPOLLIN) != 0)
+        close(fd);
+}
+
+void shape_start(struct agent *agent)
+{
+    struct shape now;
+    agent->shape_timer = (struct loop_timer){ .on_due = on_look, .owner = agent };
+    agent->uevent_source = (struct loop_source){ .fd = -1, .on_ready = on_uevent, .owner = agent };
+    agent->reserved_kib = read_reserved_kib();
+    if (agent->options.is_init) {
+        system_write(MEMORY_DIRECTORY "/auto_online_blocks", "online_movable");
+        listen_to_kernel(agent);
+    }
+    shape_refresh(agent, &now);
+    if (has_offline_cpus())
+        bring_online(agent);
+}
+
+void shape_stop(struct agent *agent)
+{
+    int fd = agent->uevent_source.fd;
+    loop_unwatch(&agent->loop, &agent->uevent_source);
+    if (fd >= 0)
+        close(fd);
+    loop_timer_cancel(&agent->loop, &agent->shape_timer);
+    shape_forget_waits(agent);
+}
+
+void shape_forget_waits(struct agent *agent)
+{
+    while (agent->shape_waits) {
+        struct shape_wait *wait = agent->shape_waits;
+        agent->shape_waits = wait->next;
+        free(wait);
+    }
+}
+
+static unsigned count_waits(const struct agent *agent)
+{
+    unsigned count = 0;
+    for (struct shape_wait *wait = agent->shape_waits; wait; wait = wait->next)
+        count++;
+    return count;
+}
+
+void shape_on_wait(struct agent *agent, const struct wire_frame *frame)
+{
+    struct wire_shape_wait request;
+    if (!wire_shape_wait_read(frame, &request, NULL)) {
+        agent_send_error(agent, frame->stream, WIRE_FAULT_MESSAGE, "SHAPE_WAIT does not decode");
+        return;
+    }
+    struct shape_wait *wait = count_waits(agent) < WAITS_MAX ? calloc(1, sizeof(*wait)) : NULL;
+    if (!wait) {
+        agent_send_error(agent, frame->stream, WIRE_FAULT_LIMIT, "%u waits at once are the most", WAITS_MAX);
+        return;
+    }
+    uint32_t timeout_ms = request.timeout_ms < TIMEOUT_MAX_MS ? request.timeout_ms : TIMEOUT_MAX_MS;
+    *wait = (struct shape_wait){
+        .next = agent->shape_waits,
+        .stream = frame->stream,
+        .vcpus = request.vcpus,
+        .memory_mib = request.memory_mib,
+        .asked_us = loop_now_us(),
+        .until_us = loop_now_us() + (int64_t)timeout_ms * 1000,
+    };
+    agent->shape_waits = wait;
+    shape_check(agent);
+}

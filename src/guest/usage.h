@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the guest and its executions use: pushed to the host at the interval that it subscribed to. */
+
+#include "guest/agent.h"
+
+#define USAGE_INTERVAL_MIN_MS 20u
+
+void usage_on_subscribe(struct agent *agent, const struct wire_frame *frame);
+void usage_stop(struct agent *agent);
+
+/* Sums over all interfaces but the loopback. */
+void usage_read_network(uint64_t *ret_rx_bytes, uint64_t *ret_tx_bytes);
