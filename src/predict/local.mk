@@ -1,4 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 noinst_LTLIBRARIES += libhbr-predict.la
 libhbr_predict_la_CFLAGS = $(ROOM_CFLAGS) $(GSL_CFLAGS) $(XGBOOST_CFLAGS)
-libhbr_predict_la_SOURCES =
+libhbr_predict_la_SOURCES = \
+	src/predict/history.c src/predict/history.h \
+	src/predict/predictor.c src/predict/predictor.h \
+	src/predict/rules.c src/predict/rules.h \
+	src/predict/score.c src/predict/score.h

@@ -17,6 +17,8 @@ void predictor_free(struct predictor *predictor);
 struct demand *predictor_predict(struct predictor *predictor, const struct policy *policy,
                                  const struct code_metadata *code);
 
-/* Learns from one execution. Observations of runs that failed for lack of memory count as "at least" their memory; cancelled,
- * lost and refused runs teach nothing. */
+/* Learns from one execution of the function (of that tenant). A run that was cut short (a signal, a limit) tells "at least": each of its amounts
+ * counts as the function's median where that is more, and the memory of one that ran out of memory as the larger of what it used and what its
+ * VM had, times the policy's scaling.grow_to, which is how far a running VM would have been grown. Cancelled, lost and refused runs teach
+ * nothing. */
 void predictor_observe(struct predictor *predictor, const struct policy *policy, const struct observation *observation);

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "predict/predictor.h"
+
+#include "predict/history.h"
+#include "predict/rules.h"
+#include "predict/score.h"
+
+#include <math.h>
+
+/* One function of one tenant. */
+struct function {
+    char *tenant, *name;
+    struct history history;
+    struct demand *demand; /* what the history says, until it is told more; NULL: to be computed */
+    struct policy *policy; /* that `demand` was computed under */
+    guint gpus;            /* that `demand` was computed for */
+    GList link;            /* in predictor.recent */
+};
+
+struct predictor {
+    GHashTable *functions; /* struct function, each its own key */
+    GQueue recent;         /* the least recently used last */
+    guint functions_max;
+};
+
+static guint function_hash(gconstpointer key)
+{
+    const struct function *function = key;
+    return g_str_hash(function->name) * 31 + g_str_hash(function->tenant);
+}
+
+static gboolean function_equal(gconstpointer a, gconstpointer b)
+{
+    const struct function *left = a, *right = b;
+    return g_str_equal(left->name, right->name) && g_str_equal(left->tenant, right->tenant);
+}
+
+static void function_forget_demand(struct function *function)
+{
+    g_clear_pointer(&function->demand, demand_free);
+    g_clear_pointer(&function->policy, policy_unref);
+}
+
+static void function_free(gpointer data)
+{
+    struct function *function = data;
+    function_forget_demand(function);
+    history_clear(&function->history);
+    g_free(function->tenant);
+    g_free(function->name);
+    g_free(function);
+}
+
+struct predictor *predictor_new(guint functions_max)
+{
+    struct predictor *predictor = g_new0(struct predictor, 1);
+    predictor->functions = g_hash_table_new_full(function_hash, function_equal, NULL, function_free);
+    predictor->functions_max = MAX(functions_max, 1);
+    return predictor;
+}
+
+void predictor_free(struct predictor *predictor)
+{
+    if (predictor == NULL)
+        return;
+    g_hash_table_unref(predictor->functions);
+    g_free(predictor);
+}
+
+static struct function *predictor_find(struct predictor *predictor, const struct code_metadata *code)
+{
+    const struct function key = {
+        .tenant = code->tenant != NULL ? code->tenant : (char *)"default",
+        .name = code->function != NULL ? code->function : (char *)"",
+    };
+    struct function *function = g_hash_table_lookup(predictor->functions, &key);
+    if (function != NULL) {
+        g_queue_unlink(&predictor->recent, &function->link);
+        g_queue_push_head_link(&predictor->recent, &function->link);
+    }
+    return function;
+}
+
+static void predictor_forget_oldest(struct predictor *predictor)
+{
+    struct function *oldest = g_queue_pop_tail_link(&predictor->recent)->data;
+    g_hash_table_remove(predictor->functions, oldest);
+}
+
+static struct function *predictor_find_or_add(struct predictor *predictor, const struct code_metadata *code)
+{
+    struct function *function = predictor_find(predictor, code);
+    if (function != NULL)
+        return function;
+    if (g_hash_table_size(predictor->functions) >= predictor->functions_max)
+        predictor_forget_oldest(predictor);
+    function = g_new0(struct function, 1);
+    function->tenant = g_strdup(code->tenant != NULL ? code->tenant : "default");
+    function->name = g_strdup(code->function != NULL ? code->function : "");
+    function->link.data = function;
+    g_hash_table_add(predictor->functions, function);
+    g_queue_push_head_link(&predictor->recent, &function->link);
+    return function;
+}
+
+static void demand_explain_history(struct demand *demand, const struct policy *policy)
+{
+    demand_add_reason(
+        demand, g_strdup("history"),
+        g_strdup_printf("%u execution%s, half weight after %g: p90 %.2f vCPU, %.0f MiB, %.1f Mbit/s, %.0f ms",
+                        demand->sample_count, demand->sample_count == 1 ? "" : "s", policy->history.half_life_samples,
+                        demand->vcpus.p90, demand->memory_mib.p90, demand->network_mbps.p90, demand->duration_ms.p90));
+}
+
+/* Amounts that no execution told stay as the rules say. */
+static struct demand *function_compute(const struct function *function, const struct policy *policy,
+                                       const struct code_metadata *code, guint gpus)
+{
+    const struct policy_history *settings = &policy->history;
+    g_autoptr(demand_auto) assumed = rules_predict(policy, code);
+    struct demand *demand = g_new0(struct demand, 1);
+    struct quantiles *const amounts[HISTORY_AMOUNT_COUNT] = {
+        [HISTORY_VCPUS] = &demand->vcpus,
+        [HISTORY_MEMORY] = &demand->memory_mib,
+        [HISTORY_NETWORK] = &demand->network_mbps,
+        [HISTORY_DURATION] = &demand->duration_ms,
+    };
+    demand->source = DEMAND_HISTORY;
+    demand->sample_count = MIN(function->history.count, settings->samples_max);
+    demand->gpus = gpus;
+    demand->vcpus = assumed->vcpus;
+    demand->memory_mib = assumed->memory_mib;
+    demand->network_mbps = assumed->network_mbps;
+    demand->duration_ms = assumed->duration_ms;
+    for (guint i = 0; i < HISTORY_AMOUNT_COUNT; i++)
+        history_quantiles(&function->history, i, settings->samples_max, settings->half_life_samples, amounts[i]);
+    demand_explain_history(demand, policy);
+    score_assign(policy, demand);
+    return demand;
+}
+
+static struct demand *function_predict(struct function *function, const struct policy *policy,
+                                       const struct code_metadata *code)
+{
+    const guint gpus = rules_gpus(policy, code);
+    if (function->demand == NULL || function->policy != policy || function->gpus != gpus) {
+        function_forget_demand(function);
+        function->demand = function_compute(function, policy, code, gpus);
+        function->policy = policy_ref((struct policy *)policy); /* its count is all that changes */
+        function->gpus = gpus;
+    }
+    return demand_copy(function->demand);
+}
+
+struct demand *predictor_predict(struct predictor *predictor, const struct policy *policy,
+                                 const struct code_metadata *code)
+{
+    struct function *function = predictor_find(predictor, code);
+    const guint count = function != NULL ? function->history.count : 0;
+    if (count > 0 && count >= policy->history.samples_min)
+        return function_predict(function, policy, code);
+    struct demand *demand = rules_predict(policy, code);
+    demand->sample_count = count;
+    if (count > 0)
+        demand_add_reason(
+            demand, g_strdup("history"),
+            g_strdup_printf("only %u executions are known, %u are asked for", count, policy->history.samples_min));
+    return demand;
+}
+
+/* Runs that ended before they were through say "at least". */
+static gboolean exit_is_cut_short(enum exit_reason reason)
+{
+    return reason == EXIT_SIGNALLED || reason == EXIT_WALL_CLOCK || reason == EXIT_OUT_OF_MEMORY ||
+           reason == EXIT_OUTPUT_LIMIT;
+}
+
+static gboolean exit_teaches(enum exit_reason reason)
+{
+    return reason == EXIT_EXITED || exit_is_cut_short(reason);
+}
+
+/* NAN for what the guest could not tell. */
+static float amount_told(double value)
+{
+    return isfinite(value) && value > 0 ? (float)MIN(value, 1e11) : NAN;
+}
+
+static double observation_memory(const struct policy *policy, const struct observation *observation)
+{
+    if (observation->reason != EXIT_OUT_OF_MEMORY)
+        return observation->memory_mib;
+    return MAX(observation->memory_mib, observation->shape.memory_mib) * policy->scaling.grow_to;
+}
+
+static void sample_of_observation(const struct policy *policy, const struct observation *observation,
+                                  struct history_sample *ret_sample)
+{
+    const double seconds = observation->duration_ms / 1000;
+    const double mean_vcpus = seconds > 0 ? observation->cpu_seconds / seconds : 0;
+    ret_sample->amounts[HISTORY_VCPUS] = amount_told(MAX(observation->vcpus, mean_vcpus));
+    ret_sample->amounts[HISTORY_MEMORY] = amount_told(observation_memory(policy, observation));
+    ret_sample->amounts[HISTORY_NETWORK] =
+        isfinite(observation->network_mbps) ? (float)CLAMP(observation->network_mbps, 0, 1e11) : NAN;
+    ret_sample->amounts[HISTORY_DURATION] = amount_told(observation->duration_ms);
+}
+
+static void sample_raise_to_median(struct history_sample *sample, const struct history *history,
+                                   const struct policy_history *settings)
+{
+    struct quantiles known;
+    for (guint i = 0; i < HISTORY_AMOUNT_COUNT; i++)
+        if (history_quantiles(history, i, settings->samples_max, settings->half_life_samples, &known))
+            sample->amounts[i] = (float)fmax(sample->amounts[i], known.p50); /* of a NAN and a number, the number */
+}
+
+void predictor_observe(struct predictor *predictor, const struct policy *policy, const struct observation *observation)
+{
+    if (!exit_teaches(observation->reason))
+        return;
+    struct function *function = predictor_find_or_add(predictor, &observation->code);
+    struct history_sample sample;
+    sample_of_observation(policy, observation, &sample);
+    if (exit_is_cut_short(observation->reason))
+        sample_raise_to_median(&sample, &function->history, &policy->history);
+    history_add(&function->history, &sample, policy->history.samples_max);
+    function_forget_demand(function);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "predict/score.h"
+
+#include <math.h>
+
+static void score_need(const struct policy *policy, const struct demand *demand, struct vm_shape *ret_need)
+{
+    const double quantile = policy->provisioning.quantile;
+    const double vcpus = quantiles_at(&demand->vcpus, quantile);
+    *ret_need = (struct vm_shape){
+        .vcpus = policy_whole_vcpus(vcpus),
+        .memory_mib = (guint)ceil(quantiles_at(&demand->memory_mib, quantile)),
+        /* 0 would mean "without limit" in both */
+        .network_mbps = MAX(1, (guint)ceil(quantiles_at(&demand->network_mbps, quantile))),
+        .cpu_percent = MAX(1, (guint)ceil(100 * vcpus)),
+        .gpus = demand->gpus,
+    };
+}
+
+guint score_class_index(const struct policy *policy, const struct demand *demand)
+{
+    struct vm_shape need;
+    score_need(policy, demand, &need);
+    guint index = 0;
+    g_ptr_array_find(policy->classes, policy_class_of_shape(policy, &need), &index);
+    return index;
+}
+
+static double score_share(const struct policy *policy, const struct demand *demand, const struct vm_shape *initial)
+{
+    const double quantile = policy->provisioning.quantile;
+    const double vcpus = quantiles_at(&demand->vcpus, quantile) / initial->vcpus;
+    const double memory = quantiles_at(&demand->memory_mib, quantile) / initial->memory_mib;
+    const double network =
+        initial->network_mbps > 0 ? quantiles_at(&demand->network_mbps, quantile) / initial->network_mbps : 0;
+    return CLAMP(MAX(vcpus, MAX(memory, network)), 0.01, 1);
+}
+
+void score_assign(const struct policy *policy, struct demand *demand)
+{
+    const guint index = score_class_index(policy, demand);
+    const struct policy_class *class = g_ptr_array_index(policy->classes, index);
+    const struct vm_shape *initial = &policy_find_profile(policy, class->profile)->initial;
+    const double floor_score =
+        index > 0 ? ((struct policy_class *)g_ptr_array_index(policy->classes, index - 1))->score_max : 0;
+    demand->score = floor_score + (class->score_max - floor_score) * score_share(policy, demand, initial);
+    g_free(demand->class_name);
+    demand->class_name = g_strdup(class->name);
+    g_autofree char *shape = vm_shape_to_string(initial);
+    demand_add_reason(demand, g_strdup("class"),
+                      g_strdup_printf("score %.0f, class %s: the smallest whose profile covers the demand (%s: %s)",
+                                      demand->score, class->name, class->profile, shape));
+}
