@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 noinst_LTLIBRARIES += libhbr-daemon.la
 libhbr_daemon_la_CFLAGS = $(ROOM_CFLAGS)
-libhbr_daemon_la_SOURCES =
+libhbr_daemon_la_SOURCES = \
+	src/daemon/config.c src/daemon/config.h \
+	src/daemon/daemon.c src/daemon/daemon.h \
+	src/daemon/notify.c src/daemon/notify.h
 
 # When src/daemon/main.c is there, take the # from these lines:
 #sbin_PROGRAMS += harbingerd

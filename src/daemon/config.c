@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/config.h"
+
+#include "base/error.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "model/limits.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum config_kind { CONFIG_STRING, CONFIG_LIST, CONFIG_UINT, CONFIG_DOUBLE };
+
+struct config_key {
+    const char *name;
+    enum config_kind kind;
+    gsize offset;
+    double max;
+};
+
+#define DAEMON(name, kind, member, max)                         \
+    {                                                           \
+        name, kind, G_STRUCT_OFFSET(struct config, member), max \
+    }
+#define HOST(name, kind, member, max)                              \
+    {                                                              \
+        name, kind, G_STRUCT_OFFSET(struct host_spec, member), max \
+    }
+
+static const struct config_key daemon_keys[] = {
+    DAEMON("socket", CONFIG_STRING, socket, 0),
+    DAEMON("listen", CONFIG_STRING, listen, 0),
+    DAEMON("state-dir", CONFIG_STRING, state_dir, 0),
+    DAEMON("image-dir", CONFIG_STRING, image_dir, 0),
+    DAEMON("template-dir", CONFIG_STRING, template_dir, 0),
+    DAEMON("policy", CONFIG_STRING, policy, 0),
+    DAEMON("acceleration", CONFIG_STRING, acceleration, 0),
+    DAEMON("log-level", CONFIG_STRING, log_level, 0),
+    DAEMON("connections-max", CONFIG_UINT, connections_max, 100000),
+    DAEMON("request-timeout-s", CONFIG_UINT, request_timeout_s, 86400),
+};
+
+static const struct config_key host_keys[] = {
+    HOST("uri", CONFIG_STRING, uri, 0),
+    HOST("labels", CONFIG_LIST, labels, 0),
+    HOST("cpu-overcommit", CONFIG_DOUBLE, cpu_overcommit, 1000),
+    HOST("memory-overcommit", CONFIG_DOUBLE, memory_overcommit, 1000),
+    HOST("memory-reserve-mib", CONFIG_UINT, memory_reserve_mib, MODEL_MEMORY_MIB_MAX),
+    HOST("network", CONFIG_STRING, network, 0),
+    HOST("images", CONFIG_STRING, images, 0),
+    HOST("gpus", CONFIG_LIST, gpus, 0),
+};
+
+void config_free(struct config *config)
+{
+    if (config == NULL)
+        return;
+    g_free(config->socket);
+    g_free(config->listen);
+    g_free(config->state_dir);
+    g_free(config->image_dir);
+    g_free(config->template_dir);
+    g_free(config->policy);
+    g_free(config->acceleration);
+    g_free(config->log_level);
+    g_ptr_array_unref(config->hosts);
+    g_free(config);
+}
+
+static const struct config_key *config_find_key(const struct config_key *keys, guint count, const char *name)
+{
+    for (guint i = 0; i < count; i++)
+        if (strcmp(keys[i].name, name) == 0)
+            return &keys[i];
+    return NULL;
+}
+
+static char *config_key_names(const struct config_key *keys, guint count)
+{
+    GString *text = g_string_new(NULL);
+    for (guint i = 0; i < count; i++)
+        g_string_append_printf(text, "%s%s", i > 0 ? ", " : "", keys[i].name);
+    return g_string_free(text, FALSE);
+}
+
+static gboolean config_read_number(GKeyFile *file, const char *group, const struct config_key *key, gpointer slot,
+                                   GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    const double value = g_key_file_get_double(file, group, key->name, &problem);
+    if (problem != NULL || !(value >= 0 && value <= key->max)) {
+        g_autofree char *text = g_key_file_get_value(file, group, key->name, NULL);
+        hbr_error_set(error, HBR_ERROR_INVALID, "[%s] %s: \"%s\" is not a number from 0 to %.0f", group, key->name,
+                      text, key->max);
+        return FALSE;
+    }
+    if (key->kind == CONFIG_UINT)
+        *(guint *)slot = (guint)value;
+    else
+        *(double *)slot = value;
+    return TRUE;
+}
+
+static gboolean config_read_key(GKeyFile *file, const char *group, const struct config_key *key, gpointer object,
+                                GError **error)
+{
+    gpointer slot = (char *)object + key->offset;
+    if (key->kind == CONFIG_UINT || key->kind == CONFIG_DOUBLE)
+        return config_read_number(file, group, key, slot, error);
+    if (key->kind == CONFIG_LIST) {
+        g_strfreev(*(char ***)slot);
+        *(char ***)slot = g_key_file_get_string_list(file, group, key->name, NULL, NULL);
+        return TRUE;
+    }
+    g_free(*(char **)slot);
+    *(char **)slot = g_key_file_get_string(file, group, key->name, NULL);
+    return TRUE;
+}
+
+static gboolean config_read_group(GKeyFile *file, const char *group, const struct config_key *keys, guint count,
+                                  gpointer object, GError **error)
+{
+    g_auto(GStrv) names = g_key_file_get_keys(file, group, NULL, NULL);
+    for (char **name = names; name != NULL && *name != NULL; name++) {
+        const struct config_key *key = config_find_key(keys, count, *name);
+        if (key == NULL) {
+            g_autofree char *known = config_key_names(keys, count);
+            hbr_error_set(error, HBR_ERROR_INVALID, "[%s] %s: there is no such key; right would be one of %s", group,
+                          *name, known);
+            return FALSE;
+        }
+        if (!config_read_key(file, group, key, object, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean config_read_host(GKeyFile *file, const char *group, struct config *config, GError **error)
+{
+    struct host_spec *spec = g_new0(struct host_spec, 1);
+    g_ptr_array_add(config->hosts, spec);
+    spec->name = g_strstrip(g_strdup(group + strlen("host ")));
+    if (!id_is_valid_name(spec->name, MODEL_NAME_MAX)) {
+        hbr_error_set(error, HBR_ERROR_INVALID,
+                      "[%s]: \"%s\" is not a name; right would be letters, digits and ._:/@+-", group, spec->name);
+        return FALSE;
+    }
+    if (!config_read_group(file, group, host_keys, G_N_ELEMENTS(host_keys), spec, error))
+        return FALSE;
+    if (spec->uri == NULL) {
+        hbr_error_set(error, HBR_ERROR_INVALID, "[%s]: uri is missing; right would be uri=qemu:///system", group);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean config_read(GKeyFile *file, struct config *config, GError **error)
+{
+    g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
+    for (char **group = groups; *group != NULL; group++) {
+        gboolean is_read;
+        if (strcmp(*group, "daemon") == 0) {
+            is_read = config_read_group(file, *group, daemon_keys, G_N_ELEMENTS(daemon_keys), config, error);
+        } else if (g_str_has_prefix(*group, "host ")) {
+            is_read = config_read_host(file, *group, config, error);
+        } else {
+            hbr_error_set(error, HBR_ERROR_INVALID,
+                          "[%s]: there is no such group; right would be [daemon] or [host NAME]", *group);
+            is_read = FALSE;
+        }
+        if (!is_read)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static char *config_default_socket(void)
+{
+    return geteuid() == 0 ? g_build_filename(HBR_RUNDIR, "harbinger.sock", NULL)
+                          : g_build_filename(g_get_user_runtime_dir(), "harbinger", "harbinger.sock", NULL);
+}
+
+static struct config *config_new(void)
+{
+    const gboolean is_root = geteuid() == 0;
+    struct config *config = g_new0(struct config, 1);
+    config->socket = config_default_socket();
+    config->state_dir = is_root ? g_strdup(HBR_STATEDIR) : g_build_filename(g_get_user_state_dir(), "harbinger", NULL);
+    config->image_dir = is_root ? g_build_filename(HBR_STATEDIR, "images", NULL)
+                                : g_build_filename(g_get_user_cache_dir(), "harbinger", "images", NULL);
+    config->template_dir = g_build_filename(HBR_DATADIR, "templates", NULL);
+    config->policy = g_build_filename(HBR_DATADIR, "policies", "default.yaml", NULL);
+    config->acceleration = g_strdup("auto");
+    config->log_level = g_strdup("info");
+    config->connections_max = 1024;
+    config->request_timeout_s = 60;
+    config->hosts = g_ptr_array_new_with_free_func((GDestroyNotify)host_spec_free);
+    return config;
+}
+
+static gboolean config_check(const struct config *config, GError **error)
+{
+    static const char *const accelerations[] = {"auto", "kvm", "tcg", NULL};
+    enum log_level level;
+    if (!g_strv_contains(accelerations, config->acceleration)) {
+        hbr_error_set(error, HBR_ERROR_INVALID, "[daemon] acceleration: \"%s\" is not one of auto, kvm, tcg",
+                      config->acceleration);
+        return FALSE;
+    }
+    if (!log_level_from_string(config->log_level, &level, error)) {
+        g_prefix_error(error, "[daemon] log-level: ");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+struct config *config_load(const char *path, GError **error)
+{
+    g_autoptr(config_auto) config = config_new();
+    g_autoptr(GKeyFile) file = g_key_file_new();
+    if (path != NULL) {
+        g_autoptr(GError) problem = NULL;
+        if (!g_key_file_load_from_file(file, path, G_KEY_FILE_NONE, &problem)) {
+            hbr_error_set(error, HBR_ERROR_INVALID, "%s: %s", path, problem->message);
+            return NULL;
+        }
+    }
+    if (!config_read(file, config, error) || !config_check(config, error)) {
+        g_prefix_error(error, "%s: ", path != NULL ? path : "defaults");
+        return NULL;
+    }
+    return g_steal_pointer(&config);
+}

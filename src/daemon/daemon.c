@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/daemon.h"
+
+#include "api/api.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/mailbox.h"
+#include "core/core.h"
+#include "daemon/notify.h"
+#include "host/hypervisor.h"
+#include "store/store.h"
+
+#include <glib-unix.h>
+#include <sys/random.h>
+
+#define STOP_TIMEOUT_S 30
+#define POLICY_VERSIONS_LOADED 64
+#define RECENT_S (24 * 3600)
+
+struct daemon {
+    const struct config *config;
+    GMainLoop *loop;
+    GSource *timer; /* ready when the core or a modelled host wants the time */
+    struct mailbox *events;
+    struct core *core;
+    struct store *store;
+    struct api *api;
+    GHashTable *hypervisors; /* name of a host -> struct hypervisor */
+    struct hypervisor_settings settings;
+    char *owner;
+};
+
+static void daemon_post(struct event *event, gpointer data)
+{
+    mailbox_post(((struct daemon *)data)->events, event);
+}
+
+static void daemon_connect_host(struct daemon *daemon, struct command *command)
+{
+    GError *error = NULL;
+    struct hypervisor *hypervisor = hypervisor_new(command->host_spec, &daemon->settings, daemon_post, daemon, &error);
+    if (hypervisor == NULL) {
+        struct event *event = event_new(EVENT_HOST_DOWN);
+        event->host = g_strdup(command->host);
+        event->error = error;
+        daemon_post(event, daemon);
+        command_free(command);
+        return;
+    }
+    g_hash_table_replace(daemon->hypervisors, g_strdup(command->host), hypervisor);
+    hypervisor_submit(hypervisor, clock_now(), command);
+}
+
+/* What an unreachable host would answer. */
+static struct event *daemon_answer_for_lost_host(const struct command *command)
+{
+    static const struct {
+        enum command_kind command;
+        enum event_kind event;
+    } answers[] = {
+        {COMMAND_BOOT, EVENT_INSTANCE_FAILED},       {COMMAND_ADOPT, EVENT_INSTANCE_FAILED},
+        {COMMAND_SHAPE, EVENT_INSTANCE_SHAPED},      {COMMAND_STDIN, EVENT_STDIN_TAKEN},
+        {COMMAND_DESTROY, EVENT_INSTANCE_DESTROYED}, {COMMAND_RUN, EVENT_RUN_EXIT},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(answers); i++) {
+        if (answers[i].command != command->kind)
+            continue;
+        struct event *event = event_new(answers[i].event);
+        event->host = g_strdup(command->host);
+        event->id = g_strdup(command->id);
+        event->execution_id = g_strdup(command->execution_id);
+        event->serial = command->serial;
+        event->request = command->request;
+        if (command->kind == COMMAND_RUN) {
+            event->result = g_new0(struct run_result, 1);
+            event->result->reason = EXIT_LOST;
+        } else if (command->kind != COMMAND_DESTROY) {
+            event->error = hbr_error_new(HBR_ERROR_UNAVAILABLE, "host %s is not connected", command->host);
+        }
+        return event;
+    }
+    return NULL;
+}
+
+static void daemon_route_to_host(struct daemon *daemon, struct command *command)
+{
+    struct hypervisor *hypervisor = g_hash_table_lookup(daemon->hypervisors, command->host);
+    if (hypervisor != NULL) {
+        hypervisor_submit(hypervisor, clock_now(), command);
+        return;
+    }
+    struct event *answer = daemon_answer_for_lost_host(command);
+    if (answer != NULL)
+        daemon_post(answer, daemon);
+    command_free(command);
+}
+
+static void daemon_route(struct command *command, gpointer data)
+{
+    struct daemon *daemon = data;
+    switch (command->kind) {
+    case COMMAND_REPLY:
+    case COMMAND_STREAM:
+        if (command->request != 0 && daemon->api != NULL)
+            api_submit(daemon->api, command);
+        else
+            command_free(command);
+        break;
+    case COMMAND_PERSIST:
+        store_submit(daemon->store, command);
+        break;
+    case COMMAND_HOST_CONNECT:
+        daemon_connect_host(daemon, command);
+        break;
+    case COMMAND_HOST_DISCONNECT:
+        g_hash_table_remove(daemon->hypervisors, command->host);
+        command_free(command);
+        break;
+    default:
+        daemon_route_to_host(daemon, command);
+        break;
+    }
+}
+
+static gint64 daemon_next_at(const struct daemon *daemon)
+{
+    gint64 next_at = core_next_at(daemon->core);
+    GHashTableIter iter;
+    gpointer hypervisor;
+    g_hash_table_iter_init(&iter, daemon->hypervisors);
+    while (g_hash_table_iter_next(&iter, NULL, &hypervisor))
+        next_at = MIN(next_at, hypervisor_next_at(hypervisor));
+    return next_at;
+}
+
+static void daemon_arm_timer(struct daemon *daemon)
+{
+    const gint64 next_at = daemon_next_at(daemon);
+    const gint64 ready_time = next_at == CLOCK_NEVER ? -1 : MAX(0, g_get_monotonic_time() + next_at - clock_now());
+    g_source_set_ready_time(daemon->timer, ready_time);
+}
+
+static void daemon_settle(struct daemon *daemon)
+{
+    daemon_arm_timer(daemon);
+    if (core_is_drained(daemon->core))
+        g_main_loop_quit(daemon->loop);
+}
+
+static gboolean daemon_on_events(gpointer data)
+{
+    struct daemon *daemon = data;
+    GQueue events = G_QUEUE_INIT;
+    mailbox_take_all(daemon->events, &events, 0);
+    for (struct event *event; (event = g_queue_pop_head(&events)) != NULL;)
+        core_handle(daemon->core, event, clock_now());
+    daemon_settle(daemon);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean daemon_on_time(gpointer data)
+{
+    struct daemon *daemon = data;
+    GHashTableIter iter;
+    gpointer hypervisor;
+    g_hash_table_iter_init(&iter, daemon->hypervisors);
+    while (g_hash_table_iter_next(&iter, NULL, &hypervisor))
+        hypervisor_advance(hypervisor, clock_now());
+    core_handle(daemon->core, event_new(EVENT_TICK), clock_now());
+    daemon_settle(daemon);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean daemon_on_stop_timeout(gpointer data)
+{
+    log_warning("daemon", "hosts did not answer in %d s; what is left there is removed at the next start",
+                STOP_TIMEOUT_S);
+    g_main_loop_quit(((struct daemon *)data)->loop);
+    return G_SOURCE_REMOVE;
+}
+
+static gboolean daemon_on_signal(gpointer data)
+{
+    struct daemon *daemon = data;
+    log_info("daemon", "stopping");
+    notify_service_manager("STOPPING=1");
+    g_timeout_add_seconds(STOP_TIMEOUT_S, daemon_on_stop_timeout, daemon);
+    daemon_post(event_new(EVENT_SHUTDOWN), daemon);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean daemon_dispatch_timer(GSource *source G_GNUC_UNUSED, GSourceFunc callback, gpointer data)
+{
+    return callback(data);
+}
+
+static void daemon_add_sources(struct daemon *daemon)
+{
+    static GSourceFuncs timer_functions = {.dispatch = daemon_dispatch_timer};
+    daemon->timer = g_source_new(&timer_functions, sizeof(GSource));
+    g_source_set_callback(daemon->timer, daemon_on_time, daemon, NULL);
+    g_source_attach(daemon->timer, NULL);
+    g_autoptr(GSource) events = mailbox_source_new(daemon->events);
+    g_source_set_callback(events, daemon_on_events, daemon, NULL);
+    g_source_attach(events, NULL);
+    g_unix_signal_add(SIGTERM, daemon_on_signal, daemon);
+    g_unix_signal_add(SIGINT, daemon_on_signal, daemon);
+}
+
+/* The policy to start with: the newest of the database, else the configured one, which becomes version 1. */
+static struct policy *daemon_initial_policy(struct daemon *daemon, GPtrArray **ret_new_sources, GError **error)
+{
+    guint version = 0;
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(GPtrArray) sources = store_load_policy(daemon->store, &version, &problem);
+    if (problem != NULL) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return NULL;
+    }
+    if (sources == NULL) {
+        sources = policy_sources_read(daemon->config->policy, error);
+        if (sources == NULL)
+            return NULL;
+        *ret_new_sources = g_ptr_array_ref(sources);
+    }
+    g_autoptr(policy_auto) policy = policy_parse(sources, error);
+    return policy != NULL ? policy_with_version(policy, version) : NULL;
+}
+
+static void daemon_unref_policy(gpointer policy)
+{
+    policy_unref(policy);
+}
+
+/* The versions that open reservations may have been made under. */
+static GHashTable *daemon_load_policies(struct daemon *daemon, guint newest)
+{
+    GHashTable *policies = g_hash_table_new_full(NULL, NULL, NULL, daemon_unref_policy);
+    for (guint version = newest; version > 0 && newest - version < POLICY_VERSIONS_LOADED; version--) {
+        g_autoptr(GPtrArray) sources = store_load_policy_version(daemon->store, version, NULL);
+        g_autoptr(policy_auto) policy = sources != NULL ? policy_parse(sources, NULL) : NULL;
+        if (policy != NULL)
+            g_hash_table_insert(policies, GUINT_TO_POINTER(version), policy_with_version(policy, version));
+    }
+    return policies;
+}
+
+static gboolean daemon_learn_history(struct daemon *daemon, const struct policy *policy, GError **error)
+{
+    g_autoptr(GPtrArray) observations = store_load_observations(daemon->store, policy->history.samples_max, error);
+    if (observations == NULL)
+        return FALSE;
+    for (guint i = 0; i < observations->len; i++)
+        core_learn(daemon->core, observations->pdata[i]);
+    return TRUE;
+}
+
+static gboolean daemon_rebuild(struct daemon *daemon, const struct policy *policy, GError **error)
+{
+    g_autoptr(GPtrArray) records = store_load_objects(daemon->store, clock_now() - RECENT_S * CLOCK_SECOND, error);
+    if (records == NULL)
+        return FALSE;
+    g_autoptr(GHashTable) policies = daemon_load_policies(daemon, policy->version);
+    core_rebuild(daemon->core, records, policies, clock_now());
+    if (records->len > 0)
+        log_info("daemon", "rebuilt from %u records", records->len);
+    return TRUE;
+}
+
+static gboolean daemon_start_core(struct daemon *daemon, GError **error)
+{
+    g_autoptr(GPtrArray) new_sources = NULL;
+    g_autoptr(policy_auto) policy = daemon_initial_policy(daemon, &new_sources, error);
+    if (policy == NULL)
+        return FALSE;
+    struct core_settings settings = {.owner = daemon->owner, .sink = daemon_route, .sink_data = daemon};
+    if (getrandom(&settings.seed, sizeof settings.seed, 0) != (ssize_t)sizeof settings.seed)
+        settings.seed = (guint32)clock_now();
+    daemon->core = core_new(&settings, policy, clock_now());
+    if (!daemon_learn_history(daemon, policy, error))
+        return FALSE;
+    store_start(daemon->store, daemon_post, daemon);
+    if (!daemon_rebuild(daemon, policy, error))
+        return FALSE;
+    if (new_sources == NULL)
+        return TRUE;
+    struct event *load = event_new(EVENT_POLICY_LOAD);
+    load->policy = policy_ref(policy);
+    load->policy_sources = g_steal_pointer(&new_sources);
+    core_handle(daemon->core, load, clock_now());
+    return TRUE;
+}
+
+static void daemon_attach_configured_hosts(struct daemon *daemon)
+{
+    for (guint i = 0; i < daemon->config->hosts->len; i++) {
+        struct event *event = event_new(EVENT_HOST_ATTACH);
+        event->host_spec = host_spec_copy(daemon->config->hosts->pdata[i]);
+        core_handle(daemon->core, event, clock_now());
+    }
+}
+
+static gboolean daemon_open_store(struct daemon *daemon, GError **error)
+{
+    const struct config *config = daemon->config;
+    if (g_mkdir_with_parents(config->state_dir, 0700) < 0) {
+        hbr_error_set(error, HBR_ERROR_STORE, "cannot make the state directory %s: %s", config->state_dir,
+                      g_strerror(errno));
+        return FALSE;
+    }
+    g_autofree char *path = g_build_filename(config->state_dir, "harbinger.db", NULL);
+    daemon->store = store_open(path, error);
+    if (daemon->store == NULL)
+        return FALSE;
+    daemon->owner = store_identity(daemon->store, error);
+    return daemon->owner != NULL;
+}
+
+static gboolean daemon_open_api(struct daemon *daemon, GError **error)
+{
+    const struct config *config = daemon->config;
+    g_autofree char *directory = g_path_get_dirname(config->socket);
+    if (g_mkdir_with_parents(directory, 0755) < 0) {
+        hbr_error_set(error, HBR_ERROR_UNAVAILABLE, "cannot make the directory of the socket, %s: %s", directory,
+                      g_strerror(errno));
+        return FALSE;
+    }
+    const struct api_settings settings = {
+        .socket_path = config->socket,
+        .tcp_address = config->listen,
+        .connections_max = config->connections_max,
+        .request_timeout_ms = (gint64)config->request_timeout_s * 1000,
+        .version = VERSION,
+    };
+    daemon->api = api_new(&settings, daemon->store, daemon_post, daemon, error);
+    return daemon->api != NULL;
+}
+
+static enum acceleration daemon_acceleration(const char *word)
+{
+    const int value = codec_value(&acceleration_words, word);
+    return value < 0 ? ACCELERATION_UNKNOWN : (enum acceleration)value; /* "auto" is no word of the table */
+}
+
+static gboolean daemon_start(struct daemon *daemon, GError **error)
+{
+    const struct config *config = daemon->config;
+    if (!daemon_open_store(daemon, error))
+        return FALSE;
+    daemon->settings = (struct hypervisor_settings){
+        .template_dir = config->template_dir,
+        .image_dir = config->image_dir,
+        .state_dir = config->state_dir,
+        .owner = daemon->owner,
+        .acceleration = daemon_acceleration(config->acceleration),
+    };
+    daemon_add_sources(daemon);
+    if (!daemon_start_core(daemon, error) || !daemon_open_api(daemon, error))
+        return FALSE;
+    daemon_attach_configured_hosts(daemon);
+    daemon_arm_timer(daemon);
+    log_info("daemon", "harbingerd %s listens on %s%s%s", VERSION, config->socket,
+             config->listen != NULL ? " and " : "", config->listen != NULL ? config->listen : "");
+    notify_service_manager("READY=1");
+    return TRUE;
+}
+
+/* The adapters' threads end before what they post to goes. */
+static void daemon_clear(struct daemon *daemon)
+{
+    api_free(daemon->api);
+    daemon->api = NULL;
+    g_hash_table_remove_all(daemon->hypervisors);
+    store_free(daemon->store);
+    core_free(daemon->core);
+    g_hash_table_unref(daemon->hypervisors);
+    if (daemon->timer != NULL) {
+        g_source_destroy(daemon->timer);
+        g_source_unref(daemon->timer);
+    }
+    mailbox_free(daemon->events);
+    g_main_loop_unref(daemon->loop);
+    g_free(daemon->owner);
+}
+
+gboolean daemon_run(const struct config *config, GError **error)
+{
+    struct daemon daemon = {.config = config};
+    daemon.loop = g_main_loop_new(NULL, FALSE);
+    daemon.events = mailbox_new((GDestroyNotify)event_free);
+    daemon.hypervisors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)hypervisor_free);
+    const gboolean is_started = daemon_start(&daemon, error);
+    if (is_started)
+        g_main_loop_run(daemon.loop);
+    daemon_clear(&daemon);
+    return is_started;
+}
+
+gboolean daemon_check(const struct config *config, GError **error)
+{
+    g_autoptr(GPtrArray) sources = policy_sources_read(config->policy, error);
+    g_autoptr(policy_auto) policy = sources != NULL ? policy_parse(sources, error) : NULL;
+    if (policy == NULL)
+        return FALSE;
+    if (!g_file_test(config->template_dir, G_FILE_TEST_IS_DIR)) {
+        hbr_error_set(error, HBR_ERROR_INVALID, "[daemon] template-dir: %s is not a directory", config->template_dir);
+        return FALSE;
+    }
+    return TRUE;
+}
