@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+/* What a simulated host is like: read from its URI, "sim:NAME?boot_ms=1000&seed=7". Times are medians of a log-normal distribution with the
+ * sigma beside them (0: always the median); faults are probabilities. */
+
+struct sim_model {
+    guint seed;
+
+    guint vcpus, memory_mib; /* of the machine */
+
+    double connect_ms;
+    double boot_ms, boot_sigma;
+    double shape_cpu_ms; /* for each vCPU added */
+    double shape_memory_ms, shape_other_ms, shape_sigma;
+    double destroy_ms;
+    double run_overhead_ms; /* from the command to the start of the program; to kill it takes as long */
+    double inventory_s;     /* between inventories; 0: only after connecting */
+
+    /* A program that does not say what it does. */
+    double run_ms, run_sigma, run_cpu, run_memory_mib;
+
+    double fail_boot, hang_boot; /* of a boot: it fails; it never answers */
+    double fail_shape;
+    double crash;      /* of a run: its VM dies under it */
+    double lose_event; /* of EVENT_INSTANCE_GONE and EVENT_INSTANCE_DESTROYED: the next inventory tells it */
+
+    double down_at_s, up_at_s; /* since the first connect: the connection is lost, and back; 0: never */
+    gboolean down_kills;       /* the VMs are lost with it */
+};
+
+/* FALSE with HBR_ERROR_INVALID: not "sim:", an unknown key, or a value out of its bounds. */
+gboolean sim_model_parse(const char *uri, struct sim_model *ret_model, GError **error);
+
+/* One draw around `median_ms`, in microseconds; never negative. */
+gint64 sim_draw_us(GRand *random, double median_ms, double sigma);
+
+/* TRUE with this probability. Draws one number in any case, so that changing one fault leaves the rest of a run as it was. */
+gboolean sim_draw_fault(GRand *random, double probability);
