@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Benchmarks: a program or script tests/bench/bench-NAME each; `make bench` runs all, `make bench BENCH=NAME` one.
-bench_targets =
+bench_targets = tests/bench/bench-store
 EXTRA_PROGRAMS += $(bench_targets)
 EXTRA_DIST += tests/bench/run
 CLEANFILES += $(bench_targets)
