@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/clock.h"
+#include "base/error.h"
+#include "core-fixture.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#define NOTIFY "{\"code\":{\"function\":\"f\",\"language\":\"python\"}}"
+#define NOTIFY_LATER "{\"code\":{\"function\":\"f\"},\"arrival_in_ms\":60000}"
+#define EXECUTE "{\"code\":{\"function\":\"f\"},\"program\":{\"argv\":[\"true\"]}}"
+
+static struct world *world;
+
+static void setup(void)
+{
+    world = world_new("quickstart.yaml");
+    world_add_host(world, "h1", 8, 16384);
+}
+
+static void teardown(void)
+{
+    world_free(world);
+}
+
+static void assert_body(const struct command *command, const char *path, const char *expected)
+{
+    g_autofree char *value = world_body_string(command, path);
+    ck_assert_msg(g_strcmp0(value, expected) == 0, "%s is %s, expected %s", path, value, expected);
+}
+
+static void run_exit(const struct command *run, enum exit_reason reason, guint status, gint64 peak_mib)
+{
+    world_event(world, world_answer(EVENT_RUN_STARTED, run));
+    struct event *exit = world_answer(EVENT_RUN_EXIT, run);
+    exit->result = g_new0(struct run_result, 1);
+    *exit->result = (struct run_result){.reason = reason,
+                                        .status = status,
+                                        .wall_us = 2000000,
+                                        .cpu_user_us = 1000000,
+                                        .memory_peak_bytes = peak_mib << 20};
+    world_event(world, exit);
+}
+
+/* Sample of a busy guest. */
+static void sample(const char *instance, double runnable, guint used_mib, guint total_mib)
+{
+    struct event *event = event_new(EVENT_SAMPLE);
+    event->host = g_strdup("h1");
+    event->id = g_strdup(instance);
+    event->sample = g_new0(struct usage_sample, 1);
+    *event->sample = (struct usage_sample){.at = world->now,
+                                           .has_guest = TRUE,
+                                           .cpu_used = 1,
+                                           .runnable = runnable,
+                                           .memory_used_mib = used_mib,
+                                           .memory_total_mib = total_mib,
+                                           .vcpus_online = 1};
+    world_event(world, event);
+}
+
+/* Rule: an acknowledged notification is durable: the answer comes with the commit, not before. */
+START_TEST(test_ack_waits_for_commit)
+{
+    world->holds_commits = TRUE;
+    const guint64 request = world_notify(world, NOTIFY);
+    ck_assert_ptr_null(world_take(world, COMMAND_REPLY, request));
+    world->holds_commits = FALSE;
+    world_pass(world, 1);
+    world_event(world, event_new(EVENT_TICK));
+    const struct command *reply = world_expect(world, COMMAND_REPLY, request);
+    ck_assert_uint_eq(reply->status, 202);
+    assert_body(reply, "reservation.state", "starting");
+}
+END_TEST
+
+/* Rule: a failed commit is told, and the reservation withdrawn; nothing is promised that could be lost. */
+START_TEST(test_failed_commit_is_told)
+{
+    world->fails_commits = TRUE;
+    const guint64 request = world_notify(world, NOTIFY_LATER);
+    const struct command *reply = world_expect(world, COMMAND_REPLY, request);
+    ck_assert_int_eq(reply->error->code, HBR_ERROR_STORE);
+    world->fails_commits = FALSE;
+    const guint before = world->records->len;
+    world_pass(world, 2000);
+    ck_assert_uint_gt(world->records->len, before); /* written again: as cancelled */
+    const struct record *last = world->records->pdata[world->records->len - 1];
+    ck_assert_uint_eq(last->state, RESERVATION_CANCELLED);
+}
+END_TEST
+
+/* Rule: notification, boot, ready, execution, destruction; the second prediction knows the first run. */
+START_TEST(test_whole_way)
+{
+    const guint64 notify = world_notify(world, NOTIFY);
+    const struct command *reply = world_expect(world, COMMAND_REPLY, notify);
+    g_autofree char *id = world_body_string(reply, "reservation.id");
+    assert_body(reply, "reservation.demand.source", "rules");
+    const char *vm = world_boot(world);
+    g_autofree char *request_json = g_strdup_printf(
+        "{\"reservation_id\":\"%s\",\"code\":{\"function\":\"f\"},\"program\":{\"argv\":[\"true\"]}}", id);
+    const guint64 execute = world_execute(world, request_json);
+    const struct command *run = world_expect(world, COMMAND_RUN, 0);
+    ck_assert_str_eq(run->id, vm);
+    ck_assert_int_gt(run->run->limits.wall_ms, 0);
+    ck_assert_int_gt(run->run->limits.output_bytes, 0);
+    run_exit(run, EXIT_EXITED, 3, 700);
+    assert_body(world_expect(world, COMMAND_STREAM, execute), "event", "started");
+    const struct command *finished = world_expect(world, COMMAND_STREAM, execute);
+    ck_assert(finished->end);
+    assert_body(finished, "execution.match", "reservation");
+    assert_body(finished, "execution.result.status", "3");
+    const struct command *destroy = world_expect(world, COMMAND_DESTROY, 0);
+    ck_assert_str_eq(destroy->id, vm);
+    world_event(world, world_answer(EVENT_INSTANCE_DESTROYED, destroy));
+    const struct command *second = world_expect(world, COMMAND_REPLY, world_notify(world, NOTIFY));
+    assert_body(second, "reservation.demand.source", "history");
+    g_autofree char *p90 = world_body_string(second, "reservation.demand.memory_mib.p90");
+    ck_assert_double_ge(g_ascii_strtod(p90, NULL), 700);
+}
+END_TEST
+
+/* Rule: start late enough: arrival - p95 - margin, and never before. */
+START_TEST(test_start_is_back_scheduled)
+{
+    world_notify(world, NOTIFY_LATER);
+    const struct policy_provisioning *provisioning = &world->policy->provisioning;
+    const gint64 lead_ms = provisioning->boot_estimate_ms + provisioning->margin_ms;
+    world_pass(world, 60000 - lead_ms - 1);
+    ck_assert_ptr_null(world_take(world, COMMAND_BOOT, 0));
+    world_pass(world, 2);
+    world_expect(world, COMMAND_BOOT, 0);
+}
+END_TEST
+
+/* Rule: a no-show expires by policy, is counted, and its VM goes. */
+START_TEST(test_no_show)
+{
+    world_notify(world, NOTIFY);
+    const char *vm = world_boot(world);
+    world_pass(world, world->policy->provisioning.no_show_ms - 1);
+    ck_assert_ptr_null(world_take(world, COMMAND_DESTROY, 0));
+    world_pass(world, 2);
+    ck_assert_str_eq(world_expect(world, COMMAND_DESTROY, 0)->id, vm);
+}
+END_TEST
+
+/* Rule: an early arrival is served at once and cancels what was scheduled for it. */
+START_TEST(test_early_arrival)
+{
+    world_notify(world, NOTIFY_LATER);
+    const guint64 execute = world_execute(world, EXECUTE);
+    const struct command *queued = world_expect(world, COMMAND_STREAM, execute);
+    assert_body(queued, "event", "queued");
+    assert_body(queued, "execution.match", "early");
+    world_boot(world);
+    world_expect(world, COMMAND_RUN, 0);
+    world_pass(world, 120000);
+    ck_assert_ptr_null(world_take(world, COMMAND_BOOT, 0)); /* not started a second time */
+}
+END_TEST
+
+/* Rule: the same idempotency key twice is one reservation; of another function it is a conflict. */
+START_TEST(test_idempotency)
+{
+    const char *keyed = "{\"idempotency_key\":\"k1\",\"code\":{\"function\":\"f\"},\"arrival_in_ms\":60000}";
+    const struct command *first = world_expect(world, COMMAND_REPLY, world_notify(world, keyed));
+    const struct command *second = world_expect(world, COMMAND_REPLY, world_notify(world, keyed));
+    g_autofree char *id = world_body_string(first, "reservation.id");
+    assert_body(second, "reservation.id", id);
+    const guint64 other =
+        world_notify(world, "{\"idempotency_key\":\"k1\",\"code\":{\"function\":\"g\"},\"arrival_in_ms\":60000}");
+    ck_assert_int_eq(world_expect(world, COMMAND_REPLY, other)->error->code, HBR_ERROR_CONFLICT);
+    const guint64 elsewhere = world_notify(
+        world, "{\"idempotency_key\":\"k1\",\"code\":{\"function\":\"f\",\"tenant\":\"t2\"},\"arrival_in_ms\":60000}");
+    g_autofree char *other_id = world_body_string(world_expect(world, COMMAND_REPLY, elsewhere), "reservation.id");
+    ck_assert_str_ne(other_id, id);
+}
+END_TEST
+
+/* Rule: a miss is served at once by a boot, with its reason; the VM is used once. */
+START_TEST(test_on_demand)
+{
+    const guint64 execute = world_execute(world, EXECUTE);
+    assert_body(world_expect(world, COMMAND_STREAM, execute), "execution.match", "none");
+    world_boot(world);
+    const struct command *run = world_expect(world, COMMAND_RUN, 0);
+    run_exit(run, EXIT_EXITED, 0, 10);
+    world_expect(world, COMMAND_DESTROY, 0);
+    world_execute(world, EXECUTE);
+    world_expect(world, COMMAND_BOOT, 0);
+}
+END_TEST
+
+/* Rule: bad times get an error that says where. */
+START_TEST(test_bad_times)
+{
+    static const struct {
+        const char *json, *pointer;
+    } cases[] = {
+        {"{\"code\":{\"function\":\"f\"},\"arrival_at\":\"2001-01-01T00:00:00Z\"}", "/arrival_at"},
+        {"{\"code\":{\"function\":\"f\"},\"deadline_at\":\"2001-01-01T00:00:00Z\"}", "/deadline_at"},
+        {"{\"code\":{\"function\":\"f\"},\"arrival_in_ms\":60000,\"deadline_at\":\"2023-11-14T22:13:30Z\"}",
+         "/deadline_at"},
+        {"{\"code\":{\"function\":\"f\"},\"arrival_in_ms\":60000,\"arrival_at\":\"2033-11-14T22:13:30Z\"}",
+         "/arrival_in_ms"},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        const struct command *reply = world_expect(world, COMMAND_REPLY, world_notify(world, cases[i].json));
+        ck_assert_msg(reply->error != NULL && g_str_has_prefix(reply->error->message, cases[i].pointer), "case %u", i);
+    }
+}
+END_TEST
+
+/* Rule: a shape that no host could ever hold is refused at once. */
+START_TEST(test_larger_than_any_host)
+{
+    struct world *small = world_new("quickstart.yaml");
+    world_add_host(small, "tiny", 1, 128);
+    const struct command *reply = world_expect(small, COMMAND_REPLY, world_notify(small, NOTIFY));
+    ck_assert_int_eq(reply->error->code, HBR_ERROR_UNSATISFIABLE);
+    world_free(small);
+}
+END_TEST
+
+/* Rule: when the host is full executions queue by deadline, and go on as room appears. */
+START_TEST(test_queue_by_deadline)
+{
+    struct world *small = world_new("quickstart.yaml");
+    world_add_host(small, "tiny", 1, 16384);
+    world_execute(small, EXECUTE);
+    const guint64 patient = world_execute(
+        small,
+        "{\"code\":{\"function\":\"p\"},\"program\":{\"argv\":[\"true\"]},\"deadline_at\":\"2023-11-14T22:33:30Z\"}");
+    const guint64 urgent = world_execute(
+        small,
+        "{\"code\":{\"function\":\"u\"},\"program\":{\"argv\":[\"true\"]},\"deadline_at\":\"2023-11-14T22:14:30Z\"}");
+    world_boot(small);
+    const struct command *run = world_expect(small, COMMAND_RUN, 0);
+    ck_assert_ptr_null(world_take(small, COMMAND_BOOT, 0));
+    struct event *exit = world_answer(EVENT_RUN_EXIT, run);
+    exit->result = g_new0(struct run_result, 1);
+    world_event(small, exit);
+    world_event(small, world_answer(EVENT_INSTANCE_DESTROYED, world_expect(small, COMMAND_DESTROY, 0)));
+    world_boot(small);
+    const struct command *next = world_expect(small, COMMAND_RUN, 0);
+    (void)patient;
+    world_event(small, world_answer(EVENT_RUN_STARTED, next));
+    assert_body(world_expect(small, COMMAND_STREAM, urgent), "event", "queued");
+    assert_body(world_expect(small, COMMAND_STREAM, urgent), "event", "started");
+    world_free(small);
+}
+END_TEST
+
+/* Rule: above prediction x 1.2 a resource grows, each on its own, confirmed by the guest, recorded with its cause. */
+START_TEST(test_growth)
+{
+    world_notify(world, NOTIFY);
+    const char *vm = world_boot(world);
+    const guint64 execute = world_execute(world, EXECUTE);
+    const struct command *run = world_expect(world, COMMAND_RUN, 0);
+    world_event(world, world_answer(EVENT_RUN_STARTED, run));
+    world_expect(world, COMMAND_STREAM, execute);
+    sample(vm, 1.0, 50, 400);
+    ck_assert_ptr_null(world_take(world, COMMAND_SHAPE, 0)); /* within the prediction */
+    sample(vm, 3.0, 50, 400);
+    const struct command *cpu = world_expect(world, COMMAND_SHAPE, 0);
+    ck_assert_uint_eq(cpu->shape.vcpus, 2);
+    sample(vm, 3.0, 390, 400);
+    const struct command *memory = world_expect(world, COMMAND_SHAPE, 0);
+    ck_assert_uint_gt(memory->shape.memory_mib, cpu->shape.memory_mib);
+    sample(vm, 3.0, 390, 400);
+    ck_assert_ptr_null(world_take(world, COMMAND_SHAPE, 0)); /* one step of a resource at a time */
+    struct event *shaped = world_answer(EVENT_INSTANCE_SHAPED, cpu);
+    shaped->shape = cpu->shape;
+    world_event(world, shaped);
+    const struct command *adjusted = world_expect(world, COMMAND_STREAM, execute);
+    assert_body(adjusted, "event", "adjusted");
+    assert_body(adjusted, "adjustment.resource", "cpu");
+    assert_body(adjusted, "adjustment.after.vcpus", "2");
+    sample(vm, 3.0, 390, 400);
+    ck_assert_uint_eq(world_expect(world, COMMAND_SHAPE, 0)->shape.vcpus, 3);
+}
+END_TEST
+
+/* Rule: reserve before you grow: the host's book is never overdrawn, and a refusal is recorded. */
+START_TEST(test_growth_without_room)
+{
+    struct world *full = world_new("quickstart.yaml");
+    world_add_host(full, "h1", 1, 16384);
+    struct world *const outer = world;
+    world = full;
+    world_execute(full, EXECUTE);
+    const char *vm = world_boot(full);
+    world_event(full, world_answer(EVENT_RUN_STARTED, world_expect(full, COMMAND_RUN, 0)));
+    sample(vm, 4.0, 50, 400);
+    ck_assert_ptr_null(world_take(full, COMMAND_SHAPE, 0));
+    world = outer;
+    world_free(full);
+}
+END_TEST
+
+/* Rule: a lost VM that nobody used is replaced; its execution, if any, is reported as lost. */
+START_TEST(test_lost_instances)
+{
+    world_notify(world, NOTIFY);
+    const struct command *boot = world_expect(world, COMMAND_BOOT, 0);
+    world_event(world, world_answer(EVENT_INSTANCE_FAILED, boot));
+    const char *vm = world_boot(world); /* the second attempt */
+    const guint64 execute = world_execute(world, EXECUTE);
+    world_event(world, world_answer(EVENT_RUN_STARTED, world_expect(world, COMMAND_RUN, 0)));
+    struct event *gone = event_new(EVENT_INSTANCE_GONE);
+    gone->id = g_strdup(vm);
+    gone->host = g_strdup("h1");
+    world_event(world, gone);
+    world_expect(world, COMMAND_STREAM, execute);
+    const struct command *finished = world_expect(world, COMMAND_STREAM, execute);
+    ck_assert(finished->end);
+    assert_body(finished, "execution.state", "failed");
+    assert_body(finished, "execution.result.reason", "lost");
+}
+END_TEST
+
+/* Rule: a client that goes away has its execution cancelled; a guest that does not obey loses its VM. */
+START_TEST(test_client_gone)
+{
+    const guint64 execute = world_execute(world, EXECUTE);
+    const char *vm = world_boot(world);
+    world_event(world, world_answer(EVENT_RUN_STARTED, world_expect(world, COMMAND_RUN, 0)));
+    struct event *gone = event_new(EVENT_CLIENT_GONE);
+    gone->request = execute;
+    world_event(world, gone);
+    world_expect(world, COMMAND_CANCEL_RUN, 0);
+    world_pass(world, 10000);
+    ck_assert_str_eq(world_expect(world, COMMAND_DESTROY, 0)->id, vm);
+}
+END_TEST
+
+/* Rule: a foreign domain is never touched, an orphan of ours is removed, an instance that is not there is gone. */
+START_TEST(test_inventory)
+{
+    world_notify(world, NOTIFY);
+    world_boot(world);
+    static const struct {
+        const char *id, *owner;
+    } found[] = {{"vm-orphan", "owner-1"}, {"vm-foreign", "owner-2"}};
+    struct event *inventory = event_new(EVENT_HOST_INVENTORY);
+    inventory->host = g_strdup("h1");
+    inventory->inventory = g_ptr_array_new_with_free_func((GDestroyNotify)inventory_item_free);
+    for (guint i = 0; i < G_N_ELEMENTS(found); i++) {
+        struct inventory_item *item = g_new0(struct inventory_item, 1);
+        item->instance_id = g_strdup(found[i].id);
+        item->owner = g_strdup(found[i].owner);
+        item->is_running = TRUE;
+        g_ptr_array_add(inventory->inventory, item);
+    }
+    world_pass(world, 1);
+    world_event(world, inventory);
+    ck_assert_str_eq(world_expect(world, COMMAND_DESTROY, 0)->id, "vm-orphan");
+    ck_assert_ptr_null(world_take(world, COMMAND_DESTROY, 0));
+    world_expect(world, COMMAND_BOOT, 0); /* in place of the one that was not there */
+}
+END_TEST
+
+static struct world *restart(struct world *before)
+{
+    struct world *after = world_new("quickstart.yaml");
+    after->now = before->now + 1000;
+    GHashTable *newest = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GPtrArray) records = g_ptr_array_new();
+    for (guint i = before->records->len; i > 0; i--) {
+        struct record *record = before->records->pdata[i - 1];
+        if (record->kind == RECORD_PUT && g_hash_table_add(newest, record->id))
+            g_ptr_array_insert(records, 0, record);
+    }
+    core_rebuild(after->core, records, NULL, after->now);
+    g_hash_table_unref(newest);
+    struct event *up = event_new(EVENT_HOST_UP);
+    up->host = g_strdup("h1");
+    up->host_report = g_new0(struct host_report, 1);
+    *up->host_report = (struct host_report){.cpus = 8, .memory_mib = 16384};
+    world_event(after, up);
+    return after;
+}
+
+static void inventory_of(struct world *at, const char *id)
+{
+    struct event *event = event_new(EVENT_HOST_INVENTORY);
+    event->host = g_strdup("h1");
+    event->inventory = g_ptr_array_new_with_free_func((GDestroyNotify)inventory_item_free);
+    struct inventory_item *item = g_new0(struct inventory_item, 1);
+    item->instance_id = g_strdup(id);
+    item->owner = g_strdup("owner-1");
+    item->is_running = TRUE;
+    g_ptr_array_add(event->inventory, item);
+    world_event(at, event);
+}
+
+/* Rule: after a restart a ready VM that nobody used is adopted, and serves its reservation. */
+START_TEST(test_restart_adopts)
+{
+    g_autofree char *id =
+        world_body_string(world_expect(world, COMMAND_REPLY, world_notify(world, NOTIFY)), "reservation.id");
+    const char *vm = world_boot(world);
+    struct world *after = restart(world);
+    inventory_of(after, vm);
+    const struct command *adopt = world_expect(after, COMMAND_ADOPT, 0);
+    ck_assert_str_eq(adopt->id, vm);
+    struct event *ready = world_answer(EVENT_INSTANCE_READY, adopt);
+    ready->shape = adopt->boot->shape;
+    world_event(after, ready);
+    const guint64 execute = world_execute(after, EXECUTE);
+    ck_assert_str_eq(world_expect(after, COMMAND_RUN, 0)->id, vm);
+    (void)execute;
+    ck_assert_ptr_null(world_take(after, COMMAND_BOOT, 0));
+    world_free(after);
+}
+END_TEST
+
+/* Rule: after a restart an acknowledged notification is still there, and is started in time. */
+START_TEST(test_restart_keeps_notifications)
+{
+    world_notify(world, NOTIFY_LATER);
+    struct world *after = restart(world);
+    ck_assert_ptr_null(world_take(after, COMMAND_BOOT, 0));
+    world_pass(after, 60000);
+    world_expect(after, COMMAND_BOOT, 0);
+    world_free(after);
+}
+END_TEST
+
+/* Rule: after a restart what ran is reported as interrupted, and its VM destroyed. */
+START_TEST(test_restart_interrupts)
+{
+    world_execute(world, EXECUTE);
+    const char *vm = world_boot(world);
+    world_event(world, world_answer(EVENT_RUN_STARTED, world_expect(world, COMMAND_RUN, 0)));
+    struct world *after = restart(world);
+    inventory_of(after, vm);
+    ck_assert_str_eq(world_expect(after, COMMAND_DESTROY, 0)->id, vm);
+    gboolean is_interrupted = FALSE;
+    for (guint i = 0; i < after->records->len; i++) {
+        const struct record *record = after->records->pdata[i];
+        is_interrupted |= record->object == OBJECT_EXECUTION && record->state == EXECUTION_INTERRUPTED;
+    }
+    ck_assert(is_interrupted);
+    world_free(after);
+}
+END_TEST
+
+/* Rule: on shutdown every VM goes, acknowledged reservations stay in the database. */
+START_TEST(test_shutdown)
+{
+    world_notify(world, NOTIFY);
+    world_boot(world);
+    ck_assert(!core_is_drained(world->core));
+    world_event(world, event_new(EVENT_SHUTDOWN));
+    world_event(world, world_answer(EVENT_INSTANCE_DESTROYED, world_expect(world, COMMAND_DESTROY, 0)));
+    ck_assert(core_is_drained(world->core));
+    const guint64 late = world_notify(world, NOTIFY);
+    ck_assert_int_eq(world_expect(world, COMMAND_REPLY, late)->error->code, HBR_ERROR_UNAVAILABLE);
+    struct world *after = restart(world);
+    world_pass(after, 10);
+    world_expect(after, COMMAND_BOOT, 0);
+    world_free(after);
+}
+END_TEST
+
+/* Rule: a host that dies harms nobody else: what waited there is started on another. */
+START_TEST(test_host_down)
+{
+    world_notify(world, NOTIFY);
+    world_boot(world);
+    world_add_host(world, "h2", 8, 16384);
+    struct event *down = event_new(EVENT_HOST_DOWN);
+    down->host = g_strdup("h1");
+    world_event(world, down);
+    const struct command *boot = world_expect(world, COMMAND_BOOT, 0);
+    ck_assert_str_eq(boot->host, "h2");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("core");
+    TCase *cases = tcase_create("scenarios");
+    tcase_add_checked_fixture(cases, setup, teardown);
+    tcase_add_test(cases, test_ack_waits_for_commit);
+    tcase_add_test(cases, test_failed_commit_is_told);
+    tcase_add_test(cases, test_whole_way);
+    tcase_add_test(cases, test_start_is_back_scheduled);
+    tcase_add_test(cases, test_no_show);
+    tcase_add_test(cases, test_early_arrival);
+    tcase_add_test(cases, test_idempotency);
+    tcase_add_test(cases, test_on_demand);
+    tcase_add_test(cases, test_bad_times);
+    tcase_add_test(cases, test_larger_than_any_host);
+    tcase_add_test(cases, test_queue_by_deadline);
+    tcase_add_test(cases, test_growth);
+    tcase_add_test(cases, test_growth_without_room);
+    tcase_add_test(cases, test_lost_instances);
+    tcase_add_test(cases, test_client_gone);
+    tcase_add_test(cases, test_inventory);
+    tcase_add_test(cases, test_restart_adopts);
+    tcase_add_test(cases, test_restart_keeps_notifications);
+    tcase_add_test(cases, test_restart_interrupts);
+    tcase_add_test(cases, test_shutdown);
+    tcase_add_test(cases, test_host_down);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
