@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "shell/command.h"
+#include "shell/complete.h"
+#include "shell/failure.h"
+#include "shell/interrupt.h"
+#include "shell/render.h"
+#include "shell/request.h"
+#include "shell/units.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define EXEC_STATUS_INTERRUPTED 130
+
+static const struct command_option exec_options[] = {
+    {"script", 0, OPTION_STRING, OPTION_POSITIONAL, "SCRIPT", "a local file to run", 0, 0, complete_file},
+    {"arg", 0, OPTION_STRING, OPTION_POSITIONAL | OPTION_REPEATED, "ARG", "arguments of the program, best after --", 0,
+     0, complete_file},
+    {"code", 'c', OPTION_STRING, 0, "CODE", "run this text instead of a file", 0, 0, NULL},
+    {"function", 'f', OPTION_STRING, 0, "NAME", "function that it is (SCRIPT without folder and extension)", 0, 0,
+     complete_function},
+    {"reservation", 'r', OPTION_STRING, 0, "ID", "use this reservation (the function's best)", 0, 0,
+     complete_reservation},
+    {"interpreter", 0, OPTION_STRING, 0, "NAME", "program in the VM that runs it (by language or \"#!\")", 0, 0, NULL},
+    {"file", 0, OPTION_STRING, OPTION_REPEATED, "LOCAL[:REMOTE]", "put this file beside the code", 0, 0, complete_file},
+    {"env", 'e', OPTION_STRING, OPTION_REPEATED, "NAME[=VALUE]", "set a variable; without a value, as it is here", 0, 0,
+     NULL},
+    {"cwd", 0, OPTION_STRING, 0, "DIR", "working directory in the VM", 0, 0, NULL},
+    {"limit-wall", 0, OPTION_DURATION, 0, "DURATION", "stop it after this time (the policy's limit)", 1, 31622400000,
+     NULL},
+    {"limit-memory", 0, OPTION_SIZE, 0, "SIZE", "memory that it may use", 1024 * 1024, G_GINT64_CONSTANT(1) << 46,
+     NULL},
+    {"limit-pids", 0, OPTION_INT, 0, "COUNT", "processes and threads that it may have", 1, 4194304, NULL},
+    {"limit-output", 0, OPTION_SIZE, 0, "SIZE", "output that it may write", 0, 0, NULL},
+    {"deadline", 'd', OPTION_TIME, 0, "TIME", "it must have ended by this time", 0, 0, NULL},
+    {"key", 0, OPTION_STRING, 0, "KEY", "idempotency key: the same key is the same execution", 0, 0, NULL},
+    {"no-stdin", 'n', OPTION_BOOL, 0, NULL, "the program gets no standard input", 0, 0, NULL},
+    {"detach", 0, OPTION_BOOL, 0, NULL, "return when it was accepted, its output is dropped", 0, 0, NULL},
+    {"verbose", 'v', OPTION_BOOL, 0, NULL, "say on standard error what happens", 0, 0, NULL},
+    METADATA_OPTIONS,
+};
+
+/* One call of hbr_execute(). */
+struct exec_run {
+    struct session *session;
+    struct interrupt *interrupt;
+    gboolean verbose, json, detach;
+    char *id;         /* once it is known */
+    json_t *accepted; /* the execution as first seen */
+    int write_errno;  /* standard output could not be written */
+};
+
+static gboolean exec_write(struct exec_run *run, int fd, const char *data, size_t length)
+{
+    while (length > 0) {
+        ssize_t written = write(fd, data, length);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0) {
+            run->write_errno = errno;
+            return FALSE;
+        }
+        data += written;
+        length -= (size_t)written;
+    }
+    return TRUE;
+}
+
+static gboolean exec_write_json(struct exec_run *run, const json_t *event)
+{
+    char *line = json_dumps(event, JSON_COMPACT);
+    g_autofree char *text = g_strconcat(line, "\n", NULL);
+    free(line);
+    return exec_write(run, STDOUT_FILENO, text, strlen(text));
+}
+
+/* The library takes output out of its events; with --json it goes back into one. */
+static gboolean exec_write_output_event(struct exec_run *run, const char *name, const char *data, size_t length)
+{
+    g_autoptr(json_auto) event = json_object();
+    json_object_set_new(event, "event", json_string(name));
+    if (g_utf8_validate_len(data, length, NULL)) {
+        json_object_set_new(event, "data", json_stringn(data, length));
+    } else {
+        g_autofree char *base64 = g_base64_encode((const guchar *)data, length);
+        json_object_set_new(event, "data_base64", json_string(base64));
+    }
+    return exec_write_json(run, event);
+}
+
+static bool exec_on_stdout(const void *data, size_t length, void *user_data)
+{
+    struct exec_run *run = user_data;
+    return run->json ? exec_write_output_event(run, "stdout", data, length)
+                     : exec_write(run, STDOUT_FILENO, data, length);
+}
+
+/* A closed standard error is no reason to stop a program. */
+static bool exec_on_stderr(const void *data, size_t length, void *user_data)
+{
+    struct exec_run *run = user_data;
+    if (run->json)
+        return exec_write_output_event(run, "stderr", data, length);
+    if (!exec_write(run, STDERR_FILENO, data, length))
+        run->write_errno = 0;
+    return true;
+}
+
+static void exec_say_started(const json_t *execution)
+{
+    gint64 created_at = 0, started_at = 0;
+    g_autofree char *shape = render_shape_text(json_object_get(execution, "shape"));
+    output_time_at(execution, "created_at", &created_at);
+    output_time_at(execution, "started_at", &started_at);
+    g_autofree char *waited = units_format_duration(MAX(0, started_at - created_at));
+    g_printerr("harbinger: %s started after %s in %s on %s (%s; match: %s)\n", output_string_at(execution, "id"),
+               waited, output_string_at(execution, "instance_id"), output_string_at(execution, "host"), shape,
+               output_string_at(execution, "match"));
+}
+
+static void exec_say_adjusted(const json_t *adjustment)
+{
+    gint64 at = 0, confirmed_at = 0;
+    g_autofree char *before = render_shape_text(json_object_get(adjustment, "before"));
+    g_autofree char *after = render_shape_text(json_object_get(adjustment, "after"));
+    const char *cause = output_string_at(adjustment, "cause");
+    const char *error = output_string_at(adjustment, "error");
+    g_autofree char *confirmed = NULL;
+    if (output_time_at(adjustment, "at", &at) && output_time_at(adjustment, "confirmed_at", &confirmed_at))
+        confirmed = units_format_duration(confirmed_at - at);
+    g_printerr("harbinger: %s grown from %s to %s%s%s: %s%s%s\n", output_string_at(adjustment, "resource"), before,
+               after, confirmed != NULL ? ", confirmed after " : "", confirmed != NULL ? confirmed : "",
+               cause != NULL ? cause : "no cause given", error != NULL ? "; failed: " : "", error != NULL ? error : "");
+}
+
+static void exec_say_finished(const json_t *execution)
+{
+    const json_t *result = json_object_get(execution, "result");
+    struct cell how = {NULL, TONE_PLAIN}, wall = {NULL, TONE_PLAIN}, memory = {NULL, TONE_PLAIN};
+    if (!json_is_object(result))
+        return;
+    render_result(NULL, execution, &how);
+    render_us(NULL, json_object_get(result, "wall_us"), &wall);
+    render_bytes(NULL, json_object_get(result, "memory_peak_bytes"), &memory);
+    gint64 cpu_us = (gint64)(output_number_at(result, "cpu_user_us") + output_number_at(result, "cpu_system_us"));
+    g_autofree char *cpu = units_format_duration(MAX(0, cpu_us));
+    g_printerr("harbinger: %s: %s after %s, %s CPU, %s memory\n", output_string_at(execution, "id"), how.text,
+               wall.text != NULL ? wall.text : "?", cpu, memory.text != NULL ? memory.text : "?");
+    g_free(how.text);
+    g_free(wall.text);
+    g_free(memory.text);
+}
+
+static void exec_say(const char *name, const json_t *event)
+{
+    const json_t *execution = json_object_get(event, "execution");
+    if (strcmp(name, "queued") == 0)
+        g_printerr("harbinger: %s waits for an instance\n", output_string_at(execution, "id"));
+    else if (strcmp(name, "started") == 0)
+        exec_say_started(execution);
+    else if (strcmp(name, "adjusted") == 0)
+        exec_say_adjusted(json_object_get(event, "adjustment"));
+    else if (strcmp(name, "finished") == 0)
+        exec_say_finished(execution);
+}
+
+static void exec_note_execution(struct exec_run *run, const json_t *event)
+{
+    const json_t *execution = json_object_get(event, "execution");
+    const char *id = output_string_at(execution, "id");
+    if (id == NULL || run->id != NULL)
+        return;
+    run->id = g_strdup(id);
+    run->accepted = json_deep_copy(execution);
+    interrupt_set_execution(run->interrupt, id);
+}
+
+/* A detached execution goes on without us, from its first event on. */
+static bool exec_on_event(const char *name, const char *json, void *user_data)
+{
+    struct exec_run *run = user_data;
+    g_autoptr(json_auto) event = json_loads(json, 0, NULL);
+    if (event == NULL)
+        return true;
+    exec_note_execution(run, event);
+    if (run->verbose)
+        exec_say(name, event);
+    if (run->detach)
+        return run->id == NULL;
+    return !run->json || exec_write_json(run, event);
+}
+
+/* What the program reads: a terminal or whatever is redirected. Behind a prompt that reads commands from a pipe, nothing: the rest of the pipe are
+ * commands. */
+static gboolean exec_feeds_input(const struct session *session, const struct arguments *arguments)
+{
+    struct stat status;
+    if (arguments_has(arguments, "no-stdin") || arguments_has(arguments, "detach") || fstat(STDIN_FILENO, &status) != 0)
+        return FALSE;
+    if (S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3))
+        return FALSE;
+    return !session->interactive || isatty(STDIN_FILENO);
+}
+
+static void exec_explain_end(const struct exec_run *run, const struct hbr_exec_result *result)
+{
+    gboolean exited = g_strcmp0(result->reason, "exited") == 0 || g_strcmp0(result->reason, "signalled") == 0;
+    if (exited && g_strcmp0(result->state, "finished") == 0)
+        return;
+    const char *how =
+        result->reason != NULL && g_strcmp0(result->state, "finished") == 0 ? result->reason : result->state;
+    g_printerr("harbinger: exec: %s: %s%s%s\n", result->execution_id != NULL ? result->execution_id : run->id, how,
+               result->message != NULL ? ": " : "", result->message != NULL ? result->message : "");
+}
+
+/* hbr_execute() did not see the end: because we left, or because something failed. */
+static gboolean exec_fail(struct exec_run *run, struct hbr_error *remote, guint interrupts, GError **error)
+{
+    if (run->detach && run->id != NULL) {
+        output_result(&run->session->output, run->accepted, run->id, "%s: %s, detached", run->id,
+                      output_string_at(run->accepted, "state"));
+        hbr_error_clear(remote);
+        return TRUE;
+    }
+    if (interrupts > 0) {
+        g_printerr("harbinger: exec: %s: left, its cancellation is asked for\n",
+                   run->id != NULL ? run->id : "the request");
+        run->session->exit_status = EXEC_STATUS_INTERRUPTED;
+        hbr_error_clear(remote);
+        return TRUE;
+    }
+    if (run->write_errno != 0) {
+        g_set_error(error, SHELL_ERROR, SHELL_ERROR_OUTPUT,
+                    "cannot write to standard output: %s; the execution is cancelled", g_strerror(run->write_errno));
+        hbr_error_clear(remote);
+        return FALSE;
+    }
+    return failure_take(remote, error);
+}
+
+static gboolean exec_call(struct exec_run *run, struct hbr_client *client, const json_t *request, gboolean feed_input,
+                          GError **error)
+{
+    struct hbr_exec_callbacks callbacks = {exec_on_stdout, exec_on_stderr, exec_on_event, run,
+                                           feed_input,     STDIN_FILENO};
+    struct hbr_exec_result result = HBR_EXEC_RESULT_INIT;
+    struct hbr_error remote = HBR_ERROR_INIT;
+    struct hbr_client *other = session_new_client(run->session, error);
+    if (other == NULL)
+        return FALSE;
+    run->interrupt = interrupt_begin(client, other);
+    char *body = json_dumps(request, JSON_COMPACT);
+    bool ended = hbr_execute(client, body, &callbacks, &result, &remote);
+    free(body);
+    guint interrupts = interrupt_end(run->interrupt);
+    if (interrupts > 0) {
+        /* An interruption that came too late would end the next call. */
+        hbr_client_free(client);
+        run->session->client = NULL;
+    }
+    if (!ended)
+        return exec_fail(run, &remote, interrupts, error);
+    exec_explain_end(run, &result);
+    run->session->exit_status = hbr_exec_exit_status(&result);
+    hbr_exec_result_clear(&result);
+    return TRUE;
+}
+
+static gboolean exec_run(struct session *session, const struct arguments *arguments, GError **error)
+{
+    g_autoptr(json_auto) request = request_new(arguments, error);
+    struct hbr_client *client = request != NULL ? session_client(session, error) : NULL;
+    if (client == NULL)
+        return FALSE;
+    struct exec_run run = {.session = session,
+                           .verbose = arguments_has(arguments, "verbose"),
+                           .json = session->output.is_json,
+                           .detach = arguments_has(arguments, "detach")};
+    fflush(stdout);
+    gboolean done = exec_call(&run, client, request, exec_feeds_input(session, arguments), error);
+    g_free(run.id);
+    json_decref(run.accepted);
+    return done;
+}
+
+static const struct command exec_commands[] = {
+    {"exec", "run code in the VM that stands ready for it",
+     "Runs a local script, or the text after --code, and passes its input, output and exit status through: 128 and the "
+     "signal's number when a signal killed it, 124 at its wall-clock limit, 137 out of memory, 130 when cancelled, 125 "
+     "when it could not run to its end. Without --reservation, the best reservation of the function is used; without one, a "
+     "VM is booted. Ctrl-C cancels the execution, a second one leaves at once.",
+     exec_run, COMMAND_OPTIONS(exec_options), FALSE},
+};
+
+const struct command_group exec_group = {"exec", "Running code", exec_commands, G_N_ELEMENTS(exec_commands)};

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "shell/command.h"
+#include "shell/complete.h"
+#include "shell/views.h"
+
+/* Reservations, executions and instances: the same commands for each. */
+
+#define LIST_OPTIONS(states)                                                                      \
+    {"all", 'a', OPTION_BOOL, 0, NULL, "those that have ended, too", 0, 0, NULL},                 \
+        {"function", 'f', OPTION_STRING, 0, "NAME", "of this function", 0, 0, complete_function}, \
+        {"tenant", 't', OPTION_STRING, 0, "NAME", "of this tenant", 0, 0, NULL},                  \
+        {"state", 's', OPTION_STRING, 0, "STATE", "in this state", 0, 0, states},                 \
+    {                                                                                             \
+        "limit", 'n', OPTION_INT, 0, "COUNT", "at most so many, the newest", 1, 100000, NULL      \
+    }
+
+#define ID_OPTION(completer)                                                                         \
+    {                                                                                                \
+        "id", 0, OPTION_STRING, OPTION_POSITIONAL | OPTION_REQUIRED, "ID", "its id", 0, 0, completer \
+    }
+
+static const struct command_option reservation_list_options[] = {LIST_OPTIONS(complete_reservation_state)};
+static const struct command_option execution_list_options[] = {LIST_OPTIONS(complete_execution_state)};
+static const struct command_option instance_list_options[] = {LIST_OPTIONS(complete_instance_state)};
+static const struct command_option reservation_options[] = {ID_OPTION(complete_reservation)};
+static const struct command_option execution_options[] = {ID_OPTION(complete_execution)};
+static const struct command_option instance_options[] = {ID_OPTION(complete_instance)};
+
+static gboolean object_list(struct session *session, const struct arguments *arguments, enum hbr_kind kind,
+                            const struct view *view, GError **error)
+{
+    struct hbr_filter filter = {.function = arguments_string(arguments, "function"),
+                                .tenant = arguments_string(arguments, "tenant"),
+                                .state = arguments_string(arguments, "state"),
+                                .all = arguments_has(arguments, "all") || arguments_has(arguments, "state"),
+                                .limit = (unsigned)arguments_number(arguments, "limit")};
+    g_autoptr(json_auto) answer = session_list(session, kind, &filter, error);
+    if (answer == NULL)
+        return FALSE;
+    output_list(&session->output, view, answer);
+    return TRUE;
+}
+
+static gboolean object_info(struct session *session, const struct arguments *arguments, enum hbr_kind kind,
+                            const struct view *view, GError **error)
+{
+    g_autoptr(json_auto) object = session_get(session, kind, arguments_string(arguments, "id"), error);
+    if (object == NULL)
+        return FALSE;
+    output_object(&session->output, view, object);
+    return TRUE;
+}
+
+static gboolean object_delete(struct session *session, const struct arguments *arguments, enum hbr_kind kind,
+                              GError **error)
+{
+    const char *id = arguments_string(arguments, "id");
+    g_autoptr(json_auto) object = session_delete(session, kind, id, error);
+    if (object == NULL)
+        return FALSE;
+    const char *state = output_string_at(object, "state");
+    output_result(&session->output, object, id, "%s: %s", id, state != NULL ? state : "done");
+    return TRUE;
+}
+
+static gboolean reservation_list_run(struct session *session, const struct arguments *arguments, GError **error)
+{
+    return object_list(session, arguments, HBR_RESERVATION, &reservation_list_view, error);
+}
+
+static gboolean reservation_info_run(struct session *session, const struct arguments *arguments, GError **error)
+{
+    return object_info(session, arguments, HBR_RESERVATION, &reservation_view, error);
+}
+
+static gboolean reservation_cancel_run(struct session *session, const struct arguments *arguments, GError **error)
+{
+    return object_delete(session, arguments, HBR_RESERVATION, error);
+}
+
+static gboolean execution_list_run(struct session *session, const struct arguments *arguments, GError **error)
+{
+    return object_list(session, arguments, HBR_EXECUTION, &execution_list_view, error);
+}
+
+static gboolean execution_info_run(struct session *session, const struct arguments *arguments, GError **error)
+{
+    return object_info(session, arguments, HBR_EXECUTION, &execution_view, error);
+}
+
+static gboolean execution_cancel_run(struct session *session, const struct arguments *arguments, GError **error)
+{
+    return object_delete(session, arguments, HBR_EXECUTION, error);
+}
+
+static gboolean instance_list_run(struct session *session, const struct arguments *arguments, GError **error)
+{
+    return object_list(session, arguments, HBR_INSTANCE, &instance_list_view, error);
+}
+
+static gboolean instance_info_run(struct session *session, const struct arguments *arguments, GError **error)
+{
+    return object_info(session, arguments, HBR_INSTANCE, &instance_view, error);
+}
+
+static gboolean instance_destroy_run(struct session *session, const struct arguments *arguments, GError **error)
+{
+    return object_delete(session, arguments, HBR_INSTANCE, error);
+}
+
+static const struct command object_commands[] = {
+    {"reservation-list", "list reservations",
+     "Those that are open, the newest first; with --all or --state the others too.", reservation_list_run,
+     COMMAND_OPTIONS(reservation_list_options), FALSE},
+    {"reservation-info", "show a reservation", NULL, reservation_info_run, COMMAND_OPTIONS(reservation_options), FALSE},
+    {"reservation-cancel", "cancel a reservation", "Its instance is destroyed, unless code runs in it.",
+     reservation_cancel_run, COMMAND_OPTIONS(reservation_options), FALSE},
+    {"execution-list", "list executions",
+     "Those that have not ended, the newest first; with --all or --state the others too.", execution_list_run,
+     COMMAND_OPTIONS(execution_list_options), FALSE},
+    {"execution-info", "show an execution", NULL, execution_info_run, COMMAND_OPTIONS(execution_options), FALSE},
+    {"execution-cancel", "cancel an execution", "Its program is killed.", execution_cancel_run,
+     COMMAND_OPTIONS(execution_options), FALSE},
+    {"instance-list", "list instances, the VMs",
+     "Those that run, the newest first; with --all or --state the others too.", instance_list_run,
+     COMMAND_OPTIONS(instance_list_options), FALSE},
+    {"instance-info", "show an instance", NULL, instance_info_run, COMMAND_OPTIONS(instance_options), FALSE},
+    {"instance-destroy", "destroy an instance", "What runs in it is lost.", instance_destroy_run,
+     COMMAND_OPTIONS(instance_options), FALSE},
+};
+
+const struct command_group object_group = {"objects", "Reservations, executions, instances", object_commands,
+                                           G_N_ELEMENTS(object_commands)};

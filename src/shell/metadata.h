@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "shell/command.h"
+
+/* Options that say what is known of code before it runs; notify, explain and exec share them. One thread. */
+
+#define METADATA_OPTIONS                                                                                            \
+    {"tenant", 0, OPTION_STRING, 0, "NAME", "whose code it is (default)", 0, 0, NULL},                              \
+        {"language", 'l', OPTION_STRING,    0, "NAME", "programming language: python, javascript, ...",             \
+         0,          0,   complete_language},                                                                       \
+        {"library", 0, OPTION_STRING, OPTION_REPEATED, "NAME", "a library that the code uses", 0, 0, NULL},         \
+        {"algorithm", 0, OPTION_STRING, 0, "KIND", "kind of algorithm: sort, matrix, web, ...", 0, 0, NULL},        \
+        {"entry-point", 0, OPTION_STRING, 0, "NAME", "where the code starts", 0, 0, NULL},                          \
+        {"payload", 0, OPTION_STRING, 0, "FILE", "a file like its payload: size, and shape if JSON",                \
+         0,         0, complete_file},                                                                              \
+        {"payload-bytes", 0, OPTION_SIZE, 0, "SIZE", "size of its payload", 0, 0, NULL},                            \
+        {"payload-items", 0, OPTION_INT, 0, "COUNT", "longest array of its payload, or rows", 0, G_MAXINT64, NULL}, \
+        {"payload-depth", 0, OPTION_INT, 0, "COUNT", "how deep its payload is nested", 0, 100000, NULL},            \
+        {"input-bytes", 0, OPTION_SIZE, 0, "SIZE", "data that it reads besides the payload", 0, 0, NULL},           \
+        {"parallelism", 0, OPTION_INT, 0, "COUNT", "threads or processes that it will use", 1, 1024, NULL},         \
+        {"gpu", 0, OPTION_BOOL, 0, NULL, "it wants a GPU", 0, 0, NULL},                                             \
+        {"template", 0, OPTION_STRING, 0, "NAME", "VM template wanted (the profile's)", 0, 0, NULL},                \
+    {                                                                                                               \
+        "label", 0, OPTION_STRING, OPTION_REPEATED, "LABEL", "a label that its host must carry", 0, 0, NULL         \
+    }
+
+/* For code that does not come along (notify, explain): "code", the file whose size and language are taken. */
+#define METADATA_CODE_OPTION                                                                                  \
+    {                                                                                                         \
+        "code", 0, OPTION_STRING, 0, "FILE", "the code: its size and language are taken", 0, 0, complete_file \
+    }
+
+/* The "code" member of a notification or request. NULL with SHELL_ERROR_FILE. json_decref it. */
+json_t *metadata_new(const struct arguments *arguments, const char *function, GError **error);
+
+/* Adds what a file of code tells: "code_bytes", and "language" unless it is there. FALSE with SHELL_ERROR_FILE. */
+gboolean metadata_add_code_file(json_t *code, const char *path, GError **error);
+
+/* Contents of a file of at most `max` bytes. NULL with SHELL_ERROR_FILE. */
+GBytes *metadata_read_file(const char *path, gsize max, GError **error);
+
+/* Sets `member` to a time, RFC 3339. */
+void metadata_set_time(json_t *object, const char *member, gint64 at);

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "shell/metadata.h"
+
+/* The execution request that `exec` sends, from its options. One thread. */
+
+/* From the options of `exec` (cmd-exec.c). NULL with SHELL_ERROR_USAGE or SHELL_ERROR_FILE. json_decref it. */
+json_t *request_new(const struct arguments *arguments, GError **error);
+
+/* What a script's function is called when nobody says: its base name without extension, in the characters that a name may
+ * have. Free with g_free. */
+char *request_function_name(const char *path);
