@@ -17,7 +17,7 @@
 
 int agent_start(struct agent *agent, const struct agent_options *options, int channel_fd, bool is_port)
 {
-    *agent = (struct agent){ .options = *options, .work_fd = -1, .channel.fd = -1, .loop.epoll_fd = -1 };
+    *agent = (struct agent){.options = *options, .work_fd = -1, .channel.fd = -1, .loop.epoll_fd = -1};
     agent->child_source.fd = agent->uevent_source.fd = agent->channel.source.fd = -1;
     agent->work_fd = open(options->work_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (agent->work_fd < 0 || loop_init(&agent->loop) != 0 || helper_reaper_start(agent) != 0)
@@ -49,8 +49,7 @@ void agent_send(struct agent *agent, uint16_t type, uint16_t flags, uint32_t str
         channel_flush(&agent->channel);
 }
 
-void agent_send_data(struct agent *agent, uint16_t type, uint16_t flags, uint32_t stream, const void *data,
-                     size_t size)
+void agent_send_data(struct agent *agent, uint16_t type, uint16_t flags, uint32_t stream, const void *data, size_t size)
 {
     if (wire_frame_write(channel_out(&agent->channel), type, flags, stream, data, size))
         channel_flush(&agent->channel);
@@ -63,6 +62,6 @@ void agent_send_error(struct agent *agent, uint32_t stream, enum wire_fault faul
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    struct wire_failure failure = { .fault = fault, .stream = stream, .text = wire_text(text) };
+    struct wire_failure failure = {.fault = fault, .stream = stream, .text = wire_text(text)};
     agent_send(agent, WIRE_TYPE_ERROR, 0, stream, &failure);
 }

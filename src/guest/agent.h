@@ -26,7 +26,7 @@ struct agent_options {
     const char *cgroup_mount; /* NULL: no cgroups */
     bool is_init;             /* this guest is ours: identity, power, onlining */
     bool may_drop_user;       /* started as root: executions get users of their own */
-    const char *trouble; /* what went wrong while booting, NULL if nothing; told to the host after HELLO */
+    const char *trouble;      /* what went wrong while booting, NULL if nothing; told to the host after HELLO */
 };
 
 struct agent {

@@ -18,9 +18,9 @@
 #include <unistd.h>
 
 #define DISK_WAIT_US INT64_C(5000000)
-#define LOWER        "/mnt/lower"
-#define UPPER        "/mnt/upper"
-#define ROOT         "/mnt/root"
+#define LOWER "/mnt/lower"
+#define UPPER "/mnt/upper"
+#define ROOT "/mnt/root"
 
 enum content {
     CONTENT_OTHER,
@@ -128,8 +128,7 @@ static bool mount_layers(bool overlay_on_disk, char *ret_trouble, size_t size)
         return false;
     mkdir(UPPER "/upper", 0755);
     mkdir(UPPER "/work", 0755);
-    if (mount("overlay", ROOT, "overlay", 0,
-              "lowerdir=" LOWER ",upperdir=" UPPER "/upper,workdir=" UPPER "/work") == 0)
+    if (mount("overlay", ROOT, "overlay", 0, "lowerdir=" LOWER ",upperdir=" UPPER "/upper,workdir=" UPPER "/work") == 0)
         return true;
     snprintf(ret_trouble, size, "overlay: %s", strerror(errno));
     return false;
@@ -138,7 +137,7 @@ static bool mount_layers(bool overlay_on_disk, char *ret_trouble, size_t size)
 /* The initramfs is memory: give back what only the first moments needed. */
 static void remove_initramfs(void)
 {
-    static const char *const trees[] = { "bin", "lib", "etc", "usr", "sbin" };
+    static const char *const trees[] = {"bin", "lib", "etc", "usr", "sbin"};
     int root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (size_t i = 0; root_fd >= 0 && i < sizeof(trees) / sizeof(trees[0]); i++)
         path_remove_tree(root_fd, trees[i]);
@@ -150,7 +149,7 @@ static void remove_initramfs(void)
 
 static bool move_root(char *ret_trouble, size_t size)
 {
-    static const char *const moved[] = { "/dev", "/proc", "/sys", "/run" };
+    static const char *const moved[] = {"/dev", "/proc", "/sys", "/run"};
     char target[64];
     for (size_t i = 0; i < sizeof(moved) / sizeof(moved[0]); i++) {
         snprintf(target, sizeof(target), ROOT "%s", moved[i]);

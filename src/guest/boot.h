@@ -14,7 +14,7 @@ struct boot_result {
 };
 
 /* The executions' directory and the cgroup mount of a booted guest. */
-#define BOOT_WORK_DIR     "/work"
+#define BOOT_WORK_DIR "/work"
 #define BOOT_CGROUP_MOUNT "/sys/fs/cgroup"
 
 void boot_run(struct boot_result *ret_result);

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PARENT_NAME   "harbinger"
+#define PARENT_NAME "harbinger"
 #define CPU_PERIOD_US 20000u
 
 static int open_directory(int dir_fd, const char *path)
@@ -27,7 +27,7 @@ static bool enable_controller(int top_fd, int parent_fd, const char *controller)
 
 void cgroup_root_init(struct cgroup_root *root, const char *mount_point)
 {
-    *root = (struct cgroup_root){ .fd = -1 };
+    *root = (struct cgroup_root){.fd = -1};
     int top_fd = mount_point ? open_directory(AT_FDCWD, mount_point) : -1;
     if (top_fd < 0)
         return;
@@ -73,8 +73,7 @@ static bool write_limit(struct cgroup *group, bool available, const char *file, 
 {
     if (!available)
         return limit == 0;
-    int result =
-        limit ? system_write_number_at(group->fd, file, limit) : system_write_at(group->fd, file, "max");
+    int result = limit ? system_write_number_at(group->fd, file, limit) : system_write_at(group->fd, file, "max");
     return result == 0;
 }
 
@@ -86,8 +85,7 @@ static bool write_cpu_limit(struct cgroup *group, bool available, uint32_t cpu_p
     if (cpu_permille == 0)
         return system_write_at(group->fd, "cpu.max", "max") == 0;
     uint64_t quota_us = (uint64_t)cpu_permille * CPU_PERIOD_US / 1000;
-    snprintf(text, sizeof(text), "%llu %u", (unsigned long long)(quota_us < 1000 ? 1000 : quota_us),
-             CPU_PERIOD_US);
+    snprintf(text, sizeof(text), "%llu %u", (unsigned long long)(quota_us < 1000 ? 1000 : quota_us), CPU_PERIOD_US);
     return system_write_at(group->fd, "cpu.max", text) == 0;
 }
 
@@ -134,7 +132,7 @@ static void read_io(struct cgroup *group, struct cgroup_usage *usage)
 bool cgroup_read_usage(struct cgroup *group, struct cgroup_usage *ret_usage)
 {
     char text[512];
-    *ret_usage = (struct cgroup_usage){ 0 };
+    *ret_usage = (struct cgroup_usage){0};
     if (group->fd < 0)
         return false;
     read_cpu(group, ret_usage);

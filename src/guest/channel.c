@@ -11,9 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define OUT_MAX         (4u * 1024u * 1024u)
-#define OUT_CONGESTED   (512u * 1024u)
-#define READS_PER_TURN  64
+#define OUT_MAX (4u * 1024u * 1024u)
+#define OUT_CONGESTED (512u * 1024u)
+#define READS_PER_TURN 64
 #define ABSENT_RETRY_US (INT64_C(2) * 1000000)
 
 static bool port_has_name(const char *port, const char *name)
@@ -71,8 +71,8 @@ int channel_start(struct channel *channel, struct loop *loop, int fd, bool is_po
     channel->fd = fd;
     channel->is_port = is_port;
     channel->is_open = true;
-    channel->source = (struct loop_source){ .fd = -1, .on_ready = on_ready, .owner = channel };
-    channel->again = (struct loop_timer){ .on_due = on_again, .owner = channel };
+    channel->source = (struct loop_source){.fd = -1, .on_ready = on_ready, .owner = channel};
+    channel->again = (struct loop_timer){.on_due = on_again, .owner = channel};
     wire_reader_init(&channel->reader);
     wire_buffer_init(&channel->out, OUT_MAX);
     channel->written = 0;
@@ -127,8 +127,7 @@ void channel_flush(struct channel *channel)
 {
     bool was_congested = channel_is_congested(channel);
     while (channel->written < channel->out.size) {
-        ssize_t n =
-            write(channel->fd, channel->out.data + channel->written, channel->out.size - channel->written);
+        ssize_t n = write(channel->fd, channel->out.data + channel->written, channel->out.size - channel->written);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)

@@ -24,7 +24,7 @@
 
 static __attribute__((noreturn)) void child_fail(int error_fd, const char *step)
 {
-    struct exec_child_failure failure = { .error = errno };
+    struct exec_child_failure failure = {.error = errno};
     snprintf(failure.step, sizeof(failure.step), "%s", step);
     ssize_t written = write(error_fd, &failure, sizeof(failure));
     (void)written;
@@ -34,7 +34,7 @@ static __attribute__((noreturn)) void child_fail(int error_fd, const char *step)
 /* Born inside its cgroup, so that no moment of its life is unaccounted. Kernels before 5.7 get an ordinary fork. */
 static pid_t fork_into(int cgroup_fd)
 {
-    struct clone_args arguments = { .exit_signal = SIGCHLD };
+    struct clone_args arguments = {.exit_signal = SIGCHLD};
     if (cgroup_fd < 0)
         return fork();
     arguments.flags = CLONE_INTO_CGROUP;
@@ -55,7 +55,7 @@ static void isolate_mounts(void)
 
 static void set_limits(void)
 {
-    struct rlimit none = { 0 }, files;
+    struct rlimit none = {0}, files;
     setrlimit(RLIMIT_CORE, &none);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_max = files.rlim_max < OPEN_FILES_MAX ? files.rlim_max : OPEN_FILES_MAX;

@@ -49,8 +49,7 @@ struct execution {
     struct wire_credit credit;
 
     int64_t asked_us, started_us, ended_us;
-    struct loop_timer
-        wall_timer; /* the limit; afterwards: patience with pipes and cgroup members that linger */
+    struct loop_timer wall_timer; /* the limit; afterwards: patience with pipes and cgroup members that linger */
     uint64_t output_bytes, output_limit_bytes, wall_limit_ms;
     bool keep_files;
     bool with_stdin;

@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define USER_SHARED        1000u
-#define USER_OWN_FIRST     20000u
+#define USER_SHARED 1000u
+#define USER_OWN_FIRST 20000u
 #define PIDS_LIMIT_DEFAULT 512u
 
 static const struct interpreter {
@@ -24,20 +24,20 @@ static const struct interpreter {
     const char *code_file;
     uint64_t capability;
 } interpreters[] = {
-    { "python3", { "python3" }, "main.py", WIRE_CAN_RUN_PYTHON },
-    { "python", { "python3" }, "main.py", WIRE_CAN_RUN_PYTHON },
-    { "perl", { "perl" }, "main.pl", WIRE_CAN_RUN_PERL },
-    { "lua", { "lua5.4", "lua" }, "main.lua", WIRE_CAN_RUN_LUA },
-    { "node", { "node", "nodejs" }, "main.js", WIRE_CAN_RUN_NODE },
-    { "sh", { "sh" }, "main.sh", WIRE_CAN_RUN_SH },
-    { "bash", { "bash", "sh" }, "main.sh", 0 },
+    {"python3", {"python3"}, "main.py", WIRE_CAN_RUN_PYTHON},
+    {"python", {"python3"}, "main.py", WIRE_CAN_RUN_PYTHON},
+    {"perl", {"perl"}, "main.pl", WIRE_CAN_RUN_PERL},
+    {"lua", {"lua5.4", "lua"}, "main.lua", WIRE_CAN_RUN_LUA},
+    {"node", {"node", "nodejs"}, "main.js", WIRE_CAN_RUN_NODE},
+    {"sh", {"sh"}, "main.sh", WIRE_CAN_RUN_SH},
+    {"bash", {"bash", "sh"}, "main.sh", 0},
 };
 
 #define N_INTERPRETERS (sizeof(interpreters) / sizeof(interpreters[0]))
 
 static bool program_exists(const char *program)
 {
-    static const char *const directories[] = { "/usr/local/bin", "/usr/bin", "/bin" };
+    static const char *const directories[] = {"/usr/local/bin", "/usr/bin", "/bin"};
     char path[320];
     for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
         snprintf(path, sizeof(path), "%s/%s", directories[i], program);
@@ -70,8 +70,7 @@ uint64_t exec_interpreter_capabilities(void)
 static const struct interpreter *find_interpreter(struct wire_slice name)
 {
     for (size_t i = 0; i < N_INTERPRETERS; i++) {
-        if (strlen(interpreters[i].name) == name.size &&
-            memcmp(interpreters[i].name, name.data, name.size) == 0)
+        if (strlen(interpreters[i].name) == name.size && memcmp(interpreters[i].name, name.data, name.size) == 0)
             return &interpreters[i];
     }
     return NULL;
@@ -88,8 +87,7 @@ static bool make_work_directory(struct execution *execution)
     struct agent *agent = execution->agent;
     if (mkdirat(agent->work_fd, execution->directory, 0700) != 0)
         return false;
-    execution->work_fd =
-        openat(agent->work_fd, execution->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    execution->work_fd = openat(agent->work_fd, execution->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (execution->work_fd < 0)
         return false;
     return execution->user == 0 || fchown(execution->work_fd, execution->user, execution->user) == 0;
@@ -249,10 +247,10 @@ static void command_fill_env(struct command *command, const struct wire_exec *re
         const char *name;
         const char *assignment;
     } defaults[] = {
-        { "PATH", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
-        { "LANG", "LANG=C.UTF-8" },
-        { "USER", "USER=harbinger" },
-        { "TMPDIR", "TMPDIR=/tmp" },
+        {"PATH", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+        {"LANG", "LANG=C.UTF-8"},
+        {"USER", "USER=harbinger"},
+        {"TMPDIR", "TMPDIR=/tmp"},
     };
     size_t n = 0;
     for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
@@ -266,11 +264,9 @@ static void command_fill_env(struct command *command, const struct wire_exec *re
     command->envp[n] = NULL;
 }
 
-static bool command_init(struct command *command, const struct execution *execution,
-                         const struct wire_exec *request)
+static bool command_init(struct command *command, const struct execution *execution, const struct wire_exec *request)
 {
-    command->arena =
-        (struct arena){ .memory = malloc(execution->request_size + WIRE_ARGS_MAX + WIRE_ENV_MAX + 128u) };
+    command->arena = (struct arena){.memory = malloc(execution->request_size + WIRE_ARGS_MAX + WIRE_ENV_MAX + 128u)};
     if (!command->arena.memory)
         return false;
     snprintf(command->home, sizeof(command->home), "HOME=%s/%s", execution->agent->options.work_dir,
@@ -321,9 +317,7 @@ bool exec_setup_start(struct execution *execution)
 {
     static struct wire_exec request;
     static struct command command;
-    struct wire_frame frame = { .type = WIRE_TYPE_EXEC,
-                                .payload = execution->request,
-                                .size = execution->request_size };
+    struct wire_frame frame = {.type = WIRE_TYPE_EXEC, .payload = execution->request, .size = execution->request_size};
     wire_exec_read(&frame, &request, NULL);
 
     if (execution->code_fd >= 0)

@@ -27,8 +27,7 @@ static bool open_stdin(struct execution *execution, int *ret_child_fd)
 {
     int our_fd = -1;
     wire_buffer_init(&execution->stdin_bytes, WIRE_WINDOW_INITIAL);
-    execution->stdin_source =
-        (struct loop_source){ .fd = -1, .on_ready = on_stdin_ready, .owner = execution };
+    execution->stdin_source = (struct loop_source){.fd = -1, .on_ready = on_stdin_ready, .owner = execution};
     if (!execution->with_stdin) {
         *ret_child_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         return *ret_child_fd >= 0;
@@ -48,8 +47,7 @@ static bool open_output(struct execution *execution, int index, uint16_t type, i
 bool exec_stream_open(struct execution *execution, int *ret_child_fds)
 {
     ret_child_fds[0] = ret_child_fds[1] = ret_child_fds[2] = -1;
-    if (open_stdin(execution, &ret_child_fds[0]) &&
-        open_output(execution, 0, WIRE_TYPE_STDOUT, &ret_child_fds[1]) &&
+    if (open_stdin(execution, &ret_child_fds[0]) && open_output(execution, 0, WIRE_TYPE_STDOUT, &ret_child_fds[1]) &&
         open_output(execution, 1, WIRE_TYPE_STDERR, &ret_child_fds[2]))
         return true;
 
@@ -152,8 +150,7 @@ bool exec_stream_has_bytes(const struct execution *execution)
 {
     for (int i = 0; i < 2; i++) {
         int n_bytes = 0;
-        if (execution->outputs[i].fd >= 0 && ioctl(execution->outputs[i].fd, FIONREAD, &n_bytes) == 0 &&
-            n_bytes > 0)
+        if (execution->outputs[i].fd >= 0 && ioctl(execution->outputs[i].fd, FIONREAD, &n_bytes) == 0 && n_bytes > 0)
             return true;
     }
     return false;
@@ -161,7 +158,7 @@ bool exec_stream_has_bytes(const struct execution *execution)
 
 static void return_credit(struct execution *execution, uint32_t bytes)
 {
-    struct wire_window window = { .credit = wire_credit_consumed(&execution->credit, bytes) };
+    struct wire_window window = {.credit = wire_credit_consumed(&execution->credit, bytes)};
     if (window.credit)
         agent_send(execution->agent, WIRE_TYPE_WINDOW, 0, execution->stream, &window);
 }
@@ -172,8 +169,7 @@ static void stdin_flush(struct execution *execution)
     while (bytes->size > 0) {
         ssize_t n = write(execution->stdin_source.fd, bytes->data, bytes->size);
         if (n < 0 && errno == EAGAIN) {
-            loop_watch(&execution->agent->loop, &execution->stdin_source, execution->stdin_source.fd,
-                       EPOLLOUT);
+            loop_watch(&execution->agent->loop, &execution->stdin_source, execution->stdin_source.fd, EPOLLOUT);
             return;
         }
         if (n < 0) {
@@ -204,8 +200,7 @@ static void on_stdin_ready(void *owner, uint32_t events)
 void exec_stream_stdin(struct execution *execution, const struct wire_frame *frame)
 {
     if (!wire_credit_received(&execution->credit, frame->size)) {
-        agent_send_error(execution->agent, execution->stream, WIRE_FAULT_WINDOW,
-                         "standard input beyond its credit");
+        agent_send_error(execution->agent, execution->stream, WIRE_FAULT_WINDOW, "standard input beyond its credit");
         exec_end(execution, WIRE_REASON_LOST);
         return;
     }

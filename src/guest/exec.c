@@ -17,7 +17,7 @@
 
 /* How long pipes held by a straggler, and cgroup members that are dying, are waited for. */
 #define DRAIN_PATIENCE_US INT64_C(2000000)
-#define BURY_RETRY_US     INT64_C(10000)
+#define BURY_RETRY_US INT64_C(10000)
 
 static struct execution *exec_find(struct agent *agent, uint32_t stream)
 {
@@ -120,13 +120,12 @@ void exec_refuse(struct execution *execution, const char *format, ...)
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
 
-    struct wire_exit exit = { .reason = WIRE_REASON_REFUSED, .text = wire_text(text) };
+    struct wire_exit exit = {.reason = WIRE_REASON_REFUSED, .text = wire_text(text)};
     agent_send(execution->agent, WIRE_TYPE_EXIT, 0, execution->stream, &exit);
     exec_bury(execution);
 }
 
-static void exit_set_cause(struct execution *execution, const struct cgroup_usage *usage,
-                           struct wire_exit *exit)
+static void exit_set_cause(struct execution *execution, const struct cgroup_usage *usage, struct wire_exit *exit)
 {
     int status = execution->wait_status;
     exit->reason = WIFEXITED(status) ? WIRE_REASON_EXITED : WIRE_REASON_SIGNALLED;
@@ -144,18 +143,15 @@ static uint64_t timeval_us(struct timeval time)
 }
 
 /* Exact figures from the cgroup; without one, what wait4() knows about the main process and the children it waited for. */
-static void exit_set_usage(struct execution *execution, const struct cgroup_usage *usage,
-                           struct wire_exit *exit)
+static void exit_set_usage(struct execution *execution, const struct cgroup_usage *usage, struct wire_exit *exit)
 {
     const struct rusage *rusage = &execution->rusage;
     bool has_cpu = usage->cpu_us > 0;
     exit->cpu_user_us = has_cpu ? usage->cpu_user_us : timeval_us(rusage->ru_utime);
     exit->cpu_system_us = has_cpu ? usage->cpu_system_us : timeval_us(rusage->ru_stime);
-    exit->memory_peak_bytes =
-        usage->memory_peak_bytes ? usage->memory_peak_bytes : (uint64_t)rusage->ru_maxrss * 1024u;
+    exit->memory_peak_bytes = usage->memory_peak_bytes ? usage->memory_peak_bytes : (uint64_t)rusage->ru_maxrss * 1024u;
     exit->io_read_bytes = usage->io_read_bytes ? usage->io_read_bytes : (uint64_t)rusage->ru_inblock * 512u;
-    exit->io_write_bytes =
-        usage->io_write_bytes ? usage->io_write_bytes : (uint64_t)rusage->ru_oublock * 512u;
+    exit->io_write_bytes = usage->io_write_bytes ? usage->io_write_bytes : (uint64_t)rusage->ru_oublock * 512u;
     exit->throttled_us = usage->throttled_us;
     exit->pids_peak = usage->pids_peak > execution->pids_peak ? usage->pids_peak : execution->pids_peak;
 }
@@ -163,7 +159,7 @@ static void exit_set_usage(struct execution *execution, const struct cgroup_usag
 static void exec_send_exit(struct execution *execution)
 {
     struct cgroup_usage usage;
-    struct wire_exit exit = { 0 };
+    struct wire_exit exit = {0};
     uint64_t rx_bytes, tx_bytes;
     cgroup_read_usage(&execution->group, &usage);
     exit_set_cause(execution, &usage, &exit);
@@ -209,8 +205,7 @@ static void on_timer(void *owner)
         if (!exec_stream_has_bytes(execution))
             exec_conclude(execution);
         else
-            loop_timer_set(&execution->agent->loop, &execution->wall_timer,
-                           loop_now_us() + DRAIN_PATIENCE_US);
+            loop_timer_set(&execution->agent->loop, &execution->wall_timer, loop_now_us() + DRAIN_PATIENCE_US);
         break;
     case EXEC_BURYING:
         exec_bury(execution);
@@ -267,8 +262,7 @@ static void exec_start(struct execution *execution)
                        execution->started_us + (int64_t)execution->wall_limit_ms * 1000);
 }
 
-static struct execution *exec_new(struct agent *agent, const struct wire_frame *frame,
-                                  const struct wire_exec *request)
+static struct execution *exec_new(struct agent *agent, const struct wire_frame *frame, const struct wire_exec *request)
 {
     struct execution *execution = calloc(1, sizeof(*execution));
     if (!execution)
@@ -280,9 +274,9 @@ static struct execution *exec_new(struct agent *agent, const struct wire_frame *
         .work_fd = -1,
         .code_fd = -1,
         .group.fd = -1,
-        .error_source = { .fd = -1, .on_ready = on_start_known, .owner = execution },
-        .stdin_source = { .fd = -1 },
-        .wall_timer = { .on_due = on_timer, .owner = execution },
+        .error_source = {.fd = -1, .on_ready = on_start_known, .owner = execution},
+        .stdin_source = {.fd = -1},
+        .wall_timer = {.on_due = on_timer, .owner = execution},
         .output_limit_bytes = request->output_limit_bytes,
         .wall_limit_ms = request->wall_limit_ms,
         .keep_files = request->keep_files != 0,
@@ -291,7 +285,7 @@ static struct execution *exec_new(struct agent *agent, const struct wire_frame *
         .request = malloc(frame->size ? frame->size : 1),
     };
     for (int i = 0; i < 2; i++)
-        execution->outputs[i] = (struct exec_output){ .execution = execution, .source.fd = -1, .fd = -1 };
+        execution->outputs[i] = (struct exec_output){.execution = execution, .source.fd = -1, .fd = -1};
     wire_buffer_init(&execution->stdin_bytes, 0);
     wire_credit_init(&execution->credit);
     if (!execution->request) {
@@ -334,8 +328,7 @@ static void exec_on_code(struct execution *execution, const struct wire_frame *f
         agent_send_error(agent, frame->stream, WIRE_FAULT_STATE, "CODE for an execution that takes none");
         return;
     }
-    if (!wire_credit_received(&execution->credit, frame->size) ||
-        execution->code_bytes + frame->size > WIRE_CODE_MAX) {
+    if (!wire_credit_received(&execution->credit, frame->size) || execution->code_bytes + frame->size > WIRE_CODE_MAX) {
         exec_refuse(execution, "code beyond its credit, or above %u bytes", WIRE_CODE_MAX);
         return;
     }
@@ -344,7 +337,7 @@ static void exec_on_code(struct execution *execution, const struct wire_frame *f
         return;
     }
     execution->code_bytes += frame->size;
-    struct wire_window window = { .credit = wire_credit_consumed(&execution->credit, frame->size) };
+    struct wire_window window = {.credit = wire_credit_consumed(&execution->credit, frame->size)};
     if (window.credit)
         agent_send(agent, WIRE_TYPE_WINDOW, 0, frame->stream, &window);
 }
@@ -370,8 +363,7 @@ static void exec_on_window(struct execution *execution, const struct wire_frame 
 {
     struct wire_window window;
     if (!wire_window_read(frame, &window, NULL) || !wire_credit_granted(&execution->credit, window.credit)) {
-        agent_send_error(execution->agent, frame->stream, WIRE_FAULT_WINDOW, "credit above %u bytes",
-                         WIRE_WINDOW_MAX);
+        agent_send_error(execution->agent, frame->stream, WIRE_FAULT_WINDOW, "credit above %u bytes", WIRE_WINDOW_MAX);
         return;
     }
     exec_stream_update(execution);
@@ -391,8 +383,7 @@ static void exec_on_limits(struct execution *execution, const struct wire_frame 
 static void exec_on_go(struct execution *execution, const struct wire_frame *frame)
 {
     if (execution->state != EXEC_RECEIVING)
-        agent_send_error(execution->agent, frame->stream, WIRE_FAULT_STATE,
-                         "EXEC_GO for an execution that runs");
+        agent_send_error(execution->agent, frame->stream, WIRE_FAULT_STATE, "EXEC_GO for an execution that runs");
     else
         exec_start(execution);
 }
@@ -419,10 +410,9 @@ bool exec_on_frame(struct agent *agent, const struct wire_frame *frame)
         uint16_t type;
         void (*handle)(struct execution *execution, const struct wire_frame *frame);
     } handlers[] = {
-        { WIRE_TYPE_CODE, exec_on_code },       { WIRE_TYPE_EXEC_GO, exec_on_go },
-        { WIRE_TYPE_STDIN, exec_on_stdin },     { WIRE_TYPE_KILL, exec_on_kill },
-        { WIRE_TYPE_WINDOW, exec_on_window },   { WIRE_TYPE_LIMITS, exec_on_limits },
-        { WIRE_TYPE_RELEASE, exec_on_release },
+        {WIRE_TYPE_CODE, exec_on_code},       {WIRE_TYPE_EXEC_GO, exec_on_go},    {WIRE_TYPE_STDIN, exec_on_stdin},
+        {WIRE_TYPE_KILL, exec_on_kill},       {WIRE_TYPE_WINDOW, exec_on_window}, {WIRE_TYPE_LIMITS, exec_on_limits},
+        {WIRE_TYPE_RELEASE, exec_on_release},
     };
     struct execution *execution = exec_find(agent, frame->stream);
     for (size_t i = 0; execution && i < sizeof(handlers) / sizeof(handlers[0]); i++) {

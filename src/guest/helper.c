@@ -57,7 +57,7 @@ int helper_reaper_start(struct agent *agent)
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
 
-    agent->child_source = (struct loop_source){ .fd = -1, .on_ready = on_child, .owner = agent };
+    agent->child_source = (struct loop_source){.fd = -1, .on_ready = on_child, .owner = agent};
     int fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
     return fd < 0 ? -1 : loop_watch(&agent->loop, &agent->child_source, fd, EPOLLIN);
 }

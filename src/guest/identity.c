@@ -69,8 +69,7 @@ static bool set_seed(const struct wire_identity *request)
     union {
         struct rand_pool_info info;
         uint8_t bytes[sizeof(struct rand_pool_info) + WIRE_SEED_MAX];
-    } pool = { .info = { .entropy_count = (int)request->seed.size * 8,
-                         .buf_size = (int)request->seed.size } };
+    } pool = {.info = {.entropy_count = (int)request->seed.size * 8, .buf_size = (int)request->seed.size}};
     memcpy(pool.bytes + offsetof(struct rand_pool_info, buf), request->seed.data, request->seed.size);
     int fd = open("/dev/urandom", O_WRONLY | O_CLOEXEC);
     if (fd < 0)
@@ -103,8 +102,7 @@ static bool is_asked(const struct wire_identity *request, uint32_t part)
     case WIRE_IDENTITY_CLOCK:
         return request->clock_realtime_ns > 0;
     case WIRE_IDENTITY_NETWORK:
-        return request->mac.size > 0 || request->address.size > 0 || request->gateway.size > 0 ||
-               request->dns.size > 0;
+        return request->mac.size > 0 || request->address.size > 0 || request->gateway.size > 0 || request->dns.size > 0;
     }
     return false;
 }
@@ -114,11 +112,11 @@ static const struct {
     const char *name;
     bool (*set)(const struct wire_identity *request);
 } parts[] = {
-    { WIRE_IDENTITY_HOSTNAME, "hostname", set_hostname },
-    { WIRE_IDENTITY_MACHINE_ID, "machine id", set_machine_id },
-    { WIRE_IDENTITY_SEED, "seed", set_seed },
-    { WIRE_IDENTITY_CLOCK, "clock", set_clock },
-    { WIRE_IDENTITY_NETWORK, "network", network_configure },
+    {WIRE_IDENTITY_HOSTNAME, "hostname", set_hostname},
+    {WIRE_IDENTITY_MACHINE_ID, "machine id", set_machine_id},
+    {WIRE_IDENTITY_SEED, "seed", set_seed},
+    {WIRE_IDENTITY_CLOCK, "clock", set_clock},
+    {WIRE_IDENTITY_NETWORK, "network", network_configure},
 };
 
 static void apply(const struct wire_identity *request, struct wire_identity_ack *ack, char *text, size_t size)
@@ -132,8 +130,8 @@ static void apply(const struct wire_identity *request, struct wire_identity_ack 
             continue;
         }
         ack->failed |= parts[i].part;
-        used += (size_t)snprintf(text + used, size - used, "%s%s: %s", used ? "; " : "", parts[i].name,
-                                 strerror(errno));
+        used +=
+            (size_t)snprintf(text + used, size - used, "%s%s: %s", used ? "; " : "", parts[i].name, strerror(errno));
         used = used < size ? used : size - 1;
     }
     ack->text = wire_text(text);
@@ -142,7 +140,7 @@ static void apply(const struct wire_identity *request, struct wire_identity_ack 
 void identity_on_frame(struct agent *agent, const struct wire_frame *frame)
 {
     struct wire_identity request;
-    struct wire_identity_ack ack = { 0 };
+    struct wire_identity_ack ack = {0};
     char text[512] = "";
     if (!wire_identity_read(frame, &request, NULL)) {
         agent_send_error(agent, frame->stream, WIRE_FAULT_MESSAGE, "IDENTITY does not decode");

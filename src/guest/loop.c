@@ -15,7 +15,7 @@ int64_t loop_now_us(void)
 
 int loop_init(struct loop *loop)
 {
-    *loop = (struct loop){ .epoll_fd = epoll_create1(EPOLL_CLOEXEC) };
+    *loop = (struct loop){.epoll_fd = epoll_create1(EPOLL_CLOEXEC)};
     return loop->epoll_fd < 0 ? -1 : 0;
 }
 
@@ -29,7 +29,7 @@ void loop_clear(struct loop *loop)
 
 int loop_watch(struct loop *loop, struct loop_source *source, int fd, uint32_t events)
 {
-    struct epoll_event event = { .events = events, .data.ptr = source };
+    struct epoll_event event = {.events = events, .data.ptr = source};
     int operation = source->fd == fd ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
     if (epoll_ctl(loop->epoll_fd, operation, fd, &event) != 0)
         return -1;

@@ -40,13 +40,13 @@ static void usage(FILE *stream)
 static bool parse_options(int argc, char **argv, struct settings *settings)
 {
     static const struct option options[] = {
-        { "port", required_argument, NULL, 'p' },
-        { "fd", required_argument, NULL, 'f' },
-        { "work-dir", required_argument, NULL, 'w' },
-        { "cgroup-mount", required_argument, NULL, 'c' },
-        { "version", no_argument, NULL, 'V' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
+        {"port", required_argument, NULL, 'p'},
+        {"fd", required_argument, NULL, 'f'},
+        {"work-dir", required_argument, NULL, 'w'},
+        {"cgroup-mount", required_argument, NULL, 'c'},
+        {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         switch (option) {
@@ -128,8 +128,7 @@ int main(int argc, char **argv)
 {
     static struct boot_result booted;
     struct settings settings = {
-        .port = WIRE_CHANNEL_NAME, .work_dir = BOOT_WORK_DIR, .cgroup_mount = BOOT_CGROUP_MOUNT, .fd = -1
-    };
+        .port = WIRE_CHANNEL_NAME, .work_dir = BOOT_WORK_DIR, .cgroup_mount = BOOT_CGROUP_MOUNT, .fd = -1};
     bool is_init = getpid() == 1;
     setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
     /* The kernel hands words of its command line to init: they are not ours. */

@@ -35,7 +35,7 @@ static bool find_interface(char *ret_name)
             continue;
         /* The first by name, so that the choice does not depend on the directory's order. */
         if (!ret_name[0] || strcmp(entry->d_name, ret_name) < 0)
-            strcpy(ret_name, entry->d_name);
+            snprintf(ret_name, IFNAMSIZ, "%s", entry->d_name);
     }
     closedir(interfaces);
     if (!ret_name[0])
@@ -45,7 +45,7 @@ static bool find_interface(char *ret_name)
 
 static struct ifreq request_for(const char *interface)
 {
-    struct ifreq request = { 0 };
+    struct ifreq request = {0};
     snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
     return request;
 }
@@ -65,8 +65,8 @@ static bool set_mac(int fd, const char *interface, struct wire_slice mac)
     unsigned bytes[6];
     char text[24];
     copy_text(text, sizeof(text), mac);
-    if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x", &bytes[0], &bytes[1], &bytes[2], &bytes[3], &bytes[4],
-               &bytes[5]) != 6) {
+    if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x", &bytes[0], &bytes[1], &bytes[2], &bytes[3], &bytes[4], &bytes[5]) !=
+        6) {
         errno = EINVAL;
         return false;
     }
@@ -79,7 +79,7 @@ static bool set_mac(int fd, const char *interface, struct wire_slice mac)
 
 static bool parse_ipv4(const char *text, struct sockaddr *ret_address)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET };
+    struct sockaddr_in address = {.sin_family = AF_INET};
     if (inet_pton(AF_INET, text, &address.sin_addr) != 1) {
         errno = EINVAL;
         return false;
@@ -99,7 +99,7 @@ static bool set_address(int fd, const char *interface, char *text)
         errno = EINVAL;
         return false;
     }
-    struct sockaddr_in netmask = { .sin_family = AF_INET };
+    struct sockaddr_in netmask = {.sin_family = AF_INET};
     netmask.sin_addr.s_addr = bits ? htonl(UINT32_MAX << (32 - bits)) : 0;
     memcpy(&mask.ifr_netmask, &netmask, sizeof(netmask));
     return ioctl(fd, SIOCSIFADDR, &request) == 0 && ioctl(fd, SIOCSIFNETMASK, &mask) == 0;
@@ -107,8 +107,8 @@ static bool set_address(int fd, const char *interface, char *text)
 
 static bool set_gateway(int fd, struct wire_slice gateway)
 {
-    struct rtentry route = { .rt_flags = RTF_UP | RTF_GATEWAY };
-    struct sockaddr_in any = { .sin_family = AF_INET };
+    struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY};
+    struct sockaddr_in any = {.sin_family = AF_INET};
     char text[24];
     copy_text(text, sizeof(text), gateway);
     memcpy(&route.rt_dst, &any, sizeof(any));

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BASE_SIZE      256
-#define PATH_SIZE      1100
+#define BASE_SIZE 256
+#define PATH_SIZE 1100
 #define TREE_DEPTH_MAX 64
 
 static int fail(int error)
@@ -66,7 +66,7 @@ int path_open_parent(int dir_fd, struct wire_slice path, bool create, uid_t owne
             close(at_fd);
         return fail(EINVAL);
     }
-    strcpy(ret_base, component);
+    snprintf(ret_base, BASE_SIZE, "%s", component);
     return at_fd == dir_fd ? fcntl(dir_fd, F_DUPFD_CLOEXEC, 3) : at_fd;
 }
 
@@ -81,7 +81,7 @@ int path_open_absolute_parent(struct wire_slice path, char *ret_base)
     char *base = strrchr(text, '/');
     if (text[0] != '/' || !is_plain_component(base + 1) || strlen(base + 1) >= BASE_SIZE)
         return fail(EINVAL);
-    strcpy(ret_base, base + 1);
+    snprintf(ret_base, BASE_SIZE, "%s", base + 1);
     *base = '\0';
     return open(text[0] ? text : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
@@ -124,8 +124,8 @@ int path_write_file(int dir_fd, struct wire_slice path, struct wire_slice conten
 
 static int remove_tree(int dir_fd, const char *name, int depth)
 {
-    int fd = depth > TREE_DEPTH_MAX ? fail(ELOOP)
-                                    : openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd =
+        depth > TREE_DEPTH_MAX ? fail(ELOOP) : openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *directory = fd < 0 ? NULL : fdopendir(fd);
     if (!directory) {
         int error = errno;

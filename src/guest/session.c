@@ -85,8 +85,8 @@ static void on_hello(struct agent *agent, const struct wire_frame *frame)
     send_hello(agent, &asked, version);
     if (!agent->speaks)
         agent_send_error(agent, WIRE_STREAM_CONTROL, WIRE_FAULT_VERSION,
-                         "host speaks versions %u to %u, this agent %u to %u", asked.version_min,
-                         asked.version_max, WIRE_VERSION_MIN, WIRE_VERSION_MAX);
+                         "host speaks versions %u to %u, this agent %u to %u", asked.version_min, asked.version_max,
+                         WIRE_VERSION_MIN, WIRE_VERSION_MAX);
     if (agent->options.trouble)
         agent_send_error(agent, WIRE_STREAM_CONTROL, WIRE_FAULT_SYSTEM, "%s", agent->options.trouble);
 }
@@ -104,8 +104,7 @@ static void on_poweroff(struct agent *agent, const struct wire_frame *frame)
 {
     struct wire_poweroff request;
     if (!agent->options.is_init || !wire_poweroff_read(frame, &request, NULL)) {
-        agent_send_error(agent, frame->stream, WIRE_FAULT_STATE,
-                         "POWEROFF: this agent is not the guest's init");
+        agent_send_error(agent, frame->stream, WIRE_FAULT_STATE, "POWEROFF: this agent is not the guest's init");
         return;
     }
     exec_end_all(agent);
@@ -124,31 +123,29 @@ static const struct {
     bool opens_stream;
     void (*handle)(struct agent *agent, const struct wire_frame *frame);
 } handlers[] = {
-    { WIRE_TYPE_HELLO, false, on_hello },
-    { WIRE_TYPE_PING, false, on_ping },
-    { WIRE_TYPE_PONG, false, on_ignored },
-    { WIRE_TYPE_ERROR, false, on_ignored },
-    { WIRE_TYPE_EXEC, true, exec_on_exec },
-    { WIRE_TYPE_PUT_FILE, true, transfer_on_put },
-    { WIRE_TYPE_GET_FILE, true, transfer_on_get },
-    { WIRE_TYPE_SHAPE_WAIT, false, shape_on_wait },
-    { WIRE_TYPE_USAGE_SUBSCRIBE, false, usage_on_subscribe },
-    { WIRE_TYPE_IDENTITY, false, identity_on_frame },
-    { WIRE_TYPE_POWEROFF, false, on_poweroff },
+    {WIRE_TYPE_HELLO, false, on_hello},
+    {WIRE_TYPE_PING, false, on_ping},
+    {WIRE_TYPE_PONG, false, on_ignored},
+    {WIRE_TYPE_ERROR, false, on_ignored},
+    {WIRE_TYPE_EXEC, true, exec_on_exec},
+    {WIRE_TYPE_PUT_FILE, true, transfer_on_put},
+    {WIRE_TYPE_GET_FILE, true, transfer_on_get},
+    {WIRE_TYPE_SHAPE_WAIT, false, shape_on_wait},
+    {WIRE_TYPE_USAGE_SUBSCRIBE, false, usage_on_subscribe},
+    {WIRE_TYPE_IDENTITY, false, identity_on_frame},
+    {WIRE_TYPE_POWEROFF, false, on_poweroff},
 };
 
 static bool stream_is_free(struct agent *agent, uint32_t stream)
 {
-    return stream != WIRE_STREAM_CONTROL && !exec_has_stream(agent, stream) &&
-           !transfer_has_stream(agent, stream);
+    return stream != WIRE_STREAM_CONTROL && !exec_has_stream(agent, stream) && !transfer_has_stream(agent, stream);
 }
 
 /* A frame that came after its stream ended crossed our EXIT or FILE_DONE on the way: that is nobody's mistake. */
 static bool may_come_late(uint16_t type)
 {
-    return type == WIRE_TYPE_WINDOW || type == WIRE_TYPE_STDIN || type == WIRE_TYPE_KILL ||
-           type == WIRE_TYPE_CODE || type == WIRE_TYPE_EXEC_GO || type == WIRE_TYPE_DATA ||
-           type == WIRE_TYPE_LIMITS;
+    return type == WIRE_TYPE_WINDOW || type == WIRE_TYPE_STDIN || type == WIRE_TYPE_KILL || type == WIRE_TYPE_CODE ||
+           type == WIRE_TYPE_EXEC_GO || type == WIRE_TYPE_DATA || type == WIRE_TYPE_LIMITS;
 }
 
 static void dispatch(struct agent *agent, const struct wire_frame *frame)
@@ -185,8 +182,7 @@ static void on_violation(void *owner)
     if (!agent->in_session)
         return;
     end_session(agent);
-    agent_send_error(agent, WIRE_STREAM_CONTROL, WIRE_FAULT_PROTOCOL,
-                     "framing lost: the session is over, say HELLO");
+    agent_send_error(agent, WIRE_STREAM_CONTROL, WIRE_FAULT_PROTOCOL, "framing lost: the session is over, say HELLO");
 }
 
 /* What runs goes on: a daemon that restarts says HELLO again, and that is when it ends. */

@@ -14,18 +14,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CPU_DIRECTORY    "/sys/devices/system/cpu"
+#define CPU_DIRECTORY "/sys/devices/system/cpu"
 #define MEMORY_DIRECTORY "/sys/devices/system/memory"
 
 /* virtio-mem adds 1 GiB within about 14 ms and announces only whole memory blocks: look often at first, seldom later. */
-#define POLL_FAST_US     INT64_C(2000)
-#define POLL_SLOW_US     INT64_C(10000)
+#define POLL_FAST_US INT64_C(2000)
+#define POLL_SLOW_US INT64_C(10000)
 #define POLL_FAST_FOR_US INT64_C(300000)
-#define SETTLE_US        INT64_C(500000)
-#define WAITS_MAX        16u
-#define TIMEOUT_MAX_MS   600000u
-#define RESERVE_MIN_KIB  (UINT64_C(16) * 1024)
-#define RESERVE_MAX_KIB  (UINT64_C(64) * 1024)
+#define SETTLE_US INT64_C(500000)
+#define WAITS_MAX 16u
+#define TIMEOUT_MAX_MS 600000u
+#define RESERVE_MIN_KIB (UINT64_C(16) * 1024)
+#define RESERVE_MAX_KIB (UINT64_C(64) * 1024)
 
 struct shape_wait {
     struct shape_wait *next;
@@ -102,8 +102,7 @@ static bool online_all(const char *directory, const char *prefix, const char *fi
         if (strncmp(entry->d_name, prefix, length) != 0 || !isdigit((unsigned char)entry->d_name[length]))
             continue;
         snprintf(path, sizeof(path), "%s/%s/%s", directory, entry->d_name, file);
-        if (system_read(path, state, sizeof(state)) <= 0 ||
-            (state[0] != '0' && strncmp(state, "offline", 7) != 0))
+        if (system_read(path, state, sizeof(state)) <= 0 || (state[0] != '0' && strncmp(state, "offline", 7) != 0))
             continue;
         found = true;
         system_write(path, value);
@@ -147,8 +146,7 @@ static bool wait_is_satisfied(const struct shape_wait *wait, const struct shape 
     return now->vcpus_online >= wait->vcpus && now->memory_mib + 1 >= wait->memory_mib;
 }
 
-static void wait_answer(struct agent *agent, const struct shape_wait *wait, const struct shape *now,
-                        bool satisfied)
+static void wait_answer(struct agent *agent, const struct shape_wait *wait, const struct shape *now, bool satisfied)
 {
     struct wire_shape answer = {
         .satisfied = satisfied,
@@ -211,8 +209,7 @@ static void on_uevent(void *owner, uint32_t events)
     (void)events;
     for (ssize_t n; (n = recv(agent->uevent_source.fd, text, sizeof(text) - 1, MSG_DONTWAIT)) > 0;) {
         text[n] = '\0';
-        concerns_us |=
-            strstr(text, "/devices/system/cpu/cpu") || strstr(text, "/devices/system/memory/memory");
+        concerns_us |= strstr(text, "/devices/system/cpu/cpu") || strstr(text, "/devices/system/memory/memory");
     }
     if (!concerns_us)
         return;
@@ -223,7 +220,7 @@ static void on_uevent(void *owner, uint32_t events)
 
 static void listen_to_kernel(struct agent *agent)
 {
-    struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+    struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = 1};
     int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
     if (fd < 0)
         return;
@@ -235,8 +232,8 @@ static void listen_to_kernel(struct agent *agent)
 void shape_start(struct agent *agent)
 {
     struct shape now;
-    agent->shape_timer = (struct loop_timer){ .on_due = on_look, .owner = agent };
-    agent->uevent_source = (struct loop_source){ .fd = -1, .on_ready = on_uevent, .owner = agent };
+    agent->shape_timer = (struct loop_timer){.on_due = on_look, .owner = agent};
+    agent->uevent_source = (struct loop_source){.fd = -1, .on_ready = on_uevent, .owner = agent};
     agent->reserved_kib = read_reserved_kib();
     if (agent->options.is_init) {
         system_write(MEMORY_DIRECTORY "/auto_online_blocks", "online_movable");

@@ -106,11 +106,11 @@ void log_line(const char *format, ...)
 {
     char line[512];
     va_list arguments;
-    int prefix = snprintf(line, sizeof(line), "%sharbinger-guest: ", getpid() == 1 ? "<6>" : "");
+    char message[400];
     va_start(arguments, format);
-    vsnprintf(line + prefix, sizeof(line) - (size_t)prefix - 1, format, arguments);
+    vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
-    strcat(line, "\n");
+    snprintf(line, sizeof(line), "%sharbinger-guest: %s\n", getpid() == 1 ? "<6>" : "", message);
 
     int fd = getpid() == 1 ? open("/dev/kmsg", O_WRONLY | O_CLOEXEC) : STDERR_FILENO;
     if (fd < 0)

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define TRANSFERS_MAX 32u
-#define CHUNK_BYTES   65536u
+#define CHUNK_BYTES 65536u
 
 struct transfer {
     struct transfer *next;
@@ -46,7 +46,7 @@ bool transfer_has_stream(struct agent *agent, uint32_t stream)
 
 static void send_done(struct agent *agent, uint32_t stream, int error, uint64_t size, uint32_t mode)
 {
-    struct wire_file_done done = { .error = (uint32_t)error, .size = size, .mode = mode };
+    struct wire_file_done done = {.error = (uint32_t)error, .size = size, .mode = mode};
     if (error)
         done.text = wire_text(strerror(error));
     agent_send(agent, WIRE_TYPE_FILE_DONE, 0, stream, &done);
@@ -121,8 +121,8 @@ void transfer_on_put(struct agent *agent, const struct wire_frame *frame)
     transfer->size_limit = request.size_limit_bytes ? request.size_limit_bytes : UINT64_MAX;
     if (open_parent(transfer, request.path, request.exec_stream, true)) {
         snprintf(transfer->part, sizeof(transfer->part), ".harbinger-%u", serial++);
-        transfer->fd = openat(transfer->parent_fd, transfer->part,
-                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        transfer->fd =
+            openat(transfer->parent_fd, transfer->part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     }
     if (transfer->fd < 0)
         transfer_done(transfer, errno);
@@ -168,7 +168,7 @@ static void put_on_data(struct transfer *transfer, const struct wire_frame *fram
         transfer_done(transfer, error);
         return;
     }
-    struct wire_window window = { .credit = wire_credit_consumed(&transfer->credit, frame->size) };
+    struct wire_window window = {.credit = wire_credit_consumed(&transfer->credit, frame->size)};
     if (window.credit)
         agent_send(transfer->agent, WIRE_TYPE_WINDOW, 0, transfer->stream, &window);
 }
@@ -187,8 +187,7 @@ static void get_pump(struct transfer *transfer)
             transfer_done(transfer, errno);
             return;
         }
-        agent_send_data(agent, WIRE_TYPE_DATA, n == 0 ? WIRE_FLAG_FIN : 0, transfer->stream, bytes,
-                        (size_t)n);
+        agent_send_data(agent, WIRE_TYPE_DATA, n == 0 ? WIRE_FLAG_FIN : 0, transfer->stream, bytes, (size_t)n);
         if (n == 0) {
             transfer_done(transfer, 0);
             return;

@@ -25,10 +25,10 @@ static void add_interface(const char *line, uint64_t *rx_bytes, uint64_t *tx_byt
 
 void usage_read_network(uint64_t *ret_rx_bytes, uint64_t *ret_tx_bytes)
 {
-    char text[4096];
+    char text[4096], *rest = NULL;
     *ret_rx_bytes = *ret_tx_bytes = 0;
     system_read("/proc/net/dev", text, sizeof(text));
-    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
         add_interface(line, ret_rx_bytes, ret_tx_bytes);
 }
 
@@ -69,8 +69,7 @@ static void read_cpu(struct wire_usage *usage)
     char text[256];
     unsigned long long user, nice, system, irq, softirq, steal;
     system_read("/proc/stat", text, sizeof(text));
-    if (sscanf(text, "cpu %llu %llu %llu %*u %*u %llu %llu %llu", &user, &nice, &system, &irq, &softirq,
-               &steal) != 6)
+    if (sscanf(text, "cpu %llu %llu %llu %*u %*u %llu %llu %llu", &user, &nice, &system, &irq, &softirq, &steal) != 6)
         return;
     uint64_t ticks = user + nice + system + irq + softirq;
     usage->cpu_busy_us = ticks * 1000000u / (uint64_t)sysconf(_SC_CLK_TCK);
@@ -91,7 +90,7 @@ static void on_due(void *owner)
     static struct wire_usage usage;
     struct agent *agent = owner;
     struct shape now;
-    usage = (struct wire_usage){ .at_us = (uint64_t)loop_now_us() };
+    usage = (struct wire_usage){.at_us = (uint64_t)loop_now_us()};
     shape_refresh(agent, &now);
     usage.vcpus_online = now.vcpus_online;
     read_memory(&usage);
@@ -103,8 +102,7 @@ static void on_due(void *owner)
     /* A sample that nobody takes is worth less than the room that it occupies. */
     if (!channel_is_congested(&agent->channel))
         agent_send(agent, WIRE_TYPE_USAGE, 0, agent->usage_stream, &usage);
-    loop_timer_set(&agent->loop, &agent->usage_timer,
-                   loop_now_us() + (int64_t)agent->usage_interval_ms * 1000);
+    loop_timer_set(&agent->loop, &agent->usage_timer, loop_now_us() + (int64_t)agent->usage_interval_ms * 1000);
 }
 
 void usage_on_subscribe(struct agent *agent, const struct wire_frame *frame)
@@ -120,7 +118,7 @@ void usage_on_subscribe(struct agent *agent, const struct wire_frame *frame)
     agent->usage_interval_ms =
         request.interval_ms < USAGE_INTERVAL_MIN_MS ? USAGE_INTERVAL_MIN_MS : request.interval_ms;
     agent->usage_stream = frame->stream;
-    agent->usage_timer = (struct loop_timer){ .on_due = on_due, .owner = agent };
+    agent->usage_timer = (struct loop_timer){.on_due = on_due, .owner = agent};
     on_due(agent);
 }
 

@@ -39,7 +39,7 @@ static void run_agent(int fd)
 static void setup(void)
 {
     int fds[2];
-    strcpy(work_dir, "/var/tmp/test-guest-agent-XXXXXX");
+    snprintf(work_dir, sizeof(work_dir), "/var/tmp/test-guest-agent-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(work_dir));
     ck_assert_int_eq(chmod(work_dir, 0755), 0);
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
