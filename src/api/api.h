@@ -25,5 +25,8 @@ struct api *api_new(const struct api_settings *settings, struct store *store, ev
 /* Takes a COMMAND_REPLY or COMMAND_STREAM. Any thread; never blocks. A request whose client is gone is dropped silently. */
 void api_submit(struct api *api, struct command *command);
 
-/* Stops listening and ends all connections. NULL is accepted. */
+/* The TCP port in use; 0 without TCP. For addresses that asked for port 0. */
+guint api_tcp_port(const struct api *api);
+
+/* Stops listening and ends all connections; `sink` is still called meanwhile, for requests that lose their client. NULL is accepted. */
 void api_free(struct api *api);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "api/request.h"
+
+/* One function for each row of the route table: decodes what came and posts an event, or answers by itself. See route_handler. */
+
+gboolean handle_notify(struct request *request, GError **error);
+gboolean handle_explain(struct request *request, GError **error);
+gboolean handle_execute(struct request *request, GError **error);
+gboolean handle_stdin(struct request *request, GError **error);
+gboolean handle_list(struct request *request, GError **error);
+gboolean handle_get(struct request *request, GError **error);
+gboolean handle_remove(struct request *request, GError **error);
+gboolean handle_host_attach(struct request *request, GError **error);
+gboolean handle_metrics(struct request *request, GError **error);
+gboolean handle_health(struct request *request, GError **error);
+gboolean handle_ready(struct request *request, GError **error);
+gboolean handle_version(struct request *request, GError **error);
+
+/* In reads.c: what the database answers, on the connection's own thread. */
+gboolean handle_history(struct request *request, GError **error);
+gboolean handle_policy_load(struct request *request, GError **error);
+gboolean handle_policy_list(struct request *request, GError **error);
+gboolean handle_policy_get(struct request *request, GError **error);
+gboolean handle_profile_list(struct request *request, GError **error);
+
+/* Finishers: what the core no longer holds comes from the database. */
+void finish_list(struct request *request);
+void finish_get(struct request *request);
+void finish_stdin(struct request *request);
+void finish_health(struct request *request);
+
+/* The number of query parameter `name`: `fallback` when it is not given. FALSE with HBR_ERROR_INVALID outside of `min` to `max`. */
+gboolean handler_get_number(const struct request *request, const char *name, guint64 min, guint64 max, guint64 fallback,
+                            guint64 *ret_value, GError **error);
+
+/* The boolean of a query parameter: "true", "false", or absent (FALSE). */
+gboolean handler_get_flag(const struct request *request, const char *name, gboolean *ret_flag, GError **error);
