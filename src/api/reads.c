@@ -152,10 +152,9 @@ gboolean handle_profile_list(struct request *request, GError **error)
     g_autoptr(policy_auto) policy = policy_parse(sources, error);
     if (policy == NULL)
         return FALSE;
-    json_auto_t *json = policy_to_json(policy);
-    request_answer_json(request, MHD_HTTP_OK,
-                        json_pack("{s:I, s:O?, s:O?}", "version", (json_int_t)version, "profiles",
-                                  json_object_get(json, "profiles"), "classes", json_object_get(json, "classes")));
+    json_t *json = policy_profiles_to_json(policy);
+    json_object_set_new(json, "version", json_integer(version));
+    request_answer_json(request, MHD_HTTP_OK, json);
     return TRUE;
 }
 

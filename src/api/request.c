@@ -11,6 +11,7 @@
 
 #define REQUEST_SMALL_BODY (64 * 1024)           /* below, bodies are not counted */
 #define REQUEST_BODIES_BYTES (256 * 1024 * 1024) /* of all large bodies being received or decoded */
+#define REQUEST_ID_WITHIN 100                    /* an answer begins with its object's id */
 #define JSON_CONTENT_TYPE "application/json"
 #define BYTES_CONTENT_TYPE "application/octet-stream"
 
@@ -140,8 +141,6 @@ static void request_take_reply(struct request *request, struct command *command)
         request->content_type = command->content_type;
     else if (request->content_type == NULL)
         request->content_type = JSON_CONTENT_TYPE;
-    if (command->id != NULL && (request->status == MHD_HTTP_ACCEPTED || request->status == MHD_HTTP_CREATED))
-        request->location = g_strdup_printf("/v1/%s/%s", request->target.segments[1], command->id);
     request->answered = TRUE;
 }
 
@@ -375,6 +374,23 @@ static void request_handle(struct request *request)
     request_release_body(request);
 }
 
+/* Where the object that was made can be found. Its id, or name, is the first of its members. */
+static void request_set_location(struct request *request)
+{
+    static const char *const plurals[OBJECT_KIND_COUNT] = {"reservations", "executions", "instances", "hosts",
+                                                           "policies"};
+    gsize length;
+    const char *text = g_bytes_get_data(request->answer, &length);
+    const char *key = request->route->object == OBJECT_HOST ? "\"name\":\"" : "\"id\":\"";
+    const char *id = memmem(text, MIN(length, REQUEST_ID_WITHIN), key, strlen(key));
+    if (id == NULL)
+        return;
+    id += strlen(key);
+    const char *end = memchr(id, '"', length - (gsize)(id - text));
+    if (end != NULL)
+        request->location = g_strdup_printf("/v1/%s/%.*s", plurals[request->route->object], (int)(end - id), id);
+}
+
 enum request_step { STEP_WAIT, STEP_ANSWER, STEP_STREAM, STEP_CLOSE };
 
 /* What to do now; waiting is begun here, under the lock, so that no answer can slip through. */
@@ -404,6 +420,8 @@ static enum MHD_Result request_complete(struct request *request)
         request->route->finish(request);
     if (request->error != NULL)
         request_set_problem(request, request->error);
+    else if (request->answer != NULL && (request->status == MHD_HTTP_ACCEPTED || request->status == MHD_HTTP_CREATED))
+        request_set_location(request);
     return request_queue(request);
 }
 
