@@ -10,8 +10,8 @@
     static const struct policy_section name##_section = {text, name##_keys, G_N_ELEMENTS(name##_keys)}
 
 /* Bounds of what only has to be finite. */
-#define BYTES_MAX 1e15
-#define ITEMS_MAX 1e15
+#define BYTES_MAX 1099511627776000.0 /* 1000 TiB */
+#define ITEMS_MAX 1e12
 #define DURATION_MAX (366.0 * 86400 * 1000)
 
 CODEC_WORDS_DEFINE(policy_sizing_words, "profile", "demand");

@@ -60,7 +60,7 @@ static const struct refusal {
 
     /* keys */
     {"profile:\n", "x.yaml:1: a policy has no key \"profile\"; did you mean \"profiles\"?"},
-    {"pools: {}\n", "x.yaml:1: a policy has no key \"pools\"; did you mean \"rules\"?"},
+    {"rule: {}\n", "x.yaml:1: a policy has no key \"rule\"; did you mean \"rules\"?"},
     {"warm: {}\n",
      "x.yaml:1: a policy has no key \"warm\"; right would be one of: profiles, classes, rules, provisioning, "
      "scaling, limits, history"},
