@@ -41,3 +41,9 @@ gint64 core_next_at(const struct core *core);
 
 /* TRUE after EVENT_SHUTDOWN once nothing of ours runs and all is persisted. */
 gboolean core_is_drained(const struct core *core);
+
+/* A host as it stands, or NULL. Valid until the next event. */
+const struct host *core_host(const struct core *core, const char *name);
+
+/* The core's figures in the text format of Prometheus, version 0.0.4. Free with g_free. */
+char *core_metrics_text(struct core *core);

@@ -32,6 +32,12 @@ GPtrArray *host_entries_sorted(struct core *core)
     return hosts;
 }
 
+const struct host *core_host(const struct core *core, const char *name)
+{
+    const struct host_entry *entry = g_hash_table_lookup(core->hosts, name);
+    return entry != NULL ? entry->doc : NULL;
+}
+
 struct host_entry *host_add(struct core *core, struct host_spec *spec)
 {
     struct host_entry *entry = g_new0(struct host_entry, 1);

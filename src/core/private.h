@@ -222,7 +222,4 @@ void core_tick_waiters(struct core *core, const char *id);
 void core_waiter_gone(struct core *core, guint64 request);
 void waiter_free(struct waiter *waiter);
 
-/* metrics.c */
-char *core_metrics_text(struct core *core);
-
 /* rebuild.c has only core_rebuild() */
