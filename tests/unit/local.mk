@@ -19,4 +19,4 @@ include tests/unit/shell.mk
 include tests/unit/guest.mk
 endif
 
-EXTRA_DIST += tests/golden
+EXTRA_DIST += tests/golden tests/unit/golden.h
