@@ -53,7 +53,7 @@ static void sim_word_set_number(struct sim_phase *phase, guint word, const char 
 
 static void sim_word_set_text(struct sim_phase *phase, guint word, const char *text)
 {
-    char **slot = (char **)((char *)phase + sim_words[word].offset);
+    char **slot = G_STRUCT_MEMBER_P(phase, sim_words[word].offset);
     g_free(*slot);
     *slot = g_strdup(text);
 }
