@@ -303,6 +303,7 @@ static void execution_bind(struct core *core, struct execution_entry *entry, str
     struct reservation *doc = reservation->doc;
     reservation_unindex(core, reservation);
     core_set_string(&doc->execution_id, entry->doc->id);
+    codec_fill_absent(&code_metadata_codec, &entry->doc->code, &doc->notification->code); /* announced once is enough */
     entry->policy = policy_ref(reservation->policy);
     entry->doc->reservation_id = g_strdup(doc->id);
     entry->doc->profile = g_strdup(doc->profile);

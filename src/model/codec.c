@@ -591,6 +591,42 @@ static void codec_copy_into(const struct codec *codec, gconstpointer from, gpoin
                          (char *)to + codec->fields[i].offset);
 }
 
+static gsize codec_plain_size(const struct codec_field *field)
+{
+    switch (field->kind) {
+    case CODEC_UINT:
+    case CODEC_BOOL:
+    case CODEC_ENUM:
+        return sizeof(guint);
+    case CODEC_INT64:
+    case CODEC_TIME:
+        return sizeof(gint64);
+    case CODEC_DOUBLE:
+        return sizeof(double);
+    default:
+        return 0;
+    }
+}
+
+static void codec_fill_field(const struct codec_field *field, gpointer to, gconstpointer from)
+{
+    static const char zeros[sizeof(gint64)];
+    const gsize size = codec_plain_size(field);
+    if (field->kind == CODEC_STRUCT)
+        codec_fill_absent(field->nested, to, from);
+    else if (size > 0 && memcmp(to, zeros, size) == 0)
+        memcpy(to, from, size);
+    else if (size == 0 && *(gpointer *)to == NULL)
+        codec_copy_field(field, from, to);
+}
+
+void codec_fill_absent(const struct codec *codec, gpointer to, gconstpointer from)
+{
+    for (guint i = 0; i < codec->field_count; i++)
+        codec_fill_field(&codec->fields[i], (char *)to + codec->fields[i].offset,
+                         (const char *)from + codec->fields[i].offset);
+}
+
 gpointer codec_copy(const struct codec *codec, gconstpointer object)
 {
     if (object == NULL)

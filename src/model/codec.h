@@ -85,6 +85,10 @@ char *codec_encode_text(const struct codec *codec, gconstpointer object, enum co
 
 gpointer codec_copy(const struct codec *codec, gconstpointer object);
 
+/* Copies each member of `from` that `to` lacks: pointers that are NULL, plain values that are 0. Embedded structs are filled member by
+ * member. */
+void codec_fill_absent(const struct codec *codec, gpointer to, gconstpointer from);
+
 /* Frees the members and the struct. NULL is accepted. */
 void codec_free(const struct codec *codec, gpointer object);
 
