@@ -2,3 +2,5 @@
 check_PROGRAMS += tests/unit/test-store
 tests_unit_test_store_SOURCES = tests/unit/test-store.c tests/unit/store-support.c tests/unit/store-support.h
 tsan_tests += tests/unit/test-store
+check_PROGRAMS += tests/unit/test-sim
+tests_unit_test_sim_SOURCES = tests/unit/test-sim.c tests/unit/sim-support.c tests/unit/sim-support.h
