@@ -409,6 +409,7 @@ END_TEST
 START_TEST(test_every_command_is_answered)
 {
     g_autofree char *log = run_busy_day(3);
+    ck_assert_ptr_nonnull(strstr(log, "run-exit"));
     ck_assert_uint_eq(bed.counts[EVENT_INSTANCE_READY] + bed.counts[EVENT_INSTANCE_FAILED], 300);
     ck_assert_uint_eq(bed.counts[EVENT_RUN_EXIT], 300);
     ck_assert_uint_eq(bed.counts[EVENT_INSTANCE_SHAPED], 300);
