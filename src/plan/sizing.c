@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plan/sizing.h"
 
+#include "model/limits.h"
+
 #include <math.h>
+
+/* Predictions may be absurd, and a cast of a number that does not fit is undefined. */
+static guint sizing_whole(double need)
+{
+    return (guint)CLAMP(ceil(need), 0, MODEL_MEMORY_MIB_MAX);
+}
 
 guint sizing_memory_mib(const struct policy *policy, double used_mib)
 {
     const struct policy_provisioning *provisioning = &policy->provisioning;
     const guint step = MAX(provisioning->memory_step_mib, 1);
-    const guint steps = (guint)ceil((used_mib + SIZING_GUEST_MIB) / step);
+    const guint steps = sizing_whole(MIN(used_mib + SIZING_GUEST_MIB, MODEL_MEMORY_MIB_MAX) / step);
     return MAX(provisioning->memory_min_mib, steps * step);
 }
 
@@ -17,9 +25,9 @@ static void sizing_needed_shape(const struct policy *policy, const struct demand
     const double quantile = provisioning->quantile;
     *ret_shape = (struct vm_shape){
         /* a need of 1.05 CPUs is served by one: what is above comes from the virtualisation and from sampling */
-        .vcpus = (guint)MAX(1, ceil(quantiles_at(&demand->vcpus, quantile) - 0.15)),
+        .vcpus = MAX(1, sizing_whole(quantiles_at(&demand->vcpus, quantile) - 0.15)),
         .memory_mib = sizing_memory_mib(policy, quantiles_at(&demand->memory_mib, quantile) * provisioning->headroom),
-        .network_mbps = (guint)ceil(quantiles_at(&demand->network_mbps, quantile) * provisioning->headroom),
+        .network_mbps = sizing_whole(quantiles_at(&demand->network_mbps, quantile) * provisioning->headroom),
         .gpus = demand->gpus,
     };
 }

@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "predict/score.h"
 
+#include "model/limits.h"
+
 #include <math.h>
+
+/* An absurd demand is as large as can be; a cast of it alone would be undefined. */
+static guint score_whole(double need)
+{
+    return (guint)CLAMP(ceil(need), 0, MODEL_MEMORY_MIB_MAX);
+}
 
 static void score_need(const struct policy *policy, const struct demand *demand, struct vm_shape *ret_need)
 {
@@ -9,10 +17,10 @@ static void score_need(const struct policy *policy, const struct demand *demand,
     const double vcpus = quantiles_at(&demand->vcpus, quantile);
     *ret_need = (struct vm_shape){
         .vcpus = policy_whole_vcpus(vcpus),
-        .memory_mib = (guint)ceil(quantiles_at(&demand->memory_mib, quantile)),
+        .memory_mib = score_whole(quantiles_at(&demand->memory_mib, quantile)),
         /* 0 would mean "without limit" in both */
-        .network_mbps = MAX(1, (guint)ceil(quantiles_at(&demand->network_mbps, quantile))),
-        .cpu_percent = MAX(1, (guint)ceil(100 * vcpus)),
+        .network_mbps = MAX(1, score_whole(quantiles_at(&demand->network_mbps, quantile))),
+        .cpu_percent = MAX(1, score_whole(100 * vcpus)),
         .gpus = demand->gpus,
     };
 }

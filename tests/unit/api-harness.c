@@ -30,12 +30,12 @@ static void harness_sink(struct event *event, gpointer data)
 
 static void harness_note(struct harness *harness, const struct event *event)
 {
-    g_mutex_lock(&harness->lock);
+    pthread_mutex_lock(&harness->lock);
     harness->seen[event->kind]++;
     if (event->kind == EVENT_OUTPUT_CONSUMED)
         harness->consumed += event->count;
-    g_cond_broadcast(&harness->changed);
-    g_mutex_unlock(&harness->lock);
+    pthread_cond_broadcast(&harness->changed);
+    pthread_mutex_unlock(&harness->lock);
 }
 
 static gpointer harness_core(gpointer data)
@@ -62,8 +62,8 @@ struct harness *harness_new(harness_script script, gpointer data)
     harness->database_path = g_build_filename(harness->dir, "db", NULL);
     harness->script = script;
     harness->data = data;
-    g_mutex_init(&harness->lock);
-    g_cond_init(&harness->changed);
+    pthread_mutex_init(&harness->lock, NULL);
+    pthread_cond_init(&harness->changed, NULL);
     harness->mailbox = mailbox_new(harness_event_free);
     harness->store = store_open(harness->database_path, &error);
     ck_assert_msg(harness->store != NULL, "%s", error != NULL ? error->message : "");
@@ -104,40 +104,46 @@ void harness_free(struct harness *harness)
     }
     g_dir_close(dir);
     g_rmdir(harness->dir);
-    g_mutex_clear(&harness->lock);
-    g_cond_clear(&harness->changed);
+    pthread_mutex_destroy(&harness->lock);
+    pthread_cond_destroy(&harness->changed);
     g_free(harness->dir);
     g_free(harness->socket_path);
     g_free(harness->database_path);
     g_free(harness);
 }
 
+static struct timespec harness_patience(void)
+{
+    const gint64 until = g_get_real_time() + HARNESS_PATIENCE_US;
+    return (struct timespec){.tv_sec = until / G_USEC_PER_SEC, .tv_nsec = until % G_USEC_PER_SEC * 1000};
+}
+
 void harness_wait_seen(struct harness *harness, enum event_kind kind, guint count)
 {
-    const gint64 until = g_get_monotonic_time() + HARNESS_PATIENCE_US;
-    g_mutex_lock(&harness->lock);
+    const struct timespec until = harness_patience();
+    pthread_mutex_lock(&harness->lock);
     while (harness->seen[kind] < count)
-        ck_assert_msg(g_cond_wait_until(&harness->changed, &harness->lock, until), "%u of %u events \"%s\" seen",
-                      harness->seen[kind], count, codec_word(&event_kind_words, kind));
-    g_mutex_unlock(&harness->lock);
+        ck_assert_msg(pthread_cond_timedwait(&harness->changed, &harness->lock, &until) == 0,
+                      "%u of %u events \"%s\" seen", harness->seen[kind], count, codec_word(&event_kind_words, kind));
+    pthread_mutex_unlock(&harness->lock);
 }
 
 guint harness_seen(struct harness *harness, enum event_kind kind)
 {
-    g_mutex_lock(&harness->lock);
+    pthread_mutex_lock(&harness->lock);
     const guint seen = harness->seen[kind];
-    g_mutex_unlock(&harness->lock);
+    pthread_mutex_unlock(&harness->lock);
     return seen;
 }
 
 void harness_wait_consumed(struct harness *harness, gint64 count)
 {
-    const gint64 until = g_get_monotonic_time() + HARNESS_PATIENCE_US;
-    g_mutex_lock(&harness->lock);
+    const struct timespec until = harness_patience();
+    pthread_mutex_lock(&harness->lock);
     while (harness->consumed < count)
-        ck_assert_msg(g_cond_wait_until(&harness->changed, &harness->lock, until), "%" G_GINT64_FORMAT " consumed",
-                      harness->consumed);
-    g_mutex_unlock(&harness->lock);
+        ck_assert_msg(pthread_cond_timedwait(&harness->changed, &harness->lock, &until) == 0,
+                      "%" G_GINT64_FORMAT " consumed", harness->consumed);
+    pthread_mutex_unlock(&harness->lock);
 }
 
 void harness_reply(struct harness *harness, guint64 request, guint status, const char *json)
@@ -254,7 +260,7 @@ static char *http_take_until(struct http *http, const char *separator)
 {
     const gsize length = strlen(separator);
     for (;;) {
-        const guint8 *end = memmem(http->in->data, http->in->len, separator, length);
+        const guint8 *end = http->in->len == 0 ? NULL : memmem(http->in->data, http->in->len, separator, length);
         if (end != NULL) {
             const gsize before = (gsize)(end - http->in->data);
             char *text = g_strndup((const char *)http->in->data, before);

@@ -434,7 +434,7 @@ static void persist(guint object, const char *id, const char *body)
     record->at = clock_now();
     record->body = g_bytes_new(body, strlen(body));
     command->serial = ++serial;
-    command->records = g_ptr_array_new();
+    command->records = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
     g_ptr_array_add(command->records, record);
     const guint before = harness_seen(fixture, EVENT_COMMITTED);
     store_submit(fixture->store, command);
