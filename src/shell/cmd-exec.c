@@ -123,17 +123,16 @@ static void exec_say_started(const json_t *execution)
 
 static void exec_say_adjusted(const json_t *adjustment)
 {
-    gint64 at = 0, confirmed_at = 0;
-    g_autofree char *before = render_shape_text(json_object_get(adjustment, "before"));
-    g_autofree char *after = render_shape_text(json_object_get(adjustment, "after"));
+    struct cell change = {NULL, TONE_PLAIN}, confirmed = {NULL, TONE_PLAIN};
     const char *cause = output_string_at(adjustment, "cause");
     const char *error = output_string_at(adjustment, "error");
-    g_autofree char *confirmed = NULL;
-    if (output_time_at(adjustment, "at", &at) && output_time_at(adjustment, "confirmed_at", &confirmed_at))
-        confirmed = units_format_duration(confirmed_at - at);
-    g_printerr("harbinger: %s grown from %s to %s%s%s: %s%s%s\n", output_string_at(adjustment, "resource"), before,
-               after, confirmed != NULL ? ", confirmed after " : "", confirmed != NULL ? confirmed : "",
-               cause != NULL ? cause : "no cause given", error != NULL ? "; failed: " : "", error != NULL ? error : "");
+    render_change(NULL, adjustment, &change);
+    render_confirmed(NULL, adjustment, &confirmed);
+    g_printerr("harbinger: %s %s (%s): %s%s%s\n", output_string_at(adjustment, "resource"),
+               change.text != NULL ? change.text : "changed", confirmed.text, cause != NULL ? cause : "no cause given",
+               error != NULL ? "; " : "", error != NULL ? error : "");
+    g_free(change.text);
+    g_free(confirmed.text);
 }
 
 static void exec_say_finished(const json_t *execution)

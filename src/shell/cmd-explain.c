@@ -45,10 +45,17 @@ static void render_chosen(const struct output *output, const json_t *value, stru
     cell->tone = TONE_GOOD;
 }
 
+/* A host that was out of the question has no cost. */
+static void render_cost(const struct output *output, const json_t *value, struct cell *cell)
+{
+    if (json_is_true(json_object_get(value, "chosen")) || output_number_at(value, "cost") > 0)
+        render_real(output, json_object_get(value, "cost"), cell);
+}
+
 static const struct field placement_fields[] = {
     {"", "chosen", render_chosen, TABLE_LEFT},
     {"host", "host", render_text, TABLE_LEFT},
-    {"cost", "cost", render_real, TABLE_RIGHT},
+    {"cost", ".", render_cost, TABLE_RIGHT},
     {"verdict", "verdict", render_text, TABLE_LEFT},
 };
 

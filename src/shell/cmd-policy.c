@@ -161,7 +161,6 @@ static void render_file_names(const struct output *output, const json_t *value, 
 
 static const struct field policy_columns[] = {
     {"VERSION", "version", render_count, TABLE_RIGHT},
-    {"CURRENT", "current", render_yes, TABLE_LEFT},
     {"LOADED", "loaded_at", render_moment, TABLE_LEFT},
     {"FILES", "files", render_file_names, TABLE_LEFT},
 };

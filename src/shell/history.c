@@ -9,6 +9,15 @@
 /* Where deep scaling begins by default: usage above the prediction times this is worth a mark. */
 #define HISTORY_MARK_ABOVE 1.2
 
+/* "320 / 733 MiB" rather than "320 MiB / 733 MiB". */
+static void history_drop_unit(char *predicted, const char *used)
+{
+    char *unit = predicted != NULL ? strchr(predicted, ' ') : NULL;
+    const char *other = used != NULL ? strchr(used, ' ') : NULL;
+    if (unit != NULL && other != NULL && strcmp(unit, other) == 0)
+        *unit = '\0';
+}
+
 static void history_render(const struct output *output, const json_t *observation, const char *predicted_path,
                            const char *used_path, field_render render, struct cell *cell)
 {
@@ -21,6 +30,7 @@ static void history_render(const struct output *output, const json_t *observatio
         render(output, used_value, &used);
     double limit = json_number_value(predicted_value) * HISTORY_MARK_ABOVE;
     gboolean over = predicted.text != NULL && json_number_value(used_value) > limit;
+    history_drop_unit(predicted.text, used.text);
     if (predicted.text != NULL || used.text != NULL)
         cell->text = g_strdup_printf("%s / %s%s", predicted.text != NULL ? predicted.text : "-",
                                      used.text != NULL ? used.text : "-", over ? " !" : "");

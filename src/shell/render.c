@@ -143,14 +143,71 @@ static void render_append_amount(GString *text, const json_t *shape, const char 
         g_string_append_printf(text, "%s%" JSON_INTEGER_FORMAT " %s", text->len > 0 ? ", " : "", amount, unit);
 }
 
-char *render_shape_text(const json_t *shape)
+static void render_append_memory(GString *text, const json_t *shape)
 {
-    GString *text = g_string_new(NULL);
-    render_append_amount(text, shape, "vcpus", "vCPU");
     double memory = json_number_value(json_object_get(shape, "memory_mib"));
     g_autofree char *mib = units_format_mib(memory);
     if (memory > 0)
         g_string_append_printf(text, "%s%s", text->len > 0 ? ", " : "", mib);
+}
+
+void render_size(const struct output *output, const json_t *value, struct cell *cell)
+{
+    (void)output;
+    GString *text = g_string_new(NULL);
+    render_append_amount(text, value, "vcpus", "vCPU");
+    render_append_memory(text, value);
+    render_append_amount(text, value, "gpus", "GPU");
+    cell->text = g_string_free(text, FALSE);
+}
+
+void render_tenant(const struct output *output, const json_t *value, struct cell *cell)
+{
+    if (g_strcmp0(json_string_value(value), "default") != 0)
+        render_text(output, value, cell);
+}
+
+void render_change(const struct output *output, const json_t *value, struct cell *cell)
+{
+    static const struct {
+        const char *resource, *member;
+        field_render render;
+    } kinds[] = {
+        {"cpu", "vcpus", render_count},
+        {"memory", "memory_mib", render_mib},
+        {"network", "network_mbps", render_mbps},
+    };
+    const char *resource = output_string_at(value, "resource");
+    for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        struct cell before = {NULL, TONE_PLAIN}, after = {NULL, TONE_PLAIN};
+        if (g_strcmp0(resource, kinds[i].resource) != 0)
+            continue;
+        kinds[i].render(output, json_object_get(json_object_get(value, "before"), kinds[i].member), &before);
+        kinds[i].render(output, json_object_get(json_object_get(value, "after"), kinds[i].member), &after);
+        cell->text = g_strdup_printf("%s -> %s%s", before.text != NULL ? before.text : "?",
+                                     after.text != NULL ? after.text : "?", i == 0 ? " vCPU" : "");
+        g_free(before.text);
+        g_free(after.text);
+    }
+}
+
+void render_confirmed(const struct output *output, const json_t *value, struct cell *cell)
+{
+    (void)output;
+    gint64 at = 0, confirmed_at = 0;
+    if (output_string_at(value, "error") != NULL)
+        *cell = (struct cell){g_strdup("failed"), TONE_BAD};
+    else if (output_time_at(value, "at", &at) && output_time_at(value, "confirmed_at", &confirmed_at))
+        cell->text = units_format_duration(confirmed_at - at);
+    else
+        cell->text = g_strdup("not yet");
+}
+
+char *render_shape_text(const json_t *shape)
+{
+    GString *text = g_string_new(NULL);
+    render_append_amount(text, shape, "vcpus", "vCPU");
+    render_append_memory(text, shape);
     render_append_amount(text, shape, "network_mbps", "Mbit/s");
     render_append_amount(text, shape, "gpus", "GPU");
     render_append_amount(text, shape, "cpu_percent", "% CPU at most");

@@ -21,10 +21,18 @@ void render_mbps(const struct output *output, const json_t *value, struct cell *
 void render_ms(const struct output *output, const json_t *value, struct cell *cell);
 void render_us(const struct output *output, const json_t *value, struct cell *cell); /* nothing below 0: not known */
 void render_shape(const struct output *output, const json_t *value, struct cell *cell);
+void render_size(const struct output *output, const json_t *value, struct cell *cell);   /* a shape in short */
+void render_tenant(const struct output *output, const json_t *value, struct cell *cell); /* nothing for "default" */
 void render_error(const struct output *output, const json_t *value, struct cell *cell);
 
 /* Of a whole execution or observation: "exit 0", "signal 9", "wall-clock-limit". */
 void render_result(const struct output *output, const json_t *value, struct cell *cell);
+
+/* Of a whole adjustment: "512 MiB -> 1 GiB". */
+void render_change(const struct output *output, const json_t *value, struct cell *cell);
+
+/* Whole adjustment: how long its confirmation took. */
+void render_confirmed(const struct output *output, const json_t *value, struct cell *cell);
 
 /* "1 vCPU, 512 MiB, 10 Mbit/s". Free with g_free. */
 char *render_shape_text(const json_t *shape);

@@ -33,8 +33,8 @@ static gboolean self_test_is_name(const char *name)
 
 static gboolean self_test_is_line(const char *help)
 {
-    return help != NULL && *help != '\0' && !g_str_has_suffix(help, ".") && strchr(help, '\n') == NULL &&
-           strlen(help) <= SELF_TEST_HELP_MAX;
+    return help != NULL && *help != '\0' && (!g_str_has_suffix(help, ".") || g_str_has_suffix(help, "...")) &&
+           strchr(help, '\n') == NULL && strlen(help) <= SELF_TEST_HELP_MAX;
 }
 
 static void self_test_check_bounds(struct self_test *test, const struct command_option *option)

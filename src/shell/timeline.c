@@ -117,13 +117,14 @@ static char *timeline_offset(gint64 at, gint64 from)
 
 static void timeline_add_row(struct table *table, const json_t *entry, gint64 at, gint64 first, gint64 last)
 {
+    const char *detail = output_string_at(entry, "detail");
     table_begin_row(table);
     table_add_cell(table, units_format_clock(at), TONE_FAINT);
     table_add_cell(table, timeline_offset(at, first), TONE_PLAIN);
     table_add_cell(table, timeline_offset(at, last), TONE_FAINT);
     table_add_cell(table, g_strdup(output_string_at(entry, "of")), TONE_PLAIN);
     table_add_cell(table, g_strdup(output_string_at(entry, "what")), TONE_STRONG);
-    table_add_cell(table, g_strdup(output_string_at(entry, "detail")), TONE_PLAIN);
+    table_add_cell(table, g_strdup(detail != NULL ? detail : ""), TONE_PLAIN);
 }
 
 static void timeline_print_head(struct output *output, const json_t *document, gint64 first)

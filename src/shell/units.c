@@ -4,7 +4,6 @@
 #include "shell/failure.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +71,7 @@ gboolean units_parse_duration(const char *text, gint64 *ret_ms, GError **error)
     } while (*rest != '\0');
     if (total > (double)DURATION_MAX_MS)
         return units_fail_duration(text, error);
-    *ret_ms = (gint64)llround(total);
+    *ret_ms = (gint64)(total + 0.5);
     return TRUE;
 }
 
@@ -91,7 +90,7 @@ gboolean units_parse_size(const char *text, gint64 *ret_bytes, GError **error)
                     text);
         return FALSE;
     }
-    *ret_bytes = (gint64)llround(number * unit->factor);
+    *ret_bytes = (gint64)(number * unit->factor + 0.5);
     return TRUE;
 }
 
@@ -132,9 +131,10 @@ static GDateTime *units_parse_time_of_day(const char *text, gint64 now)
         return NULL;
     g_auto(GStrv) parts = g_strsplit(text, ":", 3);
     g_autoptr(GDateTime) today = units_local(now);
-    g_autoptr(GDateTime) moment = g_date_time_new_local(g_date_time_get_year(today), g_date_time_get_month(today),
-                                                        g_date_time_get_day_of_month(today), atoi(parts[0]),
-                                                        atoi(parts[1]), parts[2] != NULL ? atoi(parts[2]) : 0);
+    g_autoptr(GDateTime) moment = g_date_time_new_local(
+        g_date_time_get_year(today), g_date_time_get_month(today), g_date_time_get_day_of_month(today),
+        (int)g_ascii_strtoll(parts[0], NULL, 10), (int)g_ascii_strtoll(parts[1], NULL, 10),
+        parts[2] != NULL ? (int)g_ascii_strtoll(parts[2], NULL, 10) : 0);
     if (moment == NULL)
         return NULL;
     return g_date_time_compare(moment, today) < 0 ? g_date_time_add_days(moment, 1) : g_steal_pointer(&moment);
@@ -241,14 +241,27 @@ char *units_format_mib(double mib)
     return mib < 1023.5 ? units_format_scaled(mib, "MiB") : units_format_bytes((gint64)(mib * 0x1p20));
 }
 
+/* One unit is exact enough for "when": seconds up to two minutes, minutes up to two hours, hours up to two days. */
+static char *units_format_coarse(gint64 us)
+{
+    static const struct {
+        const char *name;
+        gint64 seconds, below;
+    } steps[] = {{"s", 1, 120}, {"min", 60, 7200}, {"h", 3600, 172800}, {"d", 86400, G_MAXINT64}};
+    gint64 seconds = (us + G_USEC_PER_SEC / 2) / G_USEC_PER_SEC;
+    guint i = 0;
+    while (seconds >= steps[i].below)
+        i++;
+    return g_strdup_printf("%" G_GINT64_FORMAT " %s", (seconds + steps[i].seconds / 2) / steps[i].seconds,
+                           steps[i].name);
+}
+
 char *units_format_relative(gint64 at, gint64 now)
 {
     gint64 distance = at - now;
     if (ABS(distance) < G_USEC_PER_SEC / 2)
         return g_strdup("now");
-    /* A list is read seconds after it was made: whole seconds are exact enough. */
-    gint64 seconds = (ABS(distance) + G_USEC_PER_SEC / 2) / G_USEC_PER_SEC * G_USEC_PER_SEC;
-    g_autofree char *text = units_format_duration(seconds);
+    g_autofree char *text = units_format_coarse(ABS(distance));
     return distance > 0 ? g_strconcat("in ", text, NULL) : g_strconcat(text, " ago", NULL);
 }
 

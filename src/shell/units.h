@@ -32,7 +32,7 @@ char *units_format_mib(double mib);
 /* At most `decimals` decimals, without trailing zeros: "1.5", "2". */
 char *units_format_real(double value, guint decimals);
 
-/* "in 30 s", "now", "12 s ago". */
+/* "in 30 s", "now", "12 s ago", "3 h ago": one unit. */
 char *units_format_relative(gint64 at, gint64 now);
 
 /* "22:48:01.123" and "2026-11-20 22:48:01", local time. */

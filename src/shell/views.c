@@ -50,6 +50,13 @@ void views_print_demand(struct output *output, const json_t *demand)
     json_decref(rows);
 }
 
+/* Most entries have none: a column of dashes would shout. */
+static char *views_detail(const json_t *entry)
+{
+    const char *detail = output_string_at(entry, "detail");
+    return g_strdup(detail != NULL ? detail : "");
+}
+
 void views_print_timeline(struct output *output, const json_t *entries)
 {
     g_autoptr(table_auto) table = table_new();
@@ -70,30 +77,15 @@ void views_print_timeline(struct output *output, const json_t *entries)
         table_add_cell(table, units_format_clock(at), TONE_FAINT);
         table_add_cell(table, g_strconcat("+", offset, NULL), TONE_PLAIN);
         table_add_cell(table, g_strdup(output_string_at(entry, "what")), TONE_PLAIN);
-        table_add_cell(table, g_strdup(output_string_at(entry, "detail")), TONE_PLAIN);
+        table_add_cell(table, views_detail(entry), TONE_PLAIN);
     }
     output_table(output, table, 2);
 }
 
-static void render_confirmed(const struct output *output, const json_t *value, struct cell *cell)
-{
-    (void)output;
-    gint64 at = 0, confirmed_at = 0;
-    if (output_string_at(value, "error") != NULL)
-        *cell = (struct cell){g_strdup(output_string_at(value, "error")), TONE_BAD};
-    else if (output_time_at(value, "at", &at) && output_time_at(value, "confirmed_at", &confirmed_at))
-        cell->text = units_format_duration(confirmed_at - at);
-    else
-        cell->text = g_strdup("not confirmed");
-}
-
 static const struct field adjustment_fields[] = {
-    {"time", "at", render_clock, TABLE_LEFT},
-    {"resource", "resource", render_text, TABLE_LEFT},
-    {"before", "before", render_shape, TABLE_LEFT},
-    {"after", "after", render_shape, TABLE_LEFT},
-    {"confirmed after", ".", render_confirmed, TABLE_LEFT},
-    {"cause", "cause", render_text, TABLE_LEFT},
+    {"time", "at", render_clock, TABLE_LEFT},    {"resource", "resource", render_text, TABLE_LEFT},
+    {"change", ".", render_change, TABLE_LEFT},  {"confirmed", ".", render_confirmed, TABLE_RIGHT},
+    {"cause", "cause", render_text, TABLE_LEFT}, {"error", "error", render_error, TABLE_LEFT},
 };
 
 void views_print_adjustments(struct output *output, const json_t *adjustments)
@@ -116,11 +108,11 @@ static void views_print_section(struct output *output, const json_t *object, con
 static const struct field reservation_columns[] = {
     {"ID", "id", render_text, TABLE_LEFT},
     {"FUNCTION", "notification/code/function", render_text, TABLE_LEFT},
-    {"TENANT", "notification/code/tenant", render_text, TABLE_LEFT},
+    {"TENANT", "notification/code/tenant", render_tenant, TABLE_LEFT},
     {"STATE", "state", render_state, TABLE_LEFT},
     {"HOST", "host", render_text, TABLE_LEFT},
     {"PROFILE", "profile", render_text, TABLE_LEFT},
-    {"SHAPE", "shape", render_shape, TABLE_LEFT},
+    {"SHAPE", "shape", render_size, TABLE_LEFT},
     {"ARRIVAL", "arrival_at", render_relative, TABLE_RIGHT},
     {"MADE", "created_at", render_relative, TABLE_RIGHT},
 };
@@ -195,12 +187,12 @@ static void render_cpu_time(const struct output *output, const json_t *value, st
 static const struct field execution_columns[] = {
     {"ID", "id", render_text, TABLE_LEFT},
     {"FUNCTION", "code/function", render_text, TABLE_LEFT},
-    {"TENANT", "code/tenant", render_text, TABLE_LEFT},
+    {"TENANT", "code/tenant", render_tenant, TABLE_LEFT},
     {"STATE", "state", render_state, TABLE_LEFT},
     {"RESULT", ".", render_result, TABLE_LEFT},
     {"MATCH", "match", render_text, TABLE_LEFT},
     {"HOST", "host", render_text, TABLE_LEFT},
-    {"SHAPE", "shape", render_shape, TABLE_LEFT},
+    {"SHAPE", "shape", render_size, TABLE_LEFT},
     {"TOOK", ".", render_took, TABLE_RIGHT},
     {"ASKED", "created_at", render_relative, TABLE_RIGHT},
 };
@@ -269,7 +261,7 @@ static const struct field instance_columns[] = {
     {"HOST", "host", render_text, TABLE_LEFT},
     {"TEMPLATE", "template", render_text, TABLE_LEFT},
     {"PROFILE", "profile", render_text, TABLE_LEFT},
-    {"SHAPE", "shape", render_shape, TABLE_LEFT},
+    {"SHAPE", "shape", render_size, TABLE_LEFT},
     {"SERVES", ".", render_serves, TABLE_LEFT},
     {"BOOT", ".", render_boot, TABLE_RIGHT},
     {"MADE", "created_at", render_relative, TABLE_RIGHT},
@@ -347,10 +339,16 @@ static void render_gpus(const struct output *output, const json_t *host, struct 
                  views_format_count);
 }
 
+static void render_known(const struct output *output, const json_t *value, struct cell *cell)
+{
+    if (g_strcmp0(json_string_value(value), "unknown") != 0)
+        render_text(output, value, cell);
+}
+
 static const struct field host_columns[] = {
     {"NAME", "spec/name", render_text, TABLE_LEFT},
     {"STATE", "state", render_state, TABLE_LEFT},
-    {"RUNS BY", "acceleration", render_text, TABLE_LEFT},
+    {"RUNS BY", "acceleration", render_known, TABLE_LEFT},
     {"INSTANCES", "instance_count", render_count, TABLE_RIGHT},
     {"VCPUS", ".", render_vcpus, TABLE_RIGHT},
     {"MEMORY", ".", render_memory, TABLE_RIGHT},
@@ -366,7 +364,7 @@ static const struct field host_fields[] = {
     {"Error", "error", render_error, TABLE_LEFT},
     {"Since", "since_at", render_moment, TABLE_LEFT},
     {"Version", "version", render_text, TABLE_LEFT},
-    {"Guests run by", "acceleration", render_text, TABLE_LEFT},
+    {"Guests run by", "acceleration", render_known, TABLE_LEFT},
     {"Because", "acceleration_reason", render_text, TABLE_LEFT},
     {"CPUs", "cpus", render_count, TABLE_LEFT},
     {"Memory", "memory_mib", render_mib, TABLE_LEFT},
