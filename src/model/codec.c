@@ -16,6 +16,9 @@ struct codec_at {
     enum codec_side side;
 };
 
+/* Member names of a client's are of any length; the start of one is enough to find it. */
+#define CODEC_SHOWN_MAX 128
+
 static void codec_at_append(const struct codec_at *at, GString *pointer)
 {
     if (at == NULL)
@@ -25,7 +28,10 @@ static void codec_at_append(const struct codec_at *at, GString *pointer)
         g_string_append(pointer, at->member);
     } else if (at->member != NULL) {
         g_string_append_c(pointer, '/');
-        for (const char *c = at->member; *c != '\0'; c++) { /* RFC 6901 section 3 */
+        const char *end = at->member + strnlen(at->member, CODEC_SHOWN_MAX);
+        while ((*end & 0xc0) == 0x80) /* inside a character of UTF-8 */
+            end--;
+        for (const char *c = at->member; c < end; c++) { /* RFC 6901 section 3 */
             if (*c == '~')
                 g_string_append(pointer, "~0");
             else if (*c == '/')
@@ -64,6 +70,34 @@ static const char *codec_type_name(const json_t *json)
     return names[json_typeof(json)];
 }
 
+/* A value of three characters takes a hundred times as much in memory, so values are counted, and depths, before any is built. The
+ * count is that of well-formed text; in other text it may be anything, and the parser refuses it. */
+static gboolean codec_check_weight(const char *text, gsize length, GError **error)
+{
+    gsize values = 1, depth = 0, deepest = 0;
+    gboolean in_string = FALSE;
+    for (gsize i = 0; i < length; i++) {
+        const char c = text[i];
+        if (in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            in_string = !in_string;
+        if (in_string)
+            continue;
+        values += c == ',' || c == '[' || c == '{';
+        depth += c == '[' || c == '{';
+        depth -= depth > 0 && (c == ']' || c == '}');
+        deepest = MAX(deepest, depth);
+    }
+    if (deepest <= CODEC_DEPTH_MAX && values <= CODEC_VALUES_MAX)
+        return TRUE;
+    hbr_error_set(error, HBR_ERROR_TOO_LARGE,
+                  "/: the document has %" G_GSIZE_FORMAT " values in %" G_GSIZE_FORMAT
+                  " levels, at most %d in %d are accepted",
+                  values, deepest, CODEC_VALUES_MAX, CODEC_DEPTH_MAX);
+    return FALSE;
+}
+
 json_t *codec_parse(const char *text, gsize length, gsize max, GError **error)
 {
     if (length > max) {
@@ -72,6 +106,8 @@ json_t *codec_parse(const char *text, gsize length, gsize max, GError **error)
                       max);
         return NULL;
     }
+    if (!codec_check_weight(text, length, error))
+        return NULL;
     json_error_t problem;
     json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
     if (json == NULL)
@@ -158,6 +194,9 @@ static gboolean codec_decode_time(const struct codec_at *at, const json_t *json,
 {
     if (!codec_expect(at, json, json_is_string(json), "a time in RFC 3339 form", error))
         return FALSE;
+    if (json_string_length(json) > CODEC_SHOWN_MAX)
+        return codec_fail(at, HBR_ERROR_INVALID, error,
+                          "is not a time; right would be RFC 3339 with a zone, such as 2026-11-20T22:48:01Z");
     g_autoptr(GError) problem = NULL;
     if (clock_from_rfc3339(json_string_value(json), ret_at, &problem))
         return TRUE;
@@ -243,6 +282,14 @@ static gboolean codec_decode_env(const struct codec_at *at, const struct codec_f
     return TRUE;
 }
 
+static gboolean codec_is_base64(const char *text, gsize length)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const gsize digits = strspn(text, alphabet);
+    const gsize padding = strspn(text + digits, "=");
+    return length % 4 == 0 && digits + padding == length && padding <= 2;
+}
+
 static gboolean codec_decode_bytes(const struct codec_at *at, const struct codec_field *field, const json_t *json,
                                    GBytes **ret_bytes, GError **error)
 {
@@ -254,10 +301,16 @@ static gboolean codec_decode_bytes(const struct codec_at *at, const struct codec
         return codec_fail(at, HBR_ERROR_TOO_LARGE, error,
                           "has about %" G_GSIZE_FORMAT " bytes, at most %" G_GINT64_FORMAT " are accepted",
                           length / 4 * 3, field->max);
-    if (length % 4 != 0 || strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") != length)
+    if (!codec_is_base64(text, length))
         return codec_fail(at, HBR_ERROR_INVALID, error, "is not base64 (RFC 4648 section 4, padded)");
     gsize decoded_length;
     guchar *decoded = g_base64_decode(text, &decoded_length);
+    if (decoded_length > (gsize)field->max) {
+        g_free(decoded);
+        return codec_fail(at, HBR_ERROR_TOO_LARGE, error,
+                          "has %" G_GSIZE_FORMAT " bytes, at most %" G_GINT64_FORMAT " are accepted", decoded_length,
+                          field->max);
+    }
     *ret_bytes = g_bytes_new_take(decoded, decoded_length);
     return TRUE;
 }

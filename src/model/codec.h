@@ -8,7 +8,7 @@
  * table decodes (with bounds, and errors that carry a JSON pointer), encodes, copies and frees. Any thread. */
 
 enum codec_kind {
-    CODEC_STRING, /* char *, at most `max` bytes of UTF-8 without control characters other than \n and \t */
+    CODEC_STRING, /* char *, at most `max` bytes of UTF-8 without NUL (whoever prints it escapes control characters) */
     CODEC_NAME,   /* char *, id_is_valid_name() of at most `max` bytes */
     CODEC_UINT,   /* guint, `min`..`max` */
     CODEC_INT64,  /* gint64, `min`..`max` */
@@ -25,6 +25,8 @@ enum codec_kind {
 };
 
 #define CODEC_STRV_ITEM_MAX 65536
+#define CODEC_DEPTH_MAX 64      /* levels of a JSON document */
+#define CODEC_VALUES_MAX 262144 /* values in one */
 
 enum codec_field_flags {
     CODEC_REQUIRED = 1 << 0, /* decoding refuses its absence */
@@ -64,7 +66,7 @@ enum codec_side {
     CODEC_STORE, /* our own database: everything in and out; unknown members are skipped (a later version wrote them) */
 };
 
-/* The document of `length` bytes: at most `max` bytes, no duplicate keys, UTF-8. NULL with HBR_ERROR_INVALID (line and column) or
+/* The document of `length` bytes: at most `max` bytes and the bounds above, no duplicate keys, UTF-8. NULL with HBR_ERROR_INVALID (line and column) or
  * HBR_ERROR_TOO_LARGE. */
 json_t *codec_parse(const char *text, gsize length, gsize max, GError **error);
 
