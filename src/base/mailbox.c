@@ -45,10 +45,10 @@ void mailbox_free(struct mailbox *mailbox)
     g_free(mailbox);
 }
 
+/* Makes the GSource ready. */
 static void mailbox_wake(struct mailbox *mailbox)
 {
     const guint64 one = 1;
-    pthread_cond_signal(&mailbox->arrived);
     if (write(mailbox->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
         g_error("eventfd: %s", g_strerror(errno));
 }
@@ -59,6 +59,7 @@ gboolean mailbox_post(struct mailbox *mailbox, gpointer message)
     const gboolean open = !mailbox->closed;
     if (open) {
         g_queue_push_tail(&mailbox->messages, message);
+        pthread_cond_signal(&mailbox->arrived);
         if (mailbox->messages.length == 1)
             mailbox_wake(mailbox);
     }
@@ -113,6 +114,7 @@ void mailbox_close(struct mailbox *mailbox)
 {
     pthread_mutex_lock(&mailbox->lock);
     mailbox->closed = TRUE;
+    pthread_cond_broadcast(&mailbox->arrived);
     mailbox_wake(mailbox);
     pthread_mutex_unlock(&mailbox->lock);
 }

@@ -3,8 +3,8 @@
 
 #include <glib.h>
 
-/* The one way in which threads speak: a queue of pointers whose ownership moves with them. Any thread may post; one
- * thread takes, either blocking (a worker) or from a GMainContext (the core). Built on pthread primitives so that
+/* The one way in which threads speak: a queue of pointers whose ownership moves with them. Any thread may post.
+ * Workers that block, one or several, or one GMainContext (the core) take. Built on pthread primitives so that
  * ThreadSanitizer sees the hand-over. */
 
 struct mailbox;
@@ -23,7 +23,7 @@ gpointer mailbox_take(struct mailbox *mailbox, gint64 deadline);
 /* All messages at once, oldest first, into `messages` (whose owner frees them). Waits as mailbox_take. Returns how many. */
 guint mailbox_take_all(struct mailbox *mailbox, GQueue *messages, gint64 deadline);
 
-/* Nothing can be posted any more; a waiting taker wakes. */
+/* Nothing can be posted any more; all waiting takers wake. */
 void mailbox_close(struct mailbox *mailbox);
 gboolean mailbox_is_closed(struct mailbox *mailbox);
 
