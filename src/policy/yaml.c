@@ -21,7 +21,8 @@ gboolean yaml_node_fail(const struct yaml_node *node, GError **error, const char
     va_start(args, format);
     g_autofree char *message = g_strdup_vprintf(format, args);
     va_end(args);
-    hbr_error_set(error, HBR_ERROR_INVALID, "%s:%u: %s", node->file, node->line, message);
+    g_autofree char *valid = g_utf8_make_valid(message, -1); /* a long value was cut, perhaps inside a character */
+    hbr_error_set(error, HBR_ERROR_INVALID, "%s:%u: %s", node->file, node->line, valid);
     return FALSE;
 }
 
