@@ -32,14 +32,13 @@ struct hypervisor_settings {
     char *owner;        /* this Harbinger's id */
 
     /* Of the libvirt kind alone. 0 is the default of each. */
-    enum acceleration
-        acceleration;        /* ACCELERATION_UNKNOWN: KVM once a guest was seen to boot with it, else TCG */
-    gint64 kvm_proof_ms;     /* how long that guest may take: 10 s */
-    gint64 heartbeat_ms;     /* an agent is asked for a sign of life this often: 2 s */
-    gint64 silence_ms;       /* and given up when it was silent for so long: 8 s */
-    gint64 call_ms;          /* deadline of an ordinary libvirt call: 10 s */
-    gint64 inventory_ms;     /* time between two inventories: 30 s */
-    gboolean keep_cpu_check; /* let libvirt before 12 ask QEMU for each CPU property, 250 ms for each start */
+    enum acceleration acceleration; /* ACCELERATION_UNKNOWN: KVM once a guest was seen to boot with it, else TCG */
+    gint64 kvm_proof_ms;            /* how long that guest may take: 10 s */
+    gint64 heartbeat_ms;            /* an agent is asked for a sign of life this often: 2 s */
+    gint64 silence_ms;              /* and given up when it was silent for so long: 8 s */
+    gint64 call_ms;                 /* deadline of an ordinary libvirt call: 10 s */
+    gint64 inventory_ms;            /* time between two inventories: 30 s */
+    gboolean keep_cpu_check;        /* let libvirt before 12 ask QEMU for each CPU property, 250 ms for each start */
 };
 
 /* By the scheme of spec->uri: "sim:" or libvirt's. NULL with an error when the URI is of neither kind. */
