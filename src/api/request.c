@@ -26,7 +26,7 @@ struct request *request_new(struct api *api, struct MHD_Connection *connection, 
     return request;
 }
 
-static int request_fd(const struct request *request)
+int request_fd(const struct request *request)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);

@@ -85,6 +85,9 @@ struct request *request_new(struct api *api, struct MHD_Connection *connection, 
 /* The connection has ended or takes its next request: tells the core when it is still at work for this one. */
 void request_free(struct request *request);
 
+/* The connection's socket. On its thread. */
+int request_fd(const struct request *request);
+
 /* The whole body has come. Steals it. */
 GBytes *request_take_body(struct request *request);
 

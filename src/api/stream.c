@@ -2,6 +2,7 @@
 #include "api/stream.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 #define STREAM_BLOCK (32 * 1024)
 #define STREAM_CONTENT_TYPE "application/x-ndjson"
@@ -140,6 +141,16 @@ static void stream_set_timeout(const struct request *request, guint timeout_s)
     MHD_set_connection_option(request->connection, MHD_CONNECTION_OPTION_TIMEOUT, timeout_s);
 }
 
+/* MHD_CONTENT_READER_END_WITH_ERROR in a chunked answer leaves libmicrohttpd 0.9.75 with a connection that is marked closed and that nothing
+ * wakes it up for (MHD_connection_handle_idle() leaves its loop), so that it is not closed until the peer does. A write that fails ends the
+ * connection at once. */
+static ssize_t stream_abort(const struct request *request, char *buffer)
+{
+    shutdown(request_fd(request), SHUT_RDWR);
+    buffer[0] = '\n';
+    return 1;
+}
+
 static ssize_t stream_read(void *cls, uint64_t position G_GNUC_UNUSED, char *buffer, size_t max)
 {
     struct request *request = cls;
@@ -148,7 +159,7 @@ static ssize_t stream_read(void *cls, uint64_t position G_GNUC_UNUSED, char *buf
         return stream_copy(request, buffer, max);
     const enum stream_state state = stream_fill(request, max);
     if (state == STREAM_FAILED)
-        return MHD_CONTENT_READER_END_WITH_ERROR;
+        return stream_abort(request, buffer);
     if (state == STREAM_END)
         stream_set_timeout(request, request->api->timeout_s);
     if (stream->out->len > 0)

@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 noinst_LTLIBRARIES += libhbr-client.la
 libhbr_client_la_CFLAGS = $(ROOM_CFLAGS) $(CURL_CFLAGS)
-libhbr_client_la_SOURCES =
+libhbr_client_la_SOURCES = \
+	src/client/calls.c \
+	src/client/client.c \
+	src/client/execute.c \
+	src/client/problem.c src/client/problem.h \
+	src/client/transfer.c src/client/transfer.h
 
 pkginclude_HEADERS += include/harbinger/harbinger.h
 
-# When the first source is there, take the # from these lines. Only symbols hbr_* are exported.
-#lib_LTLIBRARIES += libharbinger.la
-#libharbinger_la_SOURCES =
-#libharbinger_la_LIBADD = libhbr-client.la $(CURL_LIBS) $(BASE_LIBS)
-#libharbinger_la_LDFLAGS = -version-info 0:0:0 -no-undefined -export-symbols-regex '^hbr_' $(HBR_LDFLAGS) $(SANITIZER_LDFLAGS)
+# What is installed. Only the functions of the public header are exported: src/client/libharbinger.sym names them, a unit test compares the two.
+# -version-info CURRENT:REVISION:AGE, by libtool's rules: with each release REVISION + 1; functions added: CURRENT + 1, REVISION 0, AGE + 1; functions
+# changed or removed: CURRENT + 1, REVISION 0, AGE 0.
+lib_LTLIBRARIES += libharbinger.la
+libharbinger_la_SOURCES =
+libharbinger_la_LIBADD = libhbr-client.la libhbr-base.la $(CURL_LIBS) $(BASE_LIBS)
+libharbinger_la_DEPENDENCIES = libhbr-client.la libhbr-base.la $(srcdir)/src/client/libharbinger.sym
+libharbinger_la_LDFLAGS = -version-info 0:0:0 -no-undefined -export-symbols $(srcdir)/src/client/libharbinger.sym \
+	$(HBR_LDFLAGS) $(SANITIZER_LDFLAGS)
+EXTRA_DIST += src/client/libharbinger.sym

@@ -22,12 +22,6 @@ static void harness_event_free(gpointer event)
     event_free(event);
 }
 
-static void harness_sink(struct event *event, gpointer data)
-{
-    struct harness *harness = data;
-    mailbox_post(harness->mailbox, event);
-}
-
 static void harness_note(struct harness *harness, const struct event *event)
 {
     pthread_mutex_lock(&harness->lock);
@@ -38,22 +32,40 @@ static void harness_note(struct harness *harness, const struct event *event)
     pthread_mutex_unlock(&harness->lock);
 }
 
+static void harness_take(struct harness *harness, struct event *event)
+{
+    if (event->request != 0 && event->kind != EVENT_CLIENT_GONE && event->kind != EVENT_OUTPUT_CONSUMED) {
+        pthread_mutex_lock(&harness->lock);
+        harness->last_request = event->request;
+        pthread_mutex_unlock(&harness->lock);
+    }
+    if (harness->script != NULL)
+        harness->script(harness, event);
+    harness_note(harness, event);
+    event_free(event);
+}
+
+static void harness_sink(struct event *event, gpointer data)
+{
+    struct harness *harness = data;
+    if (harness->direct && event->request != 0)
+        harness_take(harness, event);
+    else
+        mailbox_post(harness->mailbox, event);
+}
+
 static gpointer harness_core(gpointer data)
 {
     struct harness *harness = data;
-    for (struct event *event; (event = mailbox_take(harness->mailbox, -1)) != NULL; event_free(event)) {
-        if (event->request != 0 && event->kind != EVENT_CLIENT_GONE && event->kind != EVENT_OUTPUT_CONSUMED)
-            harness->last_request = event->request;
-        if (harness->script != NULL)
-            harness->script(harness, event);
-        harness_note(harness, event);
-    }
+    for (struct event *event; (event = mailbox_take(harness->mailbox, -1)) != NULL;)
+        harness_take(harness, event);
     return NULL;
 }
 
-struct harness *harness_new(harness_script script, gpointer data)
+static struct harness *harness_start(harness_script script, gpointer data, gboolean direct)
 {
     struct harness *harness = g_new0(struct harness, 1);
+    harness->direct = direct;
     g_autoptr(GError) error = NULL;
     log_set_level(LOG_LEVEL_WARNING);
     harness->dir = g_dir_make_tmp("hbr-api-XXXXXX", NULL);
@@ -80,6 +92,16 @@ struct harness *harness_new(harness_script script, gpointer data)
     harness->port = api_tcp_port(harness->api);
     harness->thread = g_thread_new("core", harness_core, harness);
     return harness;
+}
+
+struct harness *harness_new(harness_script script, gpointer data)
+{
+    return harness_start(script, data, FALSE);
+}
+
+struct harness *harness_new_direct(harness_script script, gpointer data)
+{
+    return harness_start(script, data, TRUE);
 }
 
 /* The core's thread ends first: a daemon that stops does not answer any more, and the server must live with that. */

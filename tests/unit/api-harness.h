@@ -22,6 +22,7 @@ struct harness {
     gpointer data; /* the test's own */
     struct mailbox *mailbox;
     GThread *thread;
+    gboolean direct;
     pthread_mutex_t lock; /* not GLib's: ThreadSanitizer would not see it */
     pthread_cond_t changed;
     guint seen[EVENT_KIND_COUNT]; /* under the lock */
@@ -30,6 +31,9 @@ struct harness {
 };
 
 struct harness *harness_new(harness_script script, gpointer data);
+
+/* The same, but the script runs at once, within the call that posts the event: its answer comes before the connection can be suspended. */
+struct harness *harness_new_direct(harness_script script, gpointer data);
 void harness_free(struct harness *harness);
 
 /* Stops the server alone, as a daemon that ends; harness_free() does it otherwise. */
