@@ -6,6 +6,13 @@ fuzz_targets =
 fuzz_targets += tests/fuzz/wire
 tests_fuzz_wire_LDADD = $(FUZZ_LIBS)
 
+fuzz_targets += tests/fuzz/execution-request tests/fuzz/notification tests/fuzz/policy
+tests_fuzz_execution_request_SOURCES = tests/fuzz/execution-request.c tests/fuzz/json.h
+tests_fuzz_execution_request_LDADD = $(FUZZ_LIBS)
+tests_fuzz_notification_SOURCES = tests/fuzz/notification.c tests/fuzz/json.h
+tests_fuzz_notification_LDADD = $(FUZZ_LIBS)
+tests_fuzz_policy_LDADD = $(FUZZ_LIBS)
+
 check_LTLIBRARIES = libhbr-replay.la
 libhbr_replay_la_CFLAGS = $(BARE_CFLAGS)
 libhbr_replay_la_SOURCES = tests/fuzz/replay-main.c
