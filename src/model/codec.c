@@ -110,9 +110,12 @@ json_t *codec_parse(const char *text, gsize length, gsize max, GError **error)
         return NULL;
     json_error_t problem;
     json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
-    if (json == NULL)
+    if (json == NULL) {
+        /* jansson cuts what it shows, perhaps inside a character */
+        g_autofree char *valid = g_utf8_make_valid(problem.text, -1);
         hbr_error_set(error, HBR_ERROR_INVALID, "/: not valid JSON at line %d, column %d: %s", problem.line,
-                      problem.column, problem.text);
+                      problem.column, valid);
+    }
     return json;
 }
 

@@ -3,6 +3,7 @@
 
 #include "model/limits.h"
 #include "policy/quantity.h"
+#include "policy/sections.h"
 
 #define PATH(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -188,6 +189,15 @@ static gboolean check_classes(const struct policy_parse *parse, GError **error)
     return TRUE;
 }
 
+/* Effects that change nothing are not dumped. */
+static gboolean rule_has_effect(const struct policy_rule *rule)
+{
+    json_t *json = policy_section_dump(policy_tops[POLICY_TOP_RULES].section, rule);
+    const gboolean has_effect = json_object_get(json, "then") != NULL;
+    json_decref(json);
+    return has_effect;
+}
+
 static gboolean check_rule(const struct policy_parse *parse, const struct policy_rule *rule, GError **error)
 {
     const struct {
@@ -210,9 +220,9 @@ static gboolean check_rule(const struct policy_parse *parse, const struct policy
             "%s of rule \"%s\" is below its %s_min, so that it never applies; right would be %s_min <= %s", key,
             rule->name, ranges[i].name, ranges[i].name, key);
     }
-    const struct yaml_node *then = find(parse, rule, PATH("then"));
-    if (then->children->len == 0)
-        return yaml_node_fail(then, error, "rule \"%s\" has no effect; right would be at least one key under \"then\"",
+    if (!rule_has_effect(rule))
+        return yaml_node_fail(find(parse, rule, PATH("then")), error,
+                              "rule \"%s\" has no effect; right would be a key under \"then\" that changes something",
                               rule->name);
     return TRUE;
 }

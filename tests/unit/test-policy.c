@@ -172,7 +172,9 @@ static const struct refusal {
     {LEAST "rules:\n  - name: r\n    when: { input_min: 2 MiB, input_max: 1 MiB }\n    then: { score: 1 }\n",
      "x.yaml:7: input_max of rule \"r\" is below its input_min, so that it never applies; right would be input_min <= input_max"},
     {LEAST "rules:\n  - { name: r, then: {} }\n",
-     "x.yaml:6: rule \"r\" has no effect; right would be at least one key under \"then\""},
+     "x.yaml:6: rule \"r\" has no effect; right would be a key under \"then\" that changes something"},
+    {LEAST "rules:\n  - { name: r, then: { score: 0, memory_factor: 1, network_min: 0 Mbit/s } }\n",
+     "x.yaml:6: rule \"r\" has no effect; right would be a key under \"then\" that changes something"},
     {LEAST "rules:\n  - { name: r, when: { gpu: true } }\n", "x.yaml:6: rule has no then; right would be a mapping"},
     {LEAST "scaling:\n  grow_above: 1.5\n  grow_to: 1.5\n",
      "x.yaml:7: grow_to (1.5) is not above grow_above (1.5), so that growing would not "
