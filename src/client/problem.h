@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "harbinger/harbinger.h"
 #include <glib.h>
-#include <harbinger/harbinger.h>
 
 /* Errors of the client. Any thread. */
 

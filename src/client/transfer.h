@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "harbinger/harbinger.h"
 #include <curl/curl.h>
 #include <glib.h>
-#include <harbinger/harbinger.h>
 
 /* HTTP requests of one client over libcurl. The client's thread. */
 
