@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/error.h"
+#include "host/domain-xml.h"
+
+#include <libxml/parser.h>
+#include <string.h>
+
+static guint live_mib(const xmlNode *node)
+{
+    g_autofree char *text = xml_text(node);
+    g_autofree char *unit = xml_attribute(node, "unit");
+    const guint64 value = text == NULL ? 0 : g_ascii_strtoull(text, NULL, 10);
+    return (guint)(unit != NULL && strcmp(unit, "MiB") == 0 ? value : value / 1024);
+}
+
+static gboolean attribute_is(const xmlNode *node, const char *name, const char *value)
+{
+    g_autofree char *text = xml_attribute(node, name);
+    return g_strcmp0(text, value) == 0;
+}
+
+static void live_read_channel(struct domain_live *live, const xmlNode *devices, const char *channel_name)
+{
+    for (const xmlNode *channel = xml_child(devices, "channel"); channel != NULL;
+         channel = xml_next(channel)) {
+        if (attribute_is(xml_child(channel, "target"), "name", channel_name))
+            live->channel_path = xml_attribute(xml_child(channel, "source"), "path");
+    }
+}
+
+static void live_read_memory(struct domain_live *live, const xmlNode *root, const xmlNode *devices)
+{
+    for (const xmlNode *memory = xml_child(devices, "memory"); memory != NULL; memory = xml_next(memory)) {
+        if (!attribute_is(memory, "model", "virtio-mem"))
+            continue;
+        live->memory_alias = xml_attribute(xml_child(memory, "alias"), "name");
+        live->memory_size_mib = live_mib(xml_path(memory, "target/size"));
+        live->requested_mib = live_mib(xml_path(memory, "target/requested"));
+        break;
+    }
+    const guint total = live_mib(xml_child(root, "memory"));
+    live->boot_memory_mib = total - MIN(total, live->memory_size_mib);
+}
+
+static void live_read_vcpus(struct domain_live *live, const xmlNode *root)
+{
+    const xmlNode *vcpu = xml_child(root, "vcpu");
+    g_autofree char *maximum = xml_text(vcpu);
+    g_autofree char *current = xml_attribute(vcpu, "current");
+    live->vcpus_max = maximum == NULL ? 0 : (guint)g_ascii_strtoull(maximum, NULL, 10);
+    live->vcpus = current == NULL ? live->vcpus_max : (guint)g_ascii_strtoull(current, NULL, 10);
+}
+
+static void live_read_nic(struct domain_live *live, const xmlNode *devices)
+{
+    for (const xmlNode *nic = xml_child(devices, "interface"); nic != NULL; nic = xml_next(nic)) {
+        if (live->nic_device == NULL)
+            live->nic_device = xml_attribute(xml_child(nic, "target"), "dev");
+    }
+}
+
+static guint live_hex(const xmlNode *node, const char *name)
+{
+    g_autofree char *text = xml_attribute(node, name);
+    return text == NULL ? 0 : (guint)g_ascii_strtoull(text, NULL, 16);
+}
+
+static void live_read_gpus(struct domain_live *live, const xmlNode *devices)
+{
+    g_autoptr(GStrvBuilder) gpus = g_strv_builder_new();
+    for (const xmlNode *hostdev = xml_child(devices, "hostdev"); hostdev != NULL;
+         hostdev = xml_next(hostdev)) {
+        const xmlNode *address = xml_path(hostdev, "source/address");
+        if (address == NULL || !attribute_is(hostdev, "type", "pci"))
+            continue;
+        g_autofree char *text =
+            g_strdup_printf("%04x:%02x:%02x.%x", live_hex(address, "domain"), live_hex(address, "bus"),
+                            live_hex(address, "slot"), live_hex(address, "function"));
+        g_strv_builder_add(gpus, text);
+    }
+    live->gpus = g_strv_builder_end(gpus);
+}
+
+static void live_read_metadata(struct domain_live *live, const xmlNode *root)
+{
+    for (const xmlNode *node = xml_path(root, "metadata/instance"); node != NULL; node = xml_next(node)) {
+        if (node->ns == NULL || strcmp((const char *)node->ns->href, DOMAIN_METADATA_NAMESPACE) != 0)
+            continue;
+        live->instance_id = xml_attribute(node, "id");
+        live->owner = xml_attribute(node, "owner");
+        return;
+    }
+}
+
+struct domain_live *domain_live_parse(const char *xml, const char *channel_name, GError **error)
+{
+    g_autoptr(xmlDoc) doc = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
+                                          XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    if (doc == NULL) {
+        hbr_error_set(error, HBR_ERROR_HYPERVISOR, "libvirt's domain XML is not well-formed");
+        return NULL;
+    }
+    struct domain_live *live = g_new0(struct domain_live, 1);
+    const xmlNode *root = xmlDocGetRootElement(doc);
+    const xmlNode *devices = xml_child(root, "devices");
+    live_read_channel(live, devices, channel_name);
+    live_read_memory(live, root, devices);
+    live_read_vcpus(live, root);
+    live_read_nic(live, devices);
+    live_read_gpus(live, devices);
+    live_read_metadata(live, root);
+    return live;
+}
+
+void domain_live_free(struct domain_live *live)
+{
+    if (live == NULL)
+        return;
+    g_free(live->channel_path);
+    g_free(live->memory_alias);
+    g_free(live->nic_device);
+    g_strfreev(live->gpus);
+    g_free(live->instance_id);
+    g_free(live->owner);
+    g_free(live);
+}
+
+char *domain_memory_xml(const struct domain_live *live, guint requested_mib)
+{
+    g_autoptr(xmlDoc) doc = xmlNewDoc((const xmlChar *)"1.0");
+    xmlNode *memory = xmlNewNode(NULL, (const xmlChar *)"memory");
+    xmlDocSetRootElement(doc, memory);
+    xml_set_attribute(memory, "model", "virtio-mem");
+    xmlNode *target = xml_append(memory, "target", NULL);
+    const struct {
+        const char *name;
+        guint mib;
+    } sizes[] = {
+        { "size", live->memory_size_mib },
+        { "block", DOMAIN_MEMORY_BLOCK_MIB },
+        { "requested", requested_mib },
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        g_autofree char *text = g_strdup_printf("%u", sizes[i].mib);
+        xml_set_attribute(xml_append(target, sizes[i].name, text), "unit", "MiB");
+    }
+    xml_append(target, "node", "0");
+    xml_set_attribute(xml_append(memory, "alias", NULL), "name", live->memory_alias);
+    return xml_to_string(doc);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "core/command.h"
+#include "host/template.h"
+
+/* The libvirt domain XML of one instance, made from a template, and what Harbinger reads from the XML of a running domain. Pure but
+ * for the look whether image files exist. Any thread. */
+
+#define DOMAIN_METADATA_NAMESPACE "urn:harbinger:instance:1"
+#define DOMAIN_NAME_PREFIX        "harbinger-"
+#define DOMAIN_MEMORY_BLOCK_MIB   2 /* virtio-mem plugs in units of one huge page */
+
+/* What is decided about one instance before its XML is written. */
+struct domain_plan {
+    const struct boot_spec *boot;
+    const char *image_dir;
+    const char *network;   /* of host_spec */
+    const char *disk_path; /* the instance's own disk; NULL: none */
+    char **gpus;           /* PCI addresses handed to it; NULL: none */
+    gboolean use_kvm;
+    gboolean
+        drop_cpu_check; /* FACTS: libvirt before 12 asks QEMU for each of 400 CPU properties at each start */
+    gboolean has_bandwidth; /* this libvirt can limit a NIC */
+    gboolean is_local;      /* image files are looked for here */
+};
+
+/* "harbinger-vm-...". Free with g_free. */
+char *domain_name(const char *instance_id);
+
+/* Changes template->doc into the instance's domain and returns it as text. NULL with HBR_ERROR_NOT_FOUND for a missing image,
+ * HBR_ERROR_INVALID for a template that lacks what it needs. */
+char *domain_xml_build(struct template *template, const struct domain_plan *plan, GError **error);
+
+/* Memory that the guest boots with; the rest comes by virtio-mem. `template_mib` is the template's. */
+guint domain_boot_memory_mib(guint template_mib, const struct vm_shape *shape,
+                             const struct vm_shape *maximum);
+
+/* virtio-mem's `requested` for a shape that was booted with `boot_mib`. */
+guint domain_requested_mib(guint boot_mib, const struct vm_shape *shape);
+
+/* "52:54:00:..." from the uuid, so that an instance keeps its address. Free with g_free. */
+char *domain_mac(const char *uuid);
+
+/* The <bandwidth> rate of libvirt, in KiB/s. */
+guint domain_bandwidth_kib(guint network_mbps);
+
+/* What a running domain's XML says. */
+struct domain_live {
+    char *channel_path;    /* UNIX socket of the agent's channel; NULL: it has none */
+    char *memory_alias;    /* of the virtio-mem device; NULL: it has none */
+    guint memory_size_mib; /* the most that it can plug */
+    guint boot_memory_mib;
+    guint requested_mib;
+    guint vcpus, vcpus_max;
+    char *nic_device;          /* tap on the host; NULL: none whose bandwidth could be limited */
+    char **gpus;               /* PCI addresses; never NULL */
+    char *instance_id, *owner; /* of our metadata; NULL: not ours */
+};
+
+/* NULL with HBR_ERROR_HYPERVISOR when it is not domain XML. */
+struct domain_live *domain_live_parse(const char *xml, const char *channel_name, GError **error);
+void domain_live_free(struct domain_live *live);
+typedef struct domain_live domain_live_auto;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(domain_live_auto, domain_live_free)
+
+/* The device XML for virDomainUpdateDeviceFlags that makes virtio-mem plug `requested_mib`. Free with g_free. */
+char *domain_memory_xml(const struct domain_live *live, guint requested_mib);
