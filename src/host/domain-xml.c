@@ -146,6 +146,15 @@ static void fill_vcpus(const struct boot_spec *boot, xmlNode *root)
     xml_set_attribute_uint(vcpu, "current", boot->shape.vcpus);
 }
 
+static void fill_quota(const struct boot_spec *boot, xmlNode *root)
+{
+    xmlNode *cputune = xml_ensure(root, "cputune");
+    g_autofree char *period = g_strdup_printf("%d", DOMAIN_QUOTA_PERIOD_US);
+    g_autofree char *quota = g_strdup_printf("%u", boot->shape.cpu_percent * (DOMAIN_QUOTA_PERIOD_US / 100));
+    xml_set(cputune, "global_period", period);
+    xml_set(cputune, "global_quota", quota);
+}
+
 static void fill_numa(const struct boot_spec *boot, xmlNode *root, guint boot_mib)
 {
     xmlNode *numa = xml_ensure(xml_ensure(root, "cpu"), "numa");
@@ -315,6 +324,8 @@ char *domain_xml_build(struct template *template, const struct domain_plan *plan
     xml_set(root, "name", name);
     xml_set(root, "uuid", boot->uuid);
     fill_vcpus(boot, root);
+    if (plan->has_quota && boot->shape.cpu_percent > 0)
+        fill_quota(boot, root);
     fill_memory(boot, root);
     fill_cpu(plan, root);
     fill_lifecycle(root);

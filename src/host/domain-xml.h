@@ -9,6 +9,7 @@
 
 #define DOMAIN_METADATA_NAMESPACE "urn:harbinger:instance:1"
 #define DOMAIN_NAME_PREFIX        "harbinger-"
+#define DOMAIN_QUOTA_PERIOD_US    20000 /* FACTS: of the periods tried, it costs the least latency at the same share */
 #define DOMAIN_MEMORY_BLOCK_MIB   2 /* virtio-mem plugs in units of one huge page */
 
 /* What is decided about one instance before its XML is written. */
@@ -22,6 +23,7 @@ struct domain_plan {
     gboolean
         drop_cpu_check; /* FACTS: libvirt before 12 asks QEMU for each of 400 CPU properties at each start */
     gboolean has_bandwidth; /* this libvirt can limit a NIC */
+    gboolean has_quota;      /* and CPU time: not in a session, which has no cgroups */
     gboolean is_local;      /* image files are looked for here */
 };
 

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host/libvirt-calls.h"
+
+#include "base/error.h"
+#include "host/libvirt-error.h"
+#include "wire/message.h"
+
+#include <libvirt/virterror.h>
+#include <string.h>
+
+gboolean connect_call_run(gpointer data, GError **error)
+{
+    struct connect_call *call = data;
+    call->link = link_open(call->uri, call->generation, &call->watch, call->inbox, error);
+    return call->link != NULL;
+}
+
+void connect_call_free(gpointer data)
+{
+    struct connect_call *call = data;
+    link_unref(call->link);
+    inbox_unref(call->inbox);
+    g_free(call->uri);
+    g_free(call);
+}
+
+gboolean kvm_call_run(gpointer data, GError **error)
+{
+    struct kvm_call *call = data;
+    (void)error;
+    char *capabilities =
+        virConnectGetDomainCapabilities(call->link->connections[LINK_SLOW], NULL, NULL, NULL, "kvm", 0);
+    call->is_offered = capabilities != NULL;
+    free(capabilities);
+    return TRUE;
+}
+
+void kvm_call_free(gpointer data)
+{
+    struct kvm_call *call = data;
+    link_unref(call->link);
+    g_free(call);
+}
+
+static gboolean change_with(gpointer data, GError **error, int (*change)(virDomainPtr, const struct change_call *),
+                            const char *what)
+{
+    const struct change_call *call = data;
+    g_autoptr(virDomain) domain = link_find(call->link, LINK_CONTROL, call->uuid, error);
+    if (domain == NULL)
+        return FALSE;
+    return change(domain, call) >= 0 || libvirt_fail(error, what);
+}
+
+static int set_vcpus(virDomainPtr domain, const struct change_call *call)
+{
+    return virDomainSetVcpusFlags(domain, call->vcpus, VIR_DOMAIN_AFFECT_LIVE);
+}
+
+gboolean change_vcpus_run(gpointer data, GError **error)
+{
+    return change_with(data, error, set_vcpus, "add vCPUs");
+}
+
+static int set_memory(virDomainPtr domain, const struct change_call *call)
+{
+    return virDomainUpdateDeviceFlags(domain, call->memory_xml, VIR_DOMAIN_AFFECT_LIVE);
+}
+
+gboolean change_memory_run(gpointer data, GError **error)
+{
+    return change_with(data, error, set_memory, "plug memory");
+}
+
+static int set_bandwidth(virDomainPtr domain, const struct change_call *call)
+{
+    virTypedParameterPtr parameters = NULL;
+    int count = 0, limit = 0;
+    const guint rate = domain_bandwidth_kib(call->network_mbps);
+    virTypedParamsAddUInt(&parameters, &count, &limit, VIR_DOMAIN_BANDWIDTH_IN_AVERAGE, rate);
+    virTypedParamsAddUInt(&parameters, &count, &limit, VIR_DOMAIN_BANDWIDTH_OUT_AVERAGE, rate);
+    const int status =
+        virDomainSetInterfaceParameters(domain, call->nic_device, parameters, count, VIR_DOMAIN_AFFECT_LIVE);
+    virTypedParamsFree(parameters, count);
+    return status;
+}
+
+gboolean change_bandwidth_run(gpointer data, GError **error)
+{
+    return change_with(data, error, set_bandwidth, "limit the network's bandwidth");
+}
+
+static int set_quota(virDomainPtr domain, const struct change_call *call)
+{
+    virTypedParameterPtr parameters = NULL;
+    int count = 0, limit = 0;
+    const gint64 quota = call->cpu_percent == 0 ? -1 : (gint64)call->cpu_percent * DOMAIN_QUOTA_PERIOD_US / 100;
+    virTypedParamsAddULLong(&parameters, &count, &limit, VIR_DOMAIN_SCHEDULER_GLOBAL_PERIOD, DOMAIN_QUOTA_PERIOD_US);
+    virTypedParamsAddLLong(&parameters, &count, &limit, VIR_DOMAIN_SCHEDULER_GLOBAL_QUOTA, quota);
+    const int status = virDomainSetSchedulerParametersFlags(domain, parameters, count, VIR_DOMAIN_AFFECT_LIVE);
+    virTypedParamsFree(parameters, count);
+    return status;
+}
+
+gboolean change_quota_run(gpointer data, GError **error)
+{
+    return change_with(data, error, set_quota, "cap the CPU time");
+}
+
+void change_call_free(gpointer data)
+{
+    struct change_call *call = data;
+    link_unref(call->link);
+    g_free(call->uuid);
+    g_free(call->memory_xml);
+    g_free(call->nic_device);
+    g_free(call);
+}
+
+gboolean sample_call_run(gpointer data, GError **error)
+{
+    struct sample_call *call = data;
+    virDomainInfo info;
+    virDomainInterfaceStatsStruct network;
+    g_autoptr(virDomain) domain = link_find(call->link, LINK_MONITOR, call->uuid, error);
+    if (domain == NULL)
+        return FALSE;
+    if (virDomainGetInfo(domain, &info) < 0)
+        return libvirt_fail(error, "look at the domain");
+    call->at = g_get_monotonic_time();
+    call->cpu_time_ns = info.cpuTime;
+    if (call->nic_device == NULL || virDomainInterfaceStats(domain, call->nic_device, &network, sizeof network) < 0)
+        return TRUE;
+    call->has_network = TRUE;
+    call->rx_bytes = network.rx_bytes;
+    call->tx_bytes = network.tx_bytes;
+    return TRUE;
+}
+
+void sample_call_free(gpointer data)
+{
+    struct sample_call *call = data;
+    link_unref(call->link);
+    g_free(call->uuid);
+    g_free(call->nic_device);
+    g_free(call);
+}
+
+static void found_domain_free(gpointer data)
+{
+    struct found_domain *found = data;
+    g_free(found->uuid);
+    g_free(found->instance_id);
+    g_free(found->owner);
+    domain_live_free(found->live);
+    g_free(found);
+}
+
+/* Our metadata of a domain; NULL: it carries none, and is no business of ours. */
+static struct domain_live *domain_read_metadata(virDomainPtr domain)
+{
+    char *text = virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, DOMAIN_METADATA_NAMESPACE, 0);
+    if (text == NULL)
+        return NULL;
+    g_autofree char *wrapped = g_strdup_printf("<domain><metadata>%s</metadata></domain>", text);
+    free(text);
+    g_autoptr(domain_live_auto) live = domain_live_parse(wrapped, WIRE_CHANNEL_NAME, NULL);
+    return live != NULL && live->instance_id != NULL && live->owner != NULL ? g_steal_pointer(&live) : NULL;
+}
+
+/* Everything about a domain that this process did not start. */
+static void found_look_closer(struct found_domain *found, virDomainPtr domain)
+{
+    char *xml = virDomainGetXMLDesc(domain, 0);
+    if (xml == NULL)
+        return;
+    found->live = domain_live_parse(xml, WIRE_CHANNEL_NAME, NULL);
+    found->agent = found->live != NULL && found->live->channel_path != NULL ? TEMPLATE_AGENT_HARBINGER
+                                                                           : TEMPLATE_AGENT_QEMU;
+    free(xml);
+}
+
+static void inventory_look(struct inventory_call *call, virDomainPtr domain)
+{
+    char uuid[VIR_UUID_STRING_BUFLEN];
+    g_autoptr(domain_live_auto) metadata = domain_read_metadata(domain);
+    if (metadata == NULL || virDomainGetUUIDString(domain, uuid) < 0)
+        return;
+    struct found_domain *found = g_new0(struct found_domain, 1);
+    found->uuid = g_strdup(uuid);
+    found->instance_id = g_strdup(metadata->instance_id);
+    found->owner = g_strdup(metadata->owner);
+    found->is_running = virDomainIsActive(domain) == 1;
+    if (g_strcmp0(found->owner, call->owner) == 0 && !g_hash_table_contains(call->known, uuid))
+        found_look_closer(found, domain);
+    g_ptr_array_add(call->found, found);
+}
+
+gboolean inventory_call_run(gpointer data, GError **error)
+{
+    struct inventory_call *call = data;
+    virDomainPtr *domains = NULL;
+    const int count = virConnectListAllDomains(call->link->connections[LINK_MONITOR], &domains, 0);
+    if (count < 0)
+        return libvirt_fail(error, "list the domains");
+    call->found = g_ptr_array_new_with_free_func(found_domain_free);
+    for (int i = 0; i < count; i++) {
+        inventory_look(call, domains[i]);
+        virDomainFree(domains[i]);
+    }
+    free(domains);
+    return TRUE;
+}
+
+void inventory_call_free(gpointer data)
+{
+    struct inventory_call *call = data;
+    link_unref(call->link);
+    g_free(call->owner);
+    g_hash_table_unref(call->known);
+    g_clear_pointer(&call->found, g_ptr_array_unref);
+    g_free(call);
+}

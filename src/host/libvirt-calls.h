@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "host/domain-xml.h"
+#include "host/libvirt-link.h"
+
+/* The blocking calls to libvirt, one function each, in the form of struct job's `run`: a worker's work. A call owns what it points to and
+ * shares nothing. */
+
+/* Connecting. */
+struct connect_call {
+    char *uri;
+    guint generation;
+    struct link_watch watch;
+    struct inbox *inbox;
+    struct link *link; /* result */
+};
+gboolean connect_call_run(gpointer call, GError **error);
+void connect_call_free(gpointer call);
+
+/* Whether libvirt offers KVM at all. */
+struct kvm_call {
+    struct link *link;
+    gboolean is_offered; /* result */
+};
+gboolean kvm_call_run(gpointer call, GError **error);
+void kvm_call_free(gpointer call);
+
+/* Starting an instance. */
+struct create_call {
+    struct link *link;
+    struct boot_spec boot; /* owned strings */
+    char *template_dir, *image_dir, *network;
+    char *disk_dir; /* where sparse disks are made; NULL: not on this host */
+    char **gpus;
+    gboolean use_kvm, drop_cpu_check, has_bandwidth, has_quota, is_local;
+    /* results */
+    struct domain_live *live;
+    enum template_agent agent;
+    gboolean bandwidth_failed; /* started without a limit, since this host's tc cannot set one */
+};
+gboolean create_call_run(gpointer call, GError **error);
+void create_call_free(gpointer call);
+void boot_spec_copy_to(const struct boot_spec *boot, struct boot_spec *ret_copy);
+void boot_spec_clear(struct boot_spec *boot);
+
+/* Ending one: also its disk. Succeeds when there was nothing. Refuses a domain that is not the owner's. */
+struct destroy_call {
+    struct link *link;
+    char *instance_id, *owner, *disk_dir;
+};
+gboolean destroy_call_run(gpointer call, GError **error);
+void destroy_call_free(gpointer call);
+
+/* Changing one. Only the fields of its kind are set. */
+struct change_call {
+    struct link *link;
+    char *uuid;
+    guint vcpus;         /* change_vcpus_run */
+    char *memory_xml;    /* change_memory_run */
+    char *nic_device;    /* change_bandwidth_run: both ways */
+    guint network_mbps;
+    guint cpu_percent;   /* change_quota_run: 0 lifts it */
+};
+gboolean change_vcpus_run(gpointer call, GError **error);
+gboolean change_memory_run(gpointer call, GError **error);
+gboolean change_bandwidth_run(gpointer call, GError **error);
+gboolean change_quota_run(gpointer call, GError **error);
+void change_call_free(gpointer call);
+
+/* Looking at one from outside; no call to its QEMU, so that a hung one does not hold it up. */
+struct sample_call {
+    struct link *link;
+    char *uuid, *nic_device;
+    /* results */
+    guint64 cpu_time_ns;
+    gint64 at; /* monotonic, us */
+    gboolean has_network;
+    gint64 rx_bytes, tx_bytes; /* as the guest sees it */
+};
+gboolean sample_call_run(gpointer call, GError **error);
+void sample_call_free(gpointer call);
+
+/* All domains with our metadata. */
+struct found_domain {
+    char *uuid, *instance_id, *owner;
+    gboolean is_running;
+    struct domain_live *live; /* of those that are to be adopted */
+    enum template_agent agent;
+};
+struct inventory_call {
+    struct link *link;
+    char *owner;
+    GHashTable *known; /* uuids that need no closer look */
+    GPtrArray *found;  /* result: struct found_domain */
+};
+gboolean inventory_call_run(gpointer call, GError **error);
+void inventory_call_free(gpointer call);
