@@ -146,13 +146,33 @@ void sample_call_free(gpointer data)
     g_free(call);
 }
 
+gboolean look_call_run(gpointer data, GError **error)
+{
+    struct look_call *call = data;
+    g_autoptr(virDomain) domain = link_find(call->link, LINK_CONTROL, call->uuid, error);
+    char *xml = domain == NULL ? NULL : virDomainGetXMLDesc(domain, 0);
+    if (xml == NULL)
+        return domain == NULL ? FALSE : libvirt_fail(error, "read the domain");
+    call->live = domain_live_parse(xml, WIRE_CHANNEL_NAME, error);
+    free(xml);
+    return call->live != NULL;
+}
+
+void look_call_free(gpointer data)
+{
+    struct look_call *call = data;
+    link_unref(call->link);
+    g_free(call->uuid);
+    domain_live_free(call->live);
+    g_free(call);
+}
+
 static void found_domain_free(gpointer data)
 {
     struct found_domain *found = data;
     g_free(found->uuid);
     g_free(found->instance_id);
     g_free(found->owner);
-    domain_live_free(found->live);
     g_free(found);
 }
 
@@ -168,18 +188,6 @@ static struct domain_live *domain_read_metadata(virDomainPtr domain)
     return live != NULL && live->instance_id != NULL && live->owner != NULL ? g_steal_pointer(&live) : NULL;
 }
 
-/* Everything about a domain that this process did not start. */
-static void found_look_closer(struct found_domain *found, virDomainPtr domain)
-{
-    char *xml = virDomainGetXMLDesc(domain, 0);
-    if (xml == NULL)
-        return;
-    found->live = domain_live_parse(xml, WIRE_CHANNEL_NAME, NULL);
-    found->agent = found->live != NULL && found->live->channel_path != NULL ? TEMPLATE_AGENT_HARBINGER
-                                                                           : TEMPLATE_AGENT_QEMU;
-    free(xml);
-}
-
 static void inventory_look(struct inventory_call *call, virDomainPtr domain)
 {
     char uuid[VIR_UUID_STRING_BUFLEN];
@@ -191,8 +199,6 @@ static void inventory_look(struct inventory_call *call, virDomainPtr domain)
     found->instance_id = g_strdup(metadata->instance_id);
     found->owner = g_strdup(metadata->owner);
     found->is_running = virDomainIsActive(domain) == 1;
-    if (g_strcmp0(found->owner, call->owner) == 0 && !g_hash_table_contains(call->known, uuid))
-        found_look_closer(found, domain);
     g_ptr_array_add(call->found, found);
 }
 
@@ -216,8 +222,6 @@ void inventory_call_free(gpointer data)
 {
     struct inventory_call *call = data;
     link_unref(call->link);
-    g_free(call->owner);
-    g_hash_table_unref(call->known);
     g_clear_pointer(&call->found, g_ptr_array_unref);
     g_free(call);
 }

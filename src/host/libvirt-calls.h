@@ -52,6 +52,15 @@ struct destroy_call {
 gboolean destroy_call_run(gpointer call, GError **error);
 void destroy_call_free(gpointer call);
 
+/* What a domain is made of that somebody else started: an earlier life of the daemon. */
+struct look_call {
+    struct link *link;
+    char *uuid;
+    struct domain_live *live; /* result */
+};
+gboolean look_call_run(gpointer call, GError **error);
+void look_call_free(gpointer call);
+
 /* Changing one. Only the fields of its kind are set. */
 struct change_call {
     struct link *link;
@@ -85,14 +94,11 @@ void sample_call_free(gpointer call);
 struct found_domain {
     char *uuid, *instance_id, *owner;
     gboolean is_running;
-    struct domain_live *live; /* of those that are to be adopted */
-    enum template_agent agent;
 };
 struct inventory_call {
     struct link *link;
-    char *owner;
-    GHashTable *known; /* uuids that need no closer look */
-    GPtrArray *found;  /* result: struct found_domain */
+    gint64 at;        /* when it was begun */
+    GPtrArray *found; /* result: struct found_domain */
 };
 gboolean inventory_call_run(gpointer call, GError **error);
 void inventory_call_free(gpointer call);

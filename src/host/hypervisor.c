@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host/hypervisor.h"
+
+#include "base/clock.h"
+#include "host/libvirt-host.h"
+#include "host/sim.h"
+
+struct hypervisor *hypervisor_new(const struct host_spec *spec, const struct hypervisor_settings *settings, event_sink sink,
+                                  gpointer sink_data, GError **error)
+{
+    if (g_str_has_prefix(spec->uri, "sim:"))
+        return sim_hypervisor_new(spec, sink, sink_data, error);
+    return libvirt_hypervisor_new(spec, settings, sink, sink_data, error);
+}
+
+void hypervisor_submit(struct hypervisor *hypervisor, gint64 now, struct command *command)
+{
+    hypervisor->klass->submit(hypervisor, now, command);
+}
+
+gint64 hypervisor_next_at(struct hypervisor *hypervisor)
+{
+    return hypervisor->klass->next_at != NULL ? hypervisor->klass->next_at(hypervisor) : CLOCK_NEVER;
+}
+
+void hypervisor_advance(struct hypervisor *hypervisor, gint64 now)
+{
+    if (hypervisor->klass->advance != NULL)
+        hypervisor->klass->advance(hypervisor, now);
+}
+
+void hypervisor_free(struct hypervisor *hypervisor)
+{
+    if (hypervisor != NULL)
+        hypervisor->klass->free(hypervisor);
+}

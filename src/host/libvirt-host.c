@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host/libvirt-host.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "host/libvirt-error.h"
+#include "host/vm.h"
+
+#include <string.h>
+
+/* FACTS: libvirt serves five calls of a connection at a time, and more than ten slow ones stall all of its clients. */
+static const guint lane_limits[LINK_LANES] = { [LINK_CONTROL] = 4, [LINK_MONITOR] = 2, [LINK_SLOW] = 4 };
+
+struct event *host_event(const struct libvirt_host *host, enum event_kind kind, const char *id)
+{
+    struct event *event = event_new(kind);
+    event->host = g_strdup(host->base.name);
+    event->id = g_strdup(id);
+    return event;
+}
+
+void host_post(const struct libvirt_host *host, struct event *event)
+{
+    host->base.sink(event, host->base.sink_data);
+}
+
+GSource *host_timer(const struct libvirt_host *host, gint64 after_ms, GSourceFunc callback, gpointer data)
+{
+    GSource *timer = g_timeout_source_new((guint)CLAMP(after_ms, 0, G_MAXINT));
+    g_source_set_callback(timer, callback, data, NULL);
+    g_source_attach(timer, host->context);
+    return timer;
+}
+
+void timer_cancel(GSource **timer)
+{
+    if (*timer == NULL)
+        return;
+    g_source_destroy(*timer);
+    g_clear_pointer(timer, g_source_unref);
+}
+
+struct job host_job(const struct libvirt_host *host, enum link_lane lane)
+{
+    return (struct job){ .lane = lane, .timeout_ms = host->settings.call_ms };
+}
+
+static void do_connect(struct libvirt_host *host, struct command *command)
+{
+    (void)command;
+    host_connect(host);
+}
+
+static void do_disconnect(struct libvirt_host *host, struct command *command)
+{
+    (void)command;
+    host_disconnect(host);
+}
+
+static void do_boot(struct libvirt_host *host, struct command *command)
+{
+    vm_boot(host, command->boot);
+}
+
+static void do_adopt(struct libvirt_host *host, struct command *command)
+{
+    vm_adopt(host, command->boot);
+}
+
+static void do_shape(struct libvirt_host *host, struct command *command)
+{
+    struct vm *vm = g_hash_table_lookup(host->vms, command->id);
+    if (vm != NULL && vm->state == VM_READY) {
+        vm_reshape(vm, command->serial, &command->shape);
+        return;
+    }
+    struct event *event = host_event(host, EVENT_INSTANCE_SHAPED, command->id);
+    event->serial = command->serial;
+    event->error = hbr_error_new(HBR_ERROR_CONFLICT, "the instance is not there or not ready");
+    host_post(host, event);
+}
+
+static void do_run(struct libvirt_host *host, struct command *command)
+{
+    vm_run(host, command->id, g_steal_pointer(&command->run));
+}
+
+static void do_stdin(struct libvirt_host *host, struct command *command)
+{
+    vm_stdin(host, command);
+}
+
+static void do_credit(struct libvirt_host *host, struct command *command)
+{
+    vm_credit(host, command);
+}
+
+static void do_cancel(struct libvirt_host *host, struct command *command)
+{
+    vm_cancel(host, command);
+}
+
+static void do_destroy(struct libvirt_host *host, struct command *command)
+{
+    vm_destroy(host, command->id);
+}
+
+static void (*const host_commands[COMMAND_KIND_COUNT])(struct libvirt_host *host, struct command *command) = {
+    [COMMAND_HOST_CONNECT] = do_connect,
+    [COMMAND_HOST_DISCONNECT] = do_disconnect,
+    [COMMAND_BOOT] = do_boot,
+    [COMMAND_ADOPT] = do_adopt,
+    [COMMAND_SHAPE] = do_shape,
+    [COMMAND_RUN] = do_run,
+    [COMMAND_STDIN] = do_stdin,
+    [COMMAND_OUTPUT_CREDIT] = do_credit,
+    [COMMAND_CANCEL_RUN] = do_cancel,
+    [COMMAND_DESTROY] = do_destroy,
+};
+
+static void host_on_command(gpointer owner, gpointer data)
+{
+    g_autoptr(command_auto) command = data;
+    if (host_commands[command->kind] != NULL)
+        host_commands[command->kind](owner, command);
+}
+
+static void command_free_note(gpointer command)
+{
+    command_free(command);
+}
+
+static void libvirt_submit(struct hypervisor *hypervisor, gint64 now, struct command *command)
+{
+    struct libvirt_host *host = (struct libvirt_host *)hypervisor;
+    (void)now;
+    inbox_post(host->inbox, host_on_command, command, command_free_note);
+}
+
+static void host_on_quit(gpointer owner, gpointer data)
+{
+    struct libvirt_host *host = owner;
+    (void)data;
+    g_main_loop_quit(host->loop);
+}
+
+/* On the host's thread, since sessions and timers belong to it. */
+static void host_tear_down(struct libvirt_host *host)
+{
+    timer_cancel(&host->reconnect_timer);
+    timer_cancel(&host->inventory_timer);
+    g_hash_table_remove_all(host->by_uuid);
+    g_hash_table_remove_all(host->vms);
+    channels_free(host->channels);
+    inbox_close(host->inbox);
+    workers_free(host->workers);
+    link_unref(g_steal_pointer(&host->link));
+    timer_cancel(&host->inbox_source);
+}
+
+static gpointer host_run(gpointer data)
+{
+    struct libvirt_host *host = data;
+    g_main_context_push_thread_default(host->context);
+    g_main_loop_run(host->loop);
+    host_tear_down(host);
+    g_main_context_pop_thread_default(host->context);
+    return NULL;
+}
+
+static void settings_clear(struct hypervisor_settings *settings)
+{
+    g_free(settings->template_dir);
+    g_free(settings->image_dir);
+    g_free(settings->state_dir);
+    g_free(settings->owner);
+}
+
+static void default_ms(gint64 *value, gint64 fallback)
+{
+    if (*value == 0)
+        *value = fallback;
+}
+
+static void settings_copy(const struct hypervisor_settings *settings, struct hypervisor_settings *ret_copy)
+{
+    *ret_copy = *settings;
+    ret_copy->template_dir = g_strdup(settings->template_dir);
+    ret_copy->image_dir = g_strdup(settings->image_dir);
+    ret_copy->state_dir = g_strdup(settings->state_dir);
+    ret_copy->owner = g_strdup(settings->owner);
+    default_ms(&ret_copy->kvm_proof_ms, 10000);
+    default_ms(&ret_copy->heartbeat_ms, 2000);
+    default_ms(&ret_copy->silence_ms, 8000);
+    default_ms(&ret_copy->call_ms, 10000);
+    default_ms(&ret_copy->inventory_ms, 30000);
+}
+
+static void libvirt_free(struct hypervisor *hypervisor)
+{
+    struct libvirt_host *host = (struct libvirt_host *)hypervisor;
+    inbox_post(host->inbox, host_on_quit, NULL, NULL);
+    g_thread_join(host->thread);
+    g_hash_table_unref(host->by_uuid);
+    g_hash_table_unref(host->vms);
+    inbox_unref(host->inbox);
+    g_main_loop_unref(host->loop);
+    g_main_context_unref(host->context);
+    settings_clear(&host->settings);
+    host_spec_free(host->spec);
+    g_free(host->acceleration_reason);
+    g_free(host->down_reason);
+    g_free(host->disk_dir);
+    g_free(host->base.name);
+    g_free(host);
+}
+
+static const struct hypervisor_class libvirt_class = { .submit = libvirt_submit, .free = libvirt_free };
+
+/* "qemu:///session" and "qemu+unix:///system" speak of this machine, "qemu+ssh://other/system" of another. */
+static gboolean uri_is_local(const char *uri)
+{
+    const char *authority = strstr(uri, "://");
+    return authority != NULL && authority[3] == '/';
+}
+
+struct hypervisor *libvirt_hypervisor_new(const struct host_spec *spec, const struct hypervisor_settings *settings,
+                                          event_sink sink, gpointer sink_data, GError **error)
+{
+    if (!g_str_has_prefix(spec->uri, "qemu:") && !g_str_has_prefix(spec->uri, "qemu+")) {
+        hbr_error_set(error, HBR_ERROR_INVALID,
+                      "host %s: \"%s\" is not a URI of a hypervisor; \"qemu:///system\", \"qemu+ssh://HOST/system\" and "
+                      "\"sim:NAME\" are",
+                      spec->name, spec->uri);
+        return NULL;
+    }
+    libvirt_init();
+    struct libvirt_host *host = g_new0(struct libvirt_host, 1);
+    host->base = (struct hypervisor){
+        .klass = &libvirt_class, .name = g_strdup(spec->name), .sink = sink, .sink_data = sink_data
+    };
+    host->spec = host_spec_copy(spec);
+    settings_copy(settings, &host->settings);
+    host->is_local = uri_is_local(spec->uri);
+    host->is_system = strstr(spec->uri, "/system") != NULL;
+    host->disk_dir = host->is_local ? g_build_filename(settings->state_dir, "instances", NULL) : NULL;
+    host->acceleration = settings->acceleration;
+    host->context = g_main_context_new();
+    host->loop = g_main_loop_new(host->context, FALSE);
+    host->inbox = inbox_new();
+    host->inbox_source = inbox_attach(host->inbox, host, host->context);
+    host->workers = workers_new(host, host->inbox, host->context, lane_limits, LINK_LANES);
+    host->channels = channels_new(host->context);
+    host->vms = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, vm_free);
+    host->by_uuid = g_hash_table_new(g_str_hash, g_str_equal);
+    host->thread = g_thread_new("host", host_run, host);
+    return &host->base;
+}

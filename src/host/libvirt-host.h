@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "host/channel.h"
+#include "host/hypervisor.h"
+#include "host/libvirt-calls.h"
+#include "host/workers.h"
+
+/* A libvirt host from the inside: what its files share. One thread owns all of it, instances and their channels too; commands, results of
+ * workers and libvirt's events reach it through the inbox, and it alone posts to the core. */
+
+enum host_link_state {
+    LINK_DOWN,       /* not asked to connect, or waiting to try again */
+    LINK_CONNECTING,
+    LINK_PROVING,    /* connected; a guest is booted to see whether KVM works */
+    LINK_UP,
+};
+
+struct libvirt_host {
+    struct hypervisor base;
+    struct host_spec *spec;
+    struct hypervisor_settings settings;
+    gboolean is_local, is_system;
+    char *disk_dir; /* NULL: the host's files are not ours to make */
+
+    GThread *thread;
+    GMainContext *context;
+    GMainLoop *loop;
+    struct inbox *inbox;
+    GSource *inbox_source;
+    struct workers *workers;
+    struct channels *channels;
+
+    gboolean is_wanted;
+    enum host_link_state state;
+    struct link *link;
+    guint generation;
+    gint64 backoff_ms;
+    char *down_reason; /* as the core knows it */
+    GSource *reconnect_timer, *inventory_timer;
+
+    enum acceleration acceleration; /* ACCELERATION_UNKNOWN: not decided yet */
+    char *acceleration_reason;
+    gboolean bandwidth_failed; /* tc of this host cannot limit a NIC */
+
+    GHashTable *vms;     /* id -> struct vm, owned */
+    GHashTable *by_uuid; /* uuid -> struct vm */
+};
+
+/* libvirt-host.c */
+struct hypervisor *libvirt_hypervisor_new(const struct host_spec *spec, const struct hypervisor_settings *settings,
+                                          event_sink sink, gpointer sink_data, GError **error);
+struct event *host_event(const struct libvirt_host *host, enum event_kind kind, const char *id);
+void host_post(const struct libvirt_host *host, struct event *event);
+
+/* A one-shot timer on the host's thread: the callback returns G_SOURCE_REMOVE after it has called timer_done(). */
+GSource *host_timer(const struct libvirt_host *host, gint64 after_ms, GSourceFunc callback, gpointer data);
+void timer_cancel(GSource **timer);
+
+/* A job with this host's ordinary deadline, to be filled. */
+struct job host_job(const struct libvirt_host *host, enum link_lane lane);
+
+/* libvirt-connect.c */
+void host_connect(struct libvirt_host *host);
+void host_disconnect(struct libvirt_host *host);
+
+/* Gives the connection up after too many calls of it were lost. */
+void host_check_lost(struct libvirt_host *host);
+void host_proof_done(struct libvirt_host *host, const GError *error);
+void host_take_inventory(struct libvirt_host *host);

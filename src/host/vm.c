@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host/vm.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "base/log.h"
+
+#include <string.h>
+
+/* libvirt asks QEMU politely for 10 s before it kills it, and waits for the kernel to reap it. */
+#define DESTROY_MS       40000
+#define HAIL_MS          3000
+#define PROOF_MEMORY_MIB 256
+
+static struct vm *vm_find(struct libvirt_host *host, const char *id)
+{
+    return g_hash_table_lookup(host->vms, id);
+}
+
+static struct vm *vm_new(struct libvirt_host *host, const struct boot_spec *boot)
+{
+    struct vm *vm = g_new0(struct vm, 1);
+    vm->host = host;
+    vm->id = g_strdup(boot->instance_id);
+    vm->uuid = g_strdup(boot->uuid);
+    boot_spec_copy_to(boot, &vm->boot);
+    vm->asked = boot->shape;
+    vm->shapings = g_ptr_array_new();
+    vm->runs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    vm->sampling.interval_ms = boot->sample_interval_ms;
+    g_hash_table_insert(host->vms, vm->id, vm);
+    g_hash_table_insert(host->by_uuid, vm->uuid, vm);
+    return vm;
+}
+
+static void vm_drop_guest(struct vm *vm)
+{
+    timer_cancel(&vm->boot_timer);
+    timer_cancel(&vm->hail_timer);
+    timer_cancel(&vm->heart_timer);
+    timer_cancel(&vm->cancel_timer);
+    vm_sampling_stop(vm);
+    if (vm->channel == NULL)
+        guest_free(vm->guest);
+    vm->guest = NULL;
+    channel_free(g_steal_pointer(&vm->channel));
+}
+
+void vm_free(gpointer data)
+{
+    struct vm *vm = data;
+    vm_drop_guest(vm);
+    vm_forget_shapings(vm, NULL);
+    g_ptr_array_unref(vm->shapings);
+    g_hash_table_unref(vm->runs);
+    boot_spec_clear(&vm->boot);
+    domain_live_free(vm->live);
+    g_clear_error(&vm->end_error);
+    g_strfreev(vm->gpus);
+    g_free(vm->uuid);
+    g_free(vm->id);
+    g_free(vm);
+}
+
+static void vm_remove(struct vm *vm)
+{
+    struct libvirt_host *host = vm->host;
+    if (g_hash_table_lookup(host->by_uuid, vm->uuid) == vm)
+        g_hash_table_remove(host->by_uuid, vm->uuid);
+    g_hash_table_remove(host->vms, vm->id);
+}
+
+static const enum event_kind end_events[] = {
+    [VM_END_FAILED] = EVENT_INSTANCE_FAILED,
+    [VM_END_GONE] = EVENT_INSTANCE_GONE,
+    [VM_END_DESTROYED] = EVENT_INSTANCE_DESTROYED,
+};
+
+/* The last word about an instance. A destruction that failed is told as such; else the error is the reason of the end. */
+static void vm_tell_end(struct vm *vm, const GError *destroy_error)
+{
+    const GError *reason = vm->end == VM_END_DESTROYED ? destroy_error : vm->end_error;
+    if (vm->is_proof)
+        return;
+    struct event *event = host_event(vm->host, end_events[vm->end], vm->id);
+    event->error = reason == NULL ? NULL : g_error_copy(reason);
+    host_post(vm->host, event);
+}
+
+static void on_destroyed(gpointer owner, gpointer context, gpointer call, const GError *error)
+{
+    struct libvirt_host *host = owner;
+    struct vm *vm = vm_find(host, context);
+    (void)call;
+    if (error != NULL)
+        log_warning("host", "%s: %s could not be destroyed: %s", host->base.name, (char *)context, error->message);
+    if (vm == NULL || vm->state != VM_ENDING) {
+        struct event *event = host_event(host, EVENT_INSTANCE_DESTROYED, context);
+        event->error = error == NULL ? NULL : g_error_copy(error);
+        host_post(host, event);
+    } else {
+        vm->is_calling = FALSE;
+        vm_tell_end(vm, error);
+        /* What is still there holds its GPUs; the core asks again at the next inventory. */
+        if (error == NULL)
+            vm_remove(vm);
+        else
+            vm->end = VM_END_DESTROYED;
+    }
+    host_check_lost(host);
+}
+
+static void host_submit_destroy(struct libvirt_host *host, const char *id)
+{
+    struct destroy_call *call = g_new0(struct destroy_call, 1);
+    call->link = link_ref(host->link);
+    call->instance_id = g_strdup(id);
+    call->owner = g_strdup(host->settings.owner);
+    call->disk_dir = g_strdup(host->disk_dir);
+    struct job job = host_job(host, LINK_SLOW);
+    job.timeout_ms = DESTROY_MS;
+    job.run = destroy_call_run;
+    job.call = call;
+    job.call_free = destroy_call_free;
+    job.done = on_destroyed;
+    job.context = g_strdup(id);
+    job.context_free = g_free;
+    workers_submit(host->workers, &job);
+}
+
+/* Everything that is left of it goes; then the core is told. */
+static void vm_tear_down(struct vm *vm)
+{
+    if (vm->is_calling)
+        return; /* goes on when the call has returned */
+    if (vm->host->link == NULL) {
+        g_autoptr(GError) error = hbr_error_new(HBR_ERROR_UNAVAILABLE, "the host is down");
+        vm_tell_end(vm, error);
+        vm->end = VM_END_DESTROYED;
+        return;
+    }
+    vm->is_calling = TRUE;
+    host_submit_destroy(vm->host, vm->id);
+}
+
+static void vm_end(struct vm *vm, enum vm_end end, const GError *error)
+{
+    if (vm->state == VM_ENDING)
+        return;
+    const GError closing = { .domain = HBR_ERROR, .code = HBR_ERROR_CANCELLED, .message = (char *)"the VM is destroyed" };
+    vm_lose_runs(vm, error != NULL ? error : &closing);
+    vm_forget_shapings(vm, error != NULL ? error : &closing);
+    vm_drop_guest(vm);
+    vm->state = VM_ENDING;
+    vm->end = end;
+    vm->end_error = error == NULL ? NULL : g_error_copy(error);
+    if (vm->is_proof)
+        host_proof_done(vm->host, vm->end_error);
+    vm_tear_down(vm);
+}
+
+void vm_lose(struct vm *vm, const GError *error)
+{
+    if (vm->state == VM_ENDING)
+        return;
+    log_info("host", "%s: %s is lost: %s", vm->host->base.name, vm->id, error->message);
+    vm_end(vm, vm->state == VM_READY ? VM_END_GONE : VM_END_FAILED, error);
+}
+
+void vm_missing(struct vm *vm)
+{
+    if (vm->state == VM_ENDING && !vm->is_calling) {
+        vm_remove(vm);
+        return;
+    }
+    if (vm->state != VM_READY)
+        return;
+    g_autoptr(GError) error = hbr_error_new(HBR_ERROR_INTERRUPTED, "its domain is not on the host any more");
+    vm_lose(vm, error);
+}
+
+void vm_destroy(struct libvirt_host *host, const char *id)
+{
+    struct vm *vm = vm_find(host, id);
+    if (vm != NULL && vm->state != VM_ENDING) {
+        vm_end(vm, VM_END_DESTROYED, NULL);
+    } else if (vm != NULL) {
+        vm->end = VM_END_DESTROYED;
+        vm_tear_down(vm);
+    } else if (host->link != NULL) {
+        host_submit_destroy(host, id);
+    } else {
+        struct event *event = host_event(host, EVENT_INSTANCE_DESTROYED, id);
+        event->error = hbr_error_new(HBR_ERROR_UNAVAILABLE, "the host is down");
+        host_post(host, event);
+    }
+}
+
+static void vm_progress(struct vm *vm, const char *text)
+{
+    if (vm->is_proof)
+        return;
+    struct event *event = host_event(vm->host, EVENT_INSTANCE_PROGRESS, vm->id);
+    event->text = g_strdup(text);
+    host_post(vm->host, event);
+}
+
+static gboolean vm_on_boot_timeout(gpointer data)
+{
+    struct vm *vm = data;
+    timer_cancel(&vm->boot_timer);
+    const char *what = vm->state == VM_CREATING ? "libvirt has not started it"
+                       : !vm->is_prepared       ? "its agent has not answered"
+                                                : "the guest has not confirmed its shape";
+    g_autoptr(GError) error =
+        hbr_error_new(HBR_ERROR_TIMEOUT, "%s within %" G_GINT64_FORMAT " ms", what, vm->boot.timeout_ms);
+    vm_lose(vm, error);
+    return G_SOURCE_REMOVE;
+}
+
+static gboolean vm_on_hail(gpointer data)
+{
+    guest_hail(((struct vm *)data)->guest);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean vm_on_heartbeat(gpointer data)
+{
+    struct vm *vm = data;
+    const gint64 silent_ms = (g_get_monotonic_time() - vm->guest->heard_at) / 1000;
+    if (silent_ms < vm->host->settings.silence_ms) {
+        guest_ping(vm->guest);
+        return G_SOURCE_CONTINUE;
+    }
+    g_autoptr(GError) error =
+        hbr_error_new(HBR_ERROR_TIMEOUT, "its agent gave no sign of life for %" G_GINT64_FORMAT " ms", silent_ms);
+    vm_lose(vm, error);
+    return G_SOURCE_REMOVE;
+}
+
+static GSource *vm_repeat(struct vm *vm, gint64 every_ms, GSourceFunc callback)
+{
+    return host_timer(vm->host, every_ms, callback, vm);
+}
+
+static void vm_check_ready(struct vm *vm)
+{
+    if (vm->state != VM_WAKING || !vm->is_prepared || !vm->is_shaped)
+        return;
+    timer_cancel(&vm->boot_timer);
+    vm->state = VM_READY;
+    if (vm->is_proof) {
+        vm_end(vm, VM_END_DESTROYED, NULL);
+        return;
+    }
+    struct event *event = host_event(vm->host, EVENT_INSTANCE_READY, vm->id);
+    event->shape = vm->shape;
+    event->text = vm_shape_to_string(&vm->shape);
+    host_post(vm->host, event);
+}
+
+static void vm_on_answered(gpointer owner, const struct guest_facts *facts)
+{
+    struct vm *vm = owner;
+    g_autofree char *hostname = g_strndup(vm->id, 63);
+    g_auto(GStrv) parts = g_strsplit(vm->uuid, "-", -1);
+    g_autofree char *machine_id = g_strjoinv("", parts);
+    (void)facts;
+    timer_cancel(&vm->hail_timer);
+    vm_progress(vm, "agent answered");
+    vm->heart_timer = vm_repeat(vm, vm->host->settings.heartbeat_ms, vm_on_heartbeat);
+    vm->boot_ticket = ++vm->next_ticket;
+    guest_prepare(vm->guest, hostname, machine_id, clock_now());
+    guest_wait_shape(vm->guest, vm->boot_ticket, vm->boot.shape.vcpus, vm->boot.shape.memory_mib, vm->boot.timeout_ms);
+}
+
+static void vm_on_prepared(gpointer owner, const GError *error)
+{
+    struct vm *vm = owner;
+    if (error != NULL) {
+        vm_lose(vm, error);
+        return;
+    }
+    vm->is_prepared = TRUE;
+    vm_check_ready(vm);
+}
+
+void vm_shaped_at_boot(struct vm *vm, const struct guest_facts *facts, const GError *error)
+{
+    if (error != NULL) {
+        vm_lose(vm, error);
+        return;
+    }
+    vm->shape.vcpus = facts->vcpus;
+    vm->shape.memory_mib = MAX(facts->memory_mib, vm->boot.shape.memory_mib);
+    vm_confirm_unseen(vm, &vm->boot.shape);
+    vm->is_shaped = TRUE;
+    vm_check_ready(vm);
+}
+
+static void vm_on_lost(gpointer owner, const GError *error)
+{
+    vm_lose(owner, error);
+}
+
+static const struct guest_watch vm_watch = {
+    .answered = vm_on_answered,
+    .prepared = vm_on_prepared,
+    .shaped = vm_on_shaped,
+    .used = vm_on_used,
+    .run_started = vm_on_run_started,
+    .run_output = vm_on_run_output,
+    .run_exit = vm_on_run_exit,
+    .stdin_taken = vm_on_stdin_taken,
+    .lost = vm_on_lost,
+};
+
+/* The domain runs: its agent is next. */
+static void vm_wake(struct vm *vm)
+{
+    g_autoptr(GError) error = NULL;
+    vm->state = VM_WAKING;
+    vm->began_at = clock_now();
+    if (vm->agent == TEMPLATE_AGENT_QEMU)
+        vm->guest = qga_guest_new(vm, &vm_watch);
+    else
+        vm->channel = vm_open_channel(vm, &vm_watch, &error);
+    if (vm->channel != NULL)
+        vm->guest = channel_guest(vm->channel);
+    if (vm->guest == NULL) {
+        vm_lose(vm, error);
+        return;
+    }
+    vm->hail_timer = vm_repeat(vm, HAIL_MS, vm_on_hail);
+    guest_hail(vm->guest);
+}
+
+static void vm_on_created(gpointer owner, gpointer context, gpointer data, const GError *error)
+{
+    struct libvirt_host *host = owner;
+    struct vm *vm = vm_find(host, context);
+    struct create_call *call = data;
+    if (vm == NULL)
+        return;
+    vm->is_calling = FALSE;
+    if (vm->state == VM_ENDING) {
+        vm_tear_down(vm);
+    } else if (error != NULL) {
+        vm_lose(vm, error);
+    } else {
+        vm->live = g_steal_pointer(&call->live);
+        vm->agent = call->agent;
+        vm->has_bandwidth = vm->live->nic_device != NULL && !call->bandwidth_failed;
+        host->bandwidth_failed |= call->bandwidth_failed;
+        vm_progress(vm, "started");
+        vm_wake(vm);
+    }
+    host_check_lost(host);
+}
+
+static struct create_call *vm_create_call(const struct vm *vm)
+{
+    const struct libvirt_host *host = vm->host;
+    struct create_call *call = g_new0(struct create_call, 1);
+    call->link = link_ref(host->link);
+    boot_spec_copy_to(&vm->boot, &call->boot);
+    g_free(call->boot.owner);
+    call->boot.owner = g_strdup(host->settings.owner);
+    call->template_dir = g_strdup(host->settings.template_dir);
+    call->image_dir = g_strdup(host->spec->images != NULL ? host->spec->images : host->settings.image_dir);
+    call->network = g_strdup(vm->is_proof ? "none" : host->spec->network);
+    call->disk_dir = g_strdup(host->disk_dir);
+    call->gpus = g_strdupv(vm->gpus);
+    call->use_kvm = vm->is_proof || host->acceleration == ACCELERATION_KVM;
+    call->drop_cpu_check = !host->settings.keep_cpu_check && host->link->facts.libvirt_version < 12000000;
+    call->has_bandwidth = host->is_system && !host->bandwidth_failed;
+    call->has_quota = host->is_system;
+    call->is_local = host->is_local;
+    return call;
+}
+
+static void vm_create(struct vm *vm)
+{
+    struct job job = host_job(vm->host, LINK_CONTROL);
+    job.timeout_ms = vm->boot.timeout_ms;
+    job.run = create_call_run;
+    job.call = vm_create_call(vm);
+    job.call_free = create_call_free;
+    job.done = vm_on_created;
+    job.context = g_strdup(vm->id);
+    job.context_free = g_free;
+    vm->is_calling = TRUE;
+    vm->boot_timer = host_timer(vm->host, vm->boot.timeout_ms, vm_on_boot_timeout, vm);
+    workers_submit(vm->host->workers, &job);
+}
+
+static gboolean gpu_is_free(const struct libvirt_host *host, const char *gpu)
+{
+    GHashTableIter iter;
+    gpointer value;
+    g_hash_table_iter_init(&iter, host->vms);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        char **used = ((struct vm *)value)->gpus;
+        if (used != NULL && g_strv_contains((const char *const *)used, gpu))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean vm_take_gpus(struct vm *vm)
+{
+    g_autoptr(GStrvBuilder) gpus = g_strv_builder_new();
+    guint count = 0;
+    for (char **gpu = vm->host->spec->gpus; gpu != NULL && *gpu != NULL && count < vm->boot.shape.gpus; gpu++) {
+        if (!gpu_is_free(vm->host, *gpu))
+            continue;
+        g_strv_builder_add(gpus, *gpu);
+        count++;
+    }
+    vm->gpus = g_strv_builder_end(gpus);
+    return count == vm->boot.shape.gpus;
+}
+
+static void host_refuse(struct libvirt_host *host, const char *id, int code, const char *text)
+{
+    struct event *event = host_event(host, EVENT_INSTANCE_FAILED, id);
+    event->error = hbr_error_new(code, "%s", text);
+    host_post(host, event);
+}
+
+/* A new entry for an instance, or NULL after telling the core why not. */
+static struct vm *vm_begin(struct libvirt_host *host, const struct boot_spec *boot)
+{
+    if (vm_find(host, boot->instance_id) != NULL) {
+        host_refuse(host, boot->instance_id, HBR_ERROR_CONFLICT, "an instance of that id is on the host already");
+        return NULL;
+    }
+    if (host->state != LINK_UP) {
+        host_refuse(host, boot->instance_id, HBR_ERROR_UNAVAILABLE, "the host is down");
+        return NULL;
+    }
+    return vm_new(host, boot);
+}
+
+void vm_boot(struct libvirt_host *host, const struct boot_spec *boot)
+{
+    struct vm *vm = vm_begin(host, boot);
+    if (vm == NULL)
+        return;
+    if (vm_take_gpus(vm)) {
+        vm_create(vm);
+        return;
+    }
+    vm_remove(vm);
+    host_refuse(host, boot->instance_id, HBR_ERROR_EXHAUSTED, "no GPU of the host is free");
+}
+
+static void vm_on_looked(gpointer owner, gpointer context, gpointer data, const GError *error)
+{
+    struct vm *vm = vm_find(owner, context);
+    struct look_call *call = data;
+    if (vm == NULL)
+        return;
+    vm->is_calling = FALSE;
+    if (vm->state == VM_ENDING) {
+        vm_tear_down(vm);
+    } else if (error != NULL) {
+        vm_lose(vm, error);
+    } else {
+        vm->live = g_steal_pointer(&call->live);
+        vm->agent = vm->live->channel_path != NULL ? TEMPLATE_AGENT_HARBINGER : TEMPLATE_AGENT_QEMU;
+        vm->has_bandwidth = vm->live->nic_device != NULL && !vm->host->bandwidth_failed;
+        vm->gpus = g_strdupv(vm->live->gpus);
+        vm_wake(vm);
+    }
+}
+
+void vm_adopt(struct libvirt_host *host, const struct boot_spec *boot)
+{
+    struct vm *vm = vm_begin(host, boot);
+    if (vm == NULL)
+        return;
+    struct look_call *call = g_new0(struct look_call, 1);
+    call->link = link_ref(host->link);
+    call->uuid = g_strdup(vm->uuid);
+    struct job job = host_job(host, LINK_CONTROL);
+    job.run = look_call_run;
+    job.call = call;
+    job.call_free = look_call_free;
+    job.done = vm_on_looked;
+    job.context = g_strdup(vm->id);
+    job.context_free = g_free;
+    vm->is_calling = TRUE;
+    vm->boot_timer = host_timer(host, vm->boot.timeout_ms, vm_on_boot_timeout, vm);
+    workers_submit(host->workers, &job);
+}
+
+void vm_prove_kvm(struct libvirt_host *host)
+{
+    g_autoptr(GRand) random = g_rand_new();
+    g_autofree char *id = id_new("proof", clock_now(), random);
+    g_autofree char *uuid = g_uuid_string_random();
+    const struct vm_shape shape = { .vcpus = 1, .memory_mib = PROOF_MEMORY_MIB };
+    const struct boot_spec boot = {
+        .instance_id = id,
+        .uuid = uuid,
+        .owner = host->settings.owner,
+        .template = (char *)"base",
+        .shape = shape,
+        .maximum = shape,
+        .sample_interval_ms = 1000,
+        .timeout_ms = host->settings.kvm_proof_ms,
+    };
+    struct vm *vm = vm_new(host, &boot);
+    vm->is_proof = TRUE;
+    vm_create(vm);
+}
