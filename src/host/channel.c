@@ -12,9 +12,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define READ_BYTES     65536
+#define READ_BYTES 65536
 #define READS_PER_TURN 4 /* no channel keeps the others waiting for more than this */
-#define EVENTS_MAX     32
+#define EVENTS_MAX 32
 
 struct channels {
     int epoll_fd;
@@ -40,7 +40,7 @@ static void channel_watch(struct channel *channel, gboolean wants_write)
     if (channel->wants_write == wants_write)
         return;
     channel->wants_write = wants_write;
-    struct epoll_event event = { .events = EPOLLIN | (wants_write ? (guint32)EPOLLOUT : 0), .data.ptr = channel };
+    struct epoll_event event = {.events = EPOLLIN | (wants_write ? (guint32)EPOLLOUT : 0), .data.ptr = channel};
     epoll_ctl(channel->channels->epoll_fd, EPOLL_CTL_MOD, channel->fd, &event);
 }
 
@@ -134,19 +134,19 @@ void channels_free(struct channels *channels)
 struct channel *channel_new(struct channels *channels, int fd, const struct guest_watch *watch, gpointer owner)
 {
     struct channel *channel = g_new0(struct channel, 1);
-    struct epoll_event event = { .events = EPOLLIN, .data.ptr = channel };
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = channel};
     channel->channels = channels;
     channel->fd = fd;
-    channel->session = session_new(watch, owner, &(struct session_io){ .send = channel_send, .data = channel });
+    channel->session = session_new(watch, owner, &(struct session_io){.send = channel_send, .data = channel});
     if (epoll_ctl(channels->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
         g_error("epoll: %s", g_strerror(errno));
     return channel;
 }
 
-struct channel *channel_open(struct channels *channels, const char *path, const struct guest_watch *watch, gpointer owner,
-                             GError **error)
+struct channel *channel_open(struct channels *channels, const char *path, const struct guest_watch *watch,
+                             gpointer owner, GError **error)
 {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address.sun_path) {
         hbr_error_set(error, HBR_ERROR_UNAVAILABLE, "the path of the guest's channel is too long: %s", path);
         return NULL;

@@ -14,8 +14,8 @@ struct channels *channels_new(GMainContext *context);
 void channels_free(struct channels *channels);
 
 /* A session on the virtio port's socket at `path`. NULL with HBR_ERROR_UNAVAILABLE. */
-struct channel *channel_open(struct channels *channels, const char *path, const struct guest_watch *watch, gpointer owner,
-                             GError **error);
+struct channel *channel_open(struct channels *channels, const char *path, const struct guest_watch *watch,
+                             gpointer owner, GError **error);
 
 /* The same on a connected socket, which is taken over. */
 struct channel *channel_new(struct channels *channels, int fd, const struct guest_watch *watch, gpointer owner);

@@ -21,19 +21,27 @@ static gboolean attribute_is(const xmlNode *node, const char *name, const char *
 
 static void live_read_channel(struct domain_live *live, const xmlNode *devices, const char *channel_name)
 {
-    for (const xmlNode *channel = xml_child(devices, "channel"); channel != NULL;
-         channel = xml_next(channel)) {
+    for (const xmlNode *channel = xml_child(devices, "channel"); channel != NULL; channel = xml_next(channel)) {
         if (attribute_is(xml_child(channel, "target"), "name", channel_name))
             live->channel_path = xml_attribute(xml_child(channel, "source"), "path");
     }
 }
 
+static char *node_to_string(const xmlNode *node)
+{
+    xmlBuffer *buffer = xmlBufferCreate();
+    xmlNodeDump(buffer, node->doc, (xmlNode *)node, 0, 0);
+    char *text = g_strdup((const char *)xmlBufferContent(buffer));
+    xmlBufferFree(buffer);
+    return text;
+}
+
 static void live_read_memory(struct domain_live *live, const xmlNode *root, const xmlNode *devices)
 {
     for (const xmlNode *memory = xml_child(devices, "memory"); memory != NULL; memory = xml_next(memory)) {
-        if (!attribute_is(memory, "model", "virtio-mem"))
+        if (!attribute_is(memory, "model", "virtio-mem") || xml_path(memory, "target/requested") == NULL)
             continue;
-        live->memory_alias = xml_attribute(xml_child(memory, "alias"), "name");
+        live->memory_xml = node_to_string(memory);
         live->memory_size_mib = live_mib(xml_path(memory, "target/size"));
         live->requested_mib = live_mib(xml_path(memory, "target/requested"));
         break;
@@ -68,8 +76,7 @@ static guint live_hex(const xmlNode *node, const char *name)
 static void live_read_gpus(struct domain_live *live, const xmlNode *devices)
 {
     g_autoptr(GStrvBuilder) gpus = g_strv_builder_new();
-    for (const xmlNode *hostdev = xml_child(devices, "hostdev"); hostdev != NULL;
-         hostdev = xml_next(hostdev)) {
+    for (const xmlNode *hostdev = xml_child(devices, "hostdev"); hostdev != NULL; hostdev = xml_next(hostdev)) {
         const xmlNode *address = xml_path(hostdev, "source/address");
         if (address == NULL || !attribute_is(hostdev, "type", "pci"))
             continue;
@@ -79,6 +86,21 @@ static void live_read_gpus(struct domain_live *live, const xmlNode *devices)
         g_strv_builder_add(gpus, text);
     }
     live->gpus = g_strv_builder_end(gpus);
+}
+
+gboolean domain_metadata_parse(const char *text, char **ret_instance_id, char **ret_owner)
+{
+    g_autoptr(xmlDoc) doc =
+        xmlReadMemory(text, (int)strlen(text), NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    if (doc == NULL)
+        return FALSE;
+    g_autofree char *instance_id = xml_attribute(xmlDocGetRootElement(doc), "id");
+    g_autofree char *owner = xml_attribute(xmlDocGetRootElement(doc), "owner");
+    if (instance_id == NULL || owner == NULL)
+        return FALSE;
+    *ret_instance_id = g_steal_pointer(&instance_id);
+    *ret_owner = g_steal_pointer(&owner);
+    return TRUE;
 }
 
 static void live_read_metadata(struct domain_live *live, const xmlNode *root)
@@ -94,8 +116,8 @@ static void live_read_metadata(struct domain_live *live, const xmlNode *root)
 
 struct domain_live *domain_live_parse(const char *xml, const char *channel_name, GError **error)
 {
-    g_autoptr(xmlDoc) doc = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
-                                          XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    g_autoptr(xmlDoc) doc =
+        xmlReadMemory(xml, (int)strlen(xml), NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
     if (doc == NULL) {
         hbr_error_set(error, HBR_ERROR_HYPERVISOR, "libvirt's domain XML is not well-formed");
         return NULL;
@@ -117,7 +139,7 @@ void domain_live_free(struct domain_live *live)
     if (live == NULL)
         return;
     g_free(live->channel_path);
-    g_free(live->memory_alias);
+    g_free(live->memory_xml);
     g_free(live->nic_device);
     g_strfreev(live->gpus);
     g_free(live->instance_id);
@@ -125,26 +147,13 @@ void domain_live_free(struct domain_live *live)
     g_free(live);
 }
 
+/* libvirt looks the device up by all of its definition, address included, so that everything but `requested` stays as it is. */
 char *domain_memory_xml(const struct domain_live *live, guint requested_mib)
 {
-    g_autoptr(xmlDoc) doc = xmlNewDoc((const xmlChar *)"1.0");
-    xmlNode *memory = xmlNewNode(NULL, (const xmlChar *)"memory");
-    xmlDocSetRootElement(doc, memory);
-    xml_set_attribute(memory, "model", "virtio-mem");
-    xmlNode *target = xml_append(memory, "target", NULL);
-    const struct {
-        const char *name;
-        guint mib;
-    } sizes[] = {
-        { "size", live->memory_size_mib },
-        { "block", DOMAIN_MEMORY_BLOCK_MIB },
-        { "requested", requested_mib },
-    };
-    for (gsize i = 0; i < G_N_ELEMENTS(sizes); i++) {
-        g_autofree char *text = g_strdup_printf("%u", sizes[i].mib);
-        xml_set_attribute(xml_append(target, sizes[i].name, text), "unit", "MiB");
-    }
-    xml_append(target, "node", "0");
-    xml_set_attribute(xml_append(memory, "alias", NULL), "name", live->memory_alias);
+    g_autoptr(xmlDoc) doc = xmlReadMemory(live->memory_xml, (int)strlen(live->memory_xml), NULL, NULL, XML_PARSE_NONET);
+    xmlNode *requested = xml_path(xmlDocGetRootElement(doc), "target/requested");
+    g_autofree char *text = g_strdup_printf("%u", requested_mib);
+    xml_set_text(requested, text);
+    xml_set_attribute(requested, "unit", "MiB");
     return xml_to_string(doc);
 }

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#define QEMU_NAMESPACE      "http://libvirt.org/schemas/domain/qemu/1.0"
-#define QGA_CHANNEL_NAME    "org.qemu.guest_agent.0"
+#define QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
+#define QGA_CHANNEL_NAME "org.qemu.guest_agent.0"
 #define BOOT_MEMORY_DEFAULT 256u
 /* The kernel keeps its book of hotplugged pages (1/64 of them) and all that cannot be moved in the memory that it booted with. */
 #define BOOT_MEMORY_SHARE 16u
@@ -30,8 +30,7 @@ guint domain_boot_memory_mib(guint template_mib, const struct vm_shape *shape, c
 
 guint domain_requested_mib(guint boot_mib, const struct vm_shape *shape)
 {
-    return shape->memory_mib <= boot_mib ? 0
-                                         : round_up(shape->memory_mib - boot_mib, DOMAIN_MEMORY_BLOCK_MIB);
+    return shape->memory_mib <= boot_mib ? 0 : round_up(shape->memory_mib - boot_mib, DOMAIN_MEMORY_BLOCK_MIB);
 }
 
 char *domain_mac(const char *uuid)
@@ -70,8 +69,8 @@ static guint memory_of(const xmlNode *node, guint fallback)
 }
 
 /* Makes a file named in the template absolute, and sees that it is there. */
-static gboolean image_resolve(const struct template *template, const struct domain_plan *plan,
-                              const xmlNode *node, char **path, GError **error)
+static gboolean image_resolve(const struct template *template, const struct domain_plan *plan, const xmlNode *node,
+                              char **path, GError **error)
 {
     if (!g_path_is_absolute(*path)) {
         char *full = g_build_filename(plan->image_dir, *path, NULL);
@@ -87,8 +86,8 @@ static gboolean image_resolve(const struct template *template, const struct doma
     return FALSE;
 }
 
-static gboolean image_resolve_text(const struct template *template, const struct domain_plan *plan,
-                                   xmlNode *node, GError **error)
+static gboolean image_resolve_text(const struct template *template, const struct domain_plan *plan, xmlNode *node,
+                                   GError **error)
 {
     g_autofree char *path = xml_text(node);
     if (path == NULL)
@@ -131,10 +130,9 @@ static gboolean fill_disk(const struct template *template, const struct domain_p
     }
     if (plan->disk_path == NULL)
         return TRUE;
-    hbr_error_set(
-        error, HBR_ERROR_INVALID,
-        "%s:1: disk='sparse' needs a <disk type='file'> without <source> for the instance's own disk",
-        template->path);
+    hbr_error_set(error, HBR_ERROR_INVALID,
+                  "%s:1: disk='sparse' needs a <disk type='file'> without <source> for the instance's own disk",
+                  template->path);
     return FALSE;
 }
 
@@ -160,8 +158,7 @@ static void fill_numa(const struct boot_spec *boot, xmlNode *root, guint boot_mi
     xmlNode *numa = xml_ensure(xml_ensure(root, "cpu"), "numa");
     xml_remove_children(numa, "cell");
     xmlNode *cell = xml_append(numa, "cell", NULL);
-    g_autofree char *cpus =
-        boot->maximum.vcpus > 1 ? g_strdup_printf("0-%u", boot->maximum.vcpus - 1) : g_strdup("0");
+    g_autofree char *cpus = boot->maximum.vcpus > 1 ? g_strdup_printf("0-%u", boot->maximum.vcpus - 1) : g_strdup("0");
     xml_set_attribute_uint(cell, "id", 0);
     xml_set_attribute(cell, "cpus", cpus);
     xml_set_attribute_uint(cell, "memory", boot_mib);
@@ -181,8 +178,8 @@ static void add_memory_device(const struct boot_spec *boot, xmlNode *devices, gu
 
 static void fill_memory(const struct boot_spec *boot, xmlNode *root)
 {
-    const guint boot_mib = domain_boot_memory_mib(memory_of(xml_child(root, "memory"), BOOT_MEMORY_DEFAULT),
-                                                  &boot->shape, &boot->maximum);
+    const guint boot_mib =
+        domain_boot_memory_mib(memory_of(xml_child(root, "memory"), BOOT_MEMORY_DEFAULT), &boot->shape, &boot->maximum);
     const guint growth_mib = domain_requested_mib(boot_mib, &boot->maximum);
     xml_remove_children(root, "memory");
     xml_remove_children(root, "currentMemory");
@@ -207,10 +204,8 @@ static void add_channel(xmlNode *devices, const char *name)
 static void add_bandwidth(xmlNode *nic, guint network_mbps)
 {
     xmlNode *bandwidth = xml_append(nic, "bandwidth", NULL);
-    xml_set_attribute_uint(xml_append(bandwidth, "inbound", NULL), "average",
-                           domain_bandwidth_kib(network_mbps));
-    xml_set_attribute_uint(xml_append(bandwidth, "outbound", NULL), "average",
-                           domain_bandwidth_kib(network_mbps));
+    xml_set_attribute_uint(xml_append(bandwidth, "inbound", NULL), "average", domain_bandwidth_kib(network_mbps));
+    xml_set_attribute_uint(xml_append(bandwidth, "outbound", NULL), "average", domain_bandwidth_kib(network_mbps));
 }
 
 static gboolean add_nic(const struct domain_plan *plan, xmlNode *devices, GError **error)
@@ -219,14 +214,11 @@ static gboolean add_nic(const struct domain_plan *plan, xmlNode *devices, GError
     if (strcmp(network, "none") == 0)
         return TRUE;
     const char *equals = strchr(network, '=');
-    g_autofree char *type =
-        equals == NULL ? g_strdup(network) : g_strndup(network, (gsize)(equals - network));
-    if (strcmp(type, equals == NULL ? "user" : "bridge") != 0 &&
-        (equals == NULL || strcmp(type, "network") != 0)) {
-        hbr_error_set(
-            error, HBR_ERROR_INVALID,
-            "network \"%s\" of the host: it is \"none\", \"user\", \"bridge=NAME\" or \"network=NAME\"",
-            network);
+    g_autofree char *type = equals == NULL ? g_strdup(network) : g_strndup(network, (gsize)(equals - network));
+    if (strcmp(type, equals == NULL ? "user" : "bridge") != 0 && (equals == NULL || strcmp(type, "network") != 0)) {
+        hbr_error_set(error, HBR_ERROR_INVALID,
+                      "network \"%s\" of the host: it is \"none\", \"user\", \"bridge=NAME\" or \"network=NAME\"",
+                      network);
         return FALSE;
     }
     g_autofree char *mac = domain_mac(plan->boot->uuid);
@@ -245,8 +237,8 @@ static gboolean add_gpu(xmlNode *devices, const char *address, GError **error)
 {
     unsigned int domain, bus, slot, function;
     if (sscanf(address, "%x:%x:%x.%x", &domain, &bus, &slot, &function) != 4) {
-        hbr_error_set(error, HBR_ERROR_INVALID,
-                      "GPU \"%s\" of the host: a PCI address looks like 0000:01:00.0", address);
+        hbr_error_set(error, HBR_ERROR_INVALID, "GPU \"%s\" of the host: a PCI address looks like 0000:01:00.0",
+                      address);
         return FALSE;
     }
     xmlNode *hostdev = xml_append(devices, "hostdev", NULL);
@@ -254,8 +246,8 @@ static gboolean add_gpu(xmlNode *devices, const char *address, GError **error)
     xml_set_attribute(hostdev, "type", "pci");
     xml_set_attribute(hostdev, "managed", "yes");
     xmlNode *source = xml_append(xml_append(hostdev, "source", NULL), "address", NULL);
-    const char *const names[] = { "domain", "bus", "slot", "function" };
-    const unsigned int values[] = { domain, bus, slot, function };
+    const char *const names[] = {"domain", "bus", "slot", "function"};
+    const unsigned int values[] = {domain, bus, slot, function};
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
         g_autofree char *text = g_strdup_printf("0x%02x", values[i]);
         xml_set_attribute(source, names[i], text);
@@ -281,8 +273,7 @@ static void fill_metadata(const struct boot_spec *boot, xmlNode *root)
 {
     xmlNode *metadata = xml_ensure(root, "metadata");
     xmlNode *instance = xmlNewChild(metadata, NULL, (const xmlChar *)"instance", NULL);
-    xmlSetNs(instance,
-             xmlNewNs(instance, (const xmlChar *)DOMAIN_METADATA_NAMESPACE, (const xmlChar *)"harbinger"));
+    xmlSetNs(instance, xmlNewNs(instance, (const xmlChar *)DOMAIN_METADATA_NAMESPACE, (const xmlChar *)"harbinger"));
     xml_set_attribute(instance, "id", boot->instance_id);
     xml_set_attribute(instance, "owner", boot->owner);
     if (boot->reservation_id != NULL)

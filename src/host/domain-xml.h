@@ -8,9 +8,9 @@
  * for the look whether image files exist. Any thread. */
 
 #define DOMAIN_METADATA_NAMESPACE "urn:harbinger:instance:1"
-#define DOMAIN_NAME_PREFIX        "harbinger-"
-#define DOMAIN_QUOTA_PERIOD_US    20000 /* FACTS: of the periods tried, it costs the least latency at the same share */
-#define DOMAIN_MEMORY_BLOCK_MIB   2 /* virtio-mem plugs in units of one huge page */
+#define DOMAIN_NAME_PREFIX "harbinger-"
+#define DOMAIN_QUOTA_PERIOD_US 20000 /* FACTS: of the periods tried, it costs the least latency at the same share */
+#define DOMAIN_MEMORY_BLOCK_MIB 2    /* virtio-mem plugs in units of one huge page */
 
 /* What is decided about one instance before its XML is written. */
 struct domain_plan {
@@ -20,11 +20,10 @@ struct domain_plan {
     const char *disk_path; /* the instance's own disk; NULL: none */
     char **gpus;           /* PCI addresses handed to it; NULL: none */
     gboolean use_kvm;
-    gboolean
-        drop_cpu_check; /* FACTS: libvirt before 12 asks QEMU for each of 400 CPU properties at each start */
-    gboolean has_bandwidth; /* this libvirt can limit a NIC */
+    gboolean drop_cpu_check; /* FACTS: libvirt before 12 asks QEMU for each of 400 CPU properties at each start */
+    gboolean has_bandwidth;  /* this libvirt can limit a NIC */
     gboolean has_quota;      /* and CPU time: not in a session, which has no cgroups */
-    gboolean is_local;      /* image files are looked for here */
+    gboolean is_local;       /* image files are looked for here */
 };
 
 /* "harbinger-vm-...". Free with g_free. */
@@ -35,8 +34,7 @@ char *domain_name(const char *instance_id);
 char *domain_xml_build(struct template *template, const struct domain_plan *plan, GError **error);
 
 /* Memory that the guest boots with; the rest comes by virtio-mem. `template_mib` is the template's. */
-guint domain_boot_memory_mib(guint template_mib, const struct vm_shape *shape,
-                             const struct vm_shape *maximum);
+guint domain_boot_memory_mib(guint template_mib, const struct vm_shape *shape, const struct vm_shape *maximum);
 
 /* virtio-mem's `requested` for a shape that was booted with `boot_mib`. */
 guint domain_requested_mib(guint boot_mib, const struct vm_shape *shape);
@@ -50,7 +48,7 @@ guint domain_bandwidth_kib(guint network_mbps);
 /* What a running domain's XML says. */
 struct domain_live {
     char *channel_path;    /* UNIX socket of the agent's channel; NULL: it has none */
-    char *memory_alias;    /* of the virtio-mem device; NULL: it has none */
+    char *memory_xml;      /* the virtio-mem device as libvirt has it; NULL: none */
     guint memory_size_mib; /* the most that it can plug */
     guint boot_memory_mib;
     guint requested_mib;
@@ -65,6 +63,9 @@ struct domain_live *domain_live_parse(const char *xml, const char *channel_name,
 void domain_live_free(struct domain_live *live);
 typedef struct domain_live domain_live_auto;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(domain_live_auto, domain_live_free)
+
+/* Id and owner from our metadata as virDomainGetMetadata() gives it. FALSE: they are not in it. Free both with g_free. */
+gboolean domain_metadata_parse(const char *text, char **ret_instance_id, char **ret_owner);
 
 /* The device XML for virDomainUpdateDeviceFlags that makes virtio-mem plug `requested_mib`. Free with g_free. */
 char *domain_memory_xml(const struct domain_live *live, guint requested_mib);

@@ -27,10 +27,11 @@ struct guest_watch {
     void (*shaped)(gpointer owner, guint64 ticket, const struct guest_facts *facts, const GError *error);
     void (*used)(gpointer owner, const struct guest_usage *usage);
     void (*run_started)(gpointer owner, const char *execution_id);
-    void (*run_output)(gpointer owner, const char *execution_id, guint stream, GBytes *bytes); /* takes bytes */
-    void (*run_exit)(gpointer owner, const char *execution_id, struct run_result *result);     /* takes result */
+    void (*run_output)(gpointer owner, const char *execution_id, guint stream, GBytes *bytes);     /* takes bytes */
+    void (*run_exit)(gpointer owner, const char *execution_id, struct run_result *result);         /* takes result */
     void (*stdin_taken)(gpointer owner, const char *execution_id, guint64 request, GError *error); /* takes error */
-    void (*lost)(gpointer owner, const GError *error); /* it broke the protocol, closed its channel or fell silent: once, the last */
+    void (*lost)(gpointer owner,
+                 const GError *error); /* it broke the protocol, closed its channel or fell silent: once, the last */
 };
 
 struct guest;
@@ -69,7 +70,8 @@ static inline void guest_prepare(struct guest *guest, const char *hostname, cons
 }
 
 /* Waits until the guest has at least so many vCPUs and so much memory online; answered by `shaped` with the ticket. */
-static inline void guest_wait_shape(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib, gint64 timeout_ms)
+static inline void guest_wait_shape(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib,
+                                    gint64 timeout_ms)
 {
     guest->klass->wait_shape(guest, ticket, vcpus, memory_mib, timeout_ms);
 }
@@ -87,7 +89,8 @@ static inline void guest_run(struct guest *guest, struct run_spec *run)
 }
 
 /* Borrows the bytes (may be NULL); always answered by stdin_taken. */
-static inline void guest_stdin(struct guest *guest, const char *execution_id, guint64 request, GBytes *bytes, gboolean eof)
+static inline void guest_stdin(struct guest *guest, const char *execution_id, guint64 request, GBytes *bytes,
+                               gboolean eof)
 {
     guest->klass->stdin(guest, execution_id, request, bytes, eof);
 }

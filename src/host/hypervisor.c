@@ -5,8 +5,8 @@
 #include "host/libvirt-host.h"
 #include "host/sim.h"
 
-struct hypervisor *hypervisor_new(const struct host_spec *spec, const struct hypervisor_settings *settings, event_sink sink,
-                                  gpointer sink_data, GError **error)
+struct hypervisor *hypervisor_new(const struct host_spec *spec, const struct hypervisor_settings *settings,
+                                  event_sink sink, gpointer sink_data, GError **error)
 {
     if (g_str_has_prefix(spec->uri, "sim:"))
         return sim_hypervisor_new(spec, sink, sink_data, error);

@@ -52,7 +52,7 @@ void inbox_unref(gpointer data)
 void inbox_post(struct inbox *inbox, inbox_deliver deliver, gpointer data, GDestroyNotify data_free)
 {
     struct note *note = g_new0(struct note, 1);
-    *note = (struct note){ .deliver = deliver, .data = data, .data_free = data_free };
+    *note = (struct note){.deliver = deliver, .data = data, .data_free = data_free};
     mailbox_post(inbox->mailbox, note);
 }
 

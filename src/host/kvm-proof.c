@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
-#define KVM_DEVICE   "/dev/kvm"
+#define KVM_DEVICE "/dev/kvm"
 
 /* One file for each URI: the boot id, the verdict and the reason, a line each. */
 static char *proof_path(const char *state_dir, const char *uri)

@@ -167,6 +167,14 @@ void look_call_free(gpointer data)
     g_free(call);
 }
 
+gboolean domain_read_metadata(virDomainPtr domain, char **ret_instance_id, char **ret_owner)
+{
+    char *text = virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, DOMAIN_METADATA_NAMESPACE, 0);
+    const gboolean is_ours = text != NULL && domain_metadata_parse(text, ret_instance_id, ret_owner);
+    free(text);
+    return is_ours;
+}
+
 static void found_domain_free(gpointer data)
 {
     struct found_domain *found = data;
@@ -176,28 +184,18 @@ static void found_domain_free(gpointer data)
     g_free(found);
 }
 
-/* Our metadata of a domain; NULL: it carries none, and is no business of ours. */
-static struct domain_live *domain_read_metadata(virDomainPtr domain)
-{
-    char *text = virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, DOMAIN_METADATA_NAMESPACE, 0);
-    if (text == NULL)
-        return NULL;
-    g_autofree char *wrapped = g_strdup_printf("<domain><metadata>%s</metadata></domain>", text);
-    free(text);
-    g_autoptr(domain_live_auto) live = domain_live_parse(wrapped, WIRE_CHANNEL_NAME, NULL);
-    return live != NULL && live->instance_id != NULL && live->owner != NULL ? g_steal_pointer(&live) : NULL;
-}
-
+/* A domain without our metadata is no business of ours. */
 static void inventory_look(struct inventory_call *call, virDomainPtr domain)
 {
     char uuid[VIR_UUID_STRING_BUFLEN];
-    g_autoptr(domain_live_auto) metadata = domain_read_metadata(domain);
-    if (metadata == NULL || virDomainGetUUIDString(domain, uuid) < 0)
+    g_autofree char *instance_id = NULL;
+    g_autofree char *owner = NULL;
+    if (!domain_read_metadata(domain, &instance_id, &owner) || virDomainGetUUIDString(domain, uuid) < 0)
         return;
     struct found_domain *found = g_new0(struct found_domain, 1);
     found->uuid = g_strdup(uuid);
-    found->instance_id = g_strdup(metadata->instance_id);
-    found->owner = g_strdup(metadata->owner);
+    found->instance_id = g_steal_pointer(&instance_id);
+    found->owner = g_steal_pointer(&owner);
     found->is_running = virDomainIsActive(domain) == 1;
     g_ptr_array_add(call->found, found);
 }

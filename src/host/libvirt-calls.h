@@ -65,11 +65,11 @@ void look_call_free(gpointer call);
 struct change_call {
     struct link *link;
     char *uuid;
-    guint vcpus;         /* change_vcpus_run */
-    char *memory_xml;    /* change_memory_run */
-    char *nic_device;    /* change_bandwidth_run: both ways */
+    guint vcpus;      /* change_vcpus_run */
+    char *memory_xml; /* change_memory_run */
+    char *nic_device; /* change_bandwidth_run: both ways */
     guint network_mbps;
-    guint cpu_percent;   /* change_quota_run: 0 lifts it */
+    guint cpu_percent; /* change_quota_run: 0 lifts it */
 };
 gboolean change_vcpus_run(gpointer call, GError **error);
 gboolean change_memory_run(gpointer call, GError **error);
@@ -89,6 +89,9 @@ struct sample_call {
 };
 gboolean sample_call_run(gpointer call, GError **error);
 void sample_call_free(gpointer call);
+
+/* Id and owner written on a domain. FALSE: it carries none of ours. Blocks. */
+gboolean domain_read_metadata(virDomainPtr domain, char **ret_instance_id, char **ret_owner);
 
 /* All domains with our metadata. */
 struct found_domain {

@@ -9,11 +9,11 @@
 
 /* Connecting, staying connected, and what follows from either. */
 
-#define CONNECT_MS         30000
-#define BACKOFF_MIN_MS     50
-#define BACKOFF_MAX_MS     2000
-#define SECOND_LOOK_MS     400 /* FACTS: libvirt lists a QEMU that died while it was down as running for 0.1 s */
-#define LOST_CALLS_MAX     8
+#define CONNECT_MS 30000
+#define BACKOFF_MIN_MS 50
+#define BACKOFF_MAX_MS 2000
+#define SECOND_LOOK_MS 400 /* FACTS: libvirt lists a QEMU that died while it was down as running for 0.1 s */
+#define LOST_CALLS_MAX 8
 
 static void host_lose_link(struct libvirt_host *host, const char *reason);
 
@@ -169,9 +169,9 @@ static void host_settle_acceleration(struct libvirt_host *host, enum acceleratio
 
 void host_proof_done(struct libvirt_host *host, const GError *error)
 {
-    g_autofree char *reason =
-        error == NULL ? g_strdup("proven: a guest booted with KVM on this host")
-                      : g_strdup_printf("KVM is offered, but no guest booted with it: %s", error->message);
+    g_autofree char *reason = error == NULL
+                                  ? g_strdup("proven: a guest booted with KVM on this host")
+                                  : g_strdup_printf("KVM is offered, but no guest booted with it: %s", error->message);
     const enum acceleration verdict = error == NULL ? ACCELERATION_KVM : ACCELERATION_TCG;
     if (host->state != LINK_PROVING)
         return;

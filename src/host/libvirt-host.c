@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* FACTS: libvirt serves five calls of a connection at a time, and more than ten slow ones stall all of its clients. */
-static const guint lane_limits[LINK_LANES] = { [LINK_CONTROL] = 4, [LINK_MONITOR] = 2, [LINK_SLOW] = 4 };
+static const guint lane_limits[LINK_LANES] = {[LINK_CONTROL] = 4, [LINK_MONITOR] = 2, [LINK_SLOW] = 4};
 
 struct event *host_event(const struct libvirt_host *host, enum event_kind kind, const char *id)
 {
@@ -42,7 +42,7 @@ void timer_cancel(GSource **timer)
 
 struct job host_job(const struct libvirt_host *host, enum link_lane lane)
 {
-    return (struct job){ .lane = lane, .timeout_ms = host->settings.call_ms };
+    return (struct job){.lane = lane, .timeout_ms = host->settings.call_ms};
 }
 
 static void do_connect(struct libvirt_host *host, struct command *command)
@@ -215,7 +215,7 @@ static void libvirt_free(struct hypervisor *hypervisor)
     g_free(host);
 }
 
-static const struct hypervisor_class libvirt_class = { .submit = libvirt_submit, .free = libvirt_free };
+static const struct hypervisor_class libvirt_class = {.submit = libvirt_submit, .free = libvirt_free};
 
 /* "qemu:///session" and "qemu+unix:///system" speak of this machine, "qemu+ssh://other/system" of another. */
 static gboolean uri_is_local(const char *uri)
@@ -228,17 +228,17 @@ struct hypervisor *libvirt_hypervisor_new(const struct host_spec *spec, const st
                                           event_sink sink, gpointer sink_data, GError **error)
 {
     if (!g_str_has_prefix(spec->uri, "qemu:") && !g_str_has_prefix(spec->uri, "qemu+")) {
-        hbr_error_set(error, HBR_ERROR_INVALID,
-                      "host %s: \"%s\" is not a URI of a hypervisor; \"qemu:///system\", \"qemu+ssh://HOST/system\" and "
-                      "\"sim:NAME\" are",
-                      spec->name, spec->uri);
+        hbr_error_set(
+            error, HBR_ERROR_INVALID,
+            "host %s: \"%s\" is not a URI of a hypervisor; \"qemu:///system\", \"qemu+ssh://HOST/system\" and "
+            "\"sim:NAME\" are",
+            spec->name, spec->uri);
         return NULL;
     }
     libvirt_init();
     struct libvirt_host *host = g_new0(struct libvirt_host, 1);
     host->base = (struct hypervisor){
-        .klass = &libvirt_class, .name = g_strdup(spec->name), .sink = sink, .sink_data = sink_data
-    };
+        .klass = &libvirt_class, .name = g_strdup(spec->name), .sink = sink, .sink_data = sink_data};
     host->spec = host_spec_copy(spec);
     settings_copy(settings, &host->settings);
     host->is_local = uri_is_local(spec->uri);

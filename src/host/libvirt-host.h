@@ -10,9 +10,9 @@
  * workers and libvirt's events reach it through the inbox, and it alone posts to the core. */
 
 enum host_link_state {
-    LINK_DOWN,       /* not asked to connect, or waiting to try again */
+    LINK_DOWN, /* not asked to connect, or waiting to try again */
     LINK_CONNECTING,
-    LINK_PROVING,    /* connected; a guest is booted to see whether KVM works */
+    LINK_PROVING, /* connected; a guest is booted to see whether KVM works */
     LINK_UP,
 };
 

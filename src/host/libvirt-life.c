@@ -33,7 +33,7 @@ void boot_spec_clear(struct boot_spec *boot)
     g_free(boot->template);
     g_free(boot->reservation_id);
     g_free(boot->profile);
-    *boot = (struct boot_spec){ 0 };
+    *boot = (struct boot_spec){0};
 }
 
 static char *disk_path(const char *disk_dir, const char *instance_id)
@@ -105,7 +105,8 @@ static virDomainPtr create_domain(struct create_call *call, GError **error)
     virConnectPtr connection = call->link->connections[LINK_CONTROL];
     virDomainPtr domain = virDomainCreateXML(connection, xml, 0);
     if (domain == NULL && call->has_bandwidth && error_is_of_tc(virGetLastErrorMessage())) {
-        log_warning("host", "%s starts without a limit of bandwidth: %s", call->boot.instance_id, virGetLastErrorMessage());
+        log_warning("host", "%s starts without a limit of bandwidth: %s", call->boot.instance_id,
+                    virGetLastErrorMessage());
         g_autofree char *plain = create_xml(call, FALSE, error);
         if (plain == NULL)
             return NULL;
@@ -151,11 +152,10 @@ void create_call_free(gpointer data)
 /* Only a domain that carries this owner's id and this instance's is touched. */
 static gboolean destroy_is_ours(const struct destroy_call *call, virDomainPtr domain, GError **error)
 {
-    char *text = virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, DOMAIN_METADATA_NAMESPACE, 0);
-    g_autofree char *wrapped = g_strdup_printf("<domain><metadata>%s</metadata></domain>", text != NULL ? text : "");
-    free(text);
-    g_autoptr(domain_live_auto) live = domain_live_parse(wrapped, WIRE_CHANNEL_NAME, NULL);
-    if (live != NULL && g_strcmp0(live->owner, call->owner) == 0 && g_strcmp0(live->instance_id, call->instance_id) == 0)
+    g_autofree char *instance_id = NULL;
+    g_autofree char *owner = NULL;
+    if (domain_read_metadata(domain, &instance_id, &owner) && g_strcmp0(owner, call->owner) == 0 &&
+        g_strcmp0(instance_id, call->instance_id) == 0)
         return TRUE;
     hbr_error_set(error, HBR_ERROR_DENIED, "the domain %s is not this Harbinger's: it is left alone",
                   virDomainGetName(domain));

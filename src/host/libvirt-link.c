@@ -8,7 +8,7 @@
 #include <libvirt/virterror.h>
 
 #define KEEPALIVE_SECONDS 2
-#define KEEPALIVE_COUNT   3
+#define KEEPALIVE_COUNT 3
 
 /* What libvirt holds for its call-backs; lives until libvirt has let go of all of them. */
 struct link_events {
@@ -83,7 +83,8 @@ static void on_agent(virConnectPtr connection, virDomainPtr domain, int state, i
     inbox_post(events->inbox, events->watch.agent, event, link_event_free);
 }
 
-static void on_memory(virConnectPtr connection, virDomainPtr domain, const char *alias, unsigned long long size, void *data)
+static void on_memory(virConnectPtr connection, virDomainPtr domain, const char *alias, unsigned long long size,
+                      void *data)
 {
     struct link_events *events = data;
     struct link_event *event = link_event_new(events, domain);
@@ -108,10 +109,10 @@ static gboolean link_register(struct link *link, GError **error)
         int id;
         virConnectDomainEventGenericCallback callback;
     } wanted[G_N_ELEMENTS(link->callbacks)] = {
-        { VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle) },
-        { VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_agent) },
-        { VIR_DOMAIN_EVENT_ID_MEMORY_DEVICE_SIZE_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(on_memory) },
-        { VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK(on_device_removed) },
+        {VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle)},
+        {VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_agent)},
+        {VIR_DOMAIN_EVENT_ID_MEMORY_DEVICE_SIZE_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(on_memory)},
+        {VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK(on_device_removed)},
     };
     virConnectPtr connection = link->connections[LINK_CONTROL];
     for (gsize i = 0; i < G_N_ELEMENTS(wanted); i++) {
@@ -165,9 +166,8 @@ struct link *link_open(const char *uri, guint generation, const struct link_watc
     link->references = 1;
     link->generation = generation;
     link->events = g_new0(struct link_events, 1);
-    *link->events = (struct link_events){
-        .references = 1, .generation = generation, .watch = *watch, .inbox = inbox_ref(inbox)
-    };
+    *link->events =
+        (struct link_events){.references = 1, .generation = generation, .watch = *watch, .inbox = inbox_ref(inbox)};
     for (gsize i = 0; i < G_N_ELEMENTS(link->callbacks); i++)
         link->callbacks[i] = -1;
     libvirt_init();

@@ -24,11 +24,12 @@ struct link_facts {
 
 /* Where libvirt's events go: each is called on the inbox's owner and takes its data. */
 struct link_watch {
-    void (*closed)(gpointer owner, gpointer data);           /* struct link_event */
-    void (*lifecycle)(gpointer owner, gpointer data);        /* struct link_event: detail is virDomainEventStoppedDetailType */
-    void (*agent)(gpointer owner, gpointer data);            /* struct link_event: event is virConnectDomainEventAgentLifecycleState */
-    void (*memory)(gpointer owner, gpointer data);           /* struct link_event: text is the alias, size_kib */
-    void (*device_removed)(gpointer owner, gpointer data);   /* struct link_event: text is the alias */
+    void (*closed)(gpointer owner, gpointer data);    /* struct link_event */
+    void (*lifecycle)(gpointer owner, gpointer data); /* struct link_event: detail is virDomainEventStoppedDetailType */
+    void (*agent)(gpointer owner,
+                  gpointer data); /* struct link_event: event is virConnectDomainEventAgentLifecycleState */
+    void (*memory)(gpointer owner, gpointer data);         /* struct link_event: text is the alias, size_kib */
+    void (*device_removed)(gpointer owner, gpointer data); /* struct link_event: text is the alias */
 };
 
 struct link_event {

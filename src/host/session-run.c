@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* What fits into one EXEC frame beside arguments and environment; anything larger follows in pieces. */
-#define INLINE_MAX  (160u * 1024)
+#define INLINE_MAX (160u * 1024)
 #define CHUNK_BYTES (64u * 1024)
 
 enum run_phase {
@@ -140,7 +140,7 @@ static gboolean pump_code(struct session_run *run)
 
 static void file_begin(struct session_run *run, const struct program_file *file)
 {
-    const struct wire_put_file put = { .path = wire_text(file->path), .mode = file->mode, .exec_stream = run->stream };
+    const struct wire_put_file put = {.path = wire_text(file->path), .mode = file->mode, .exec_stream = run->stream};
     run->file_stream = session_next_stream(run->session);
     run->file_offset = 0;
     wire_credit_init(&run->file_credit);
@@ -185,8 +185,8 @@ static gboolean pump_stdin_chunk(struct session_run *run, struct stdin_chunk *ch
     while (chunk->offset < length && run->credit.to_send > 0) {
         const guint32 size = chunk_size(length - chunk->offset, &run->credit);
         const gboolean is_last = chunk->eof && chunk->offset + size == length;
-        session_send_data(run->session, WIRE_TYPE_STDIN, is_last ? WIRE_FLAG_FIN : 0, run->stream,
-                          data + chunk->offset, size);
+        session_send_data(run->session, WIRE_TYPE_STDIN, is_last ? WIRE_FLAG_FIN : 0, run->stream, data + chunk->offset,
+                          size);
         chunk->offset += size;
         run->credit.to_send -= size;
     }
@@ -242,7 +242,7 @@ static void exec_set_files(struct wire_exec *exec, const struct program *program
         gsize length = 0;
         const void *data = file->content == NULL ? NULL : g_bytes_get_data(file->content, &length);
         exec->files[exec->n_files++] =
-            (struct wire_file){ .path = wire_text(file->path), .mode = file->mode, .content = wire_slice(data, length) };
+            (struct wire_file){.path = wire_text(file->path), .mode = file->mode, .content = wire_slice(data, length)};
     }
 }
 
@@ -347,8 +347,8 @@ void session_run_credit(struct session *session, const char *execution_id, gint6
     struct session_run *run = run_of_execution(session, execution_id);
     if (run == NULL || count <= 0)
         return;
-    const struct wire_window window = { .credit = wire_credit_consumed(&run->credit,
-                                                                       (guint32)MIN(count, WIRE_WINDOW_MAX)) };
+    const struct wire_window window = {.credit =
+                                           wire_credit_consumed(&run->credit, (guint32)MIN(count, WIRE_WINDOW_MAX))};
     if (window.credit == 0)
         return;
     session_send(session, WIRE_TYPE_WINDOW, 0, run->stream, &window);
@@ -400,10 +400,14 @@ static void on_window(struct session_run *run, const struct wire_frame *frame)
 }
 
 static const enum exit_reason exit_reasons[] = {
-    [WIRE_REASON_EXITED] = EXIT_EXITED,        [WIRE_REASON_SIGNALLED] = EXIT_SIGNALLED,
-    [WIRE_REASON_WALL_LIMIT] = EXIT_WALL_CLOCK, [WIRE_REASON_OOM] = EXIT_OUT_OF_MEMORY,
-    [WIRE_REASON_OUTPUT_LIMIT] = EXIT_OUTPUT_LIMIT, [WIRE_REASON_KILLED] = EXIT_CANCELLED,
-    [WIRE_REASON_LOST] = EXIT_LOST,            [WIRE_REASON_REFUSED] = EXIT_REFUSED,
+    [WIRE_REASON_EXITED] = EXIT_EXITED,
+    [WIRE_REASON_SIGNALLED] = EXIT_SIGNALLED,
+    [WIRE_REASON_WALL_LIMIT] = EXIT_WALL_CLOCK,
+    [WIRE_REASON_OOM] = EXIT_OUT_OF_MEMORY,
+    [WIRE_REASON_OUTPUT_LIMIT] = EXIT_OUTPUT_LIMIT,
+    [WIRE_REASON_KILLED] = EXIT_CANCELLED,
+    [WIRE_REASON_LOST] = EXIT_LOST,
+    [WIRE_REASON_REFUSED] = EXIT_REFUSED,
 };
 
 static gint64 to_int64(guint64 value)
@@ -463,8 +467,8 @@ static void on_file_done(struct session_run *run, const struct wire_frame *frame
         return;
     }
     g_free(run->refusal);
-    run->refusal = g_strdup_printf("the file %s could not be written in the guest: %s", file->path,
-                                   g_strerror((int)done.error));
+    run->refusal =
+        g_strdup_printf("the file %s could not be written in the guest: %s", file->path, g_strerror((int)done.error));
     session_send(run->session, WIRE_TYPE_KILL, 0, run->stream, NULL);
     session_flush(run->session);
 }
@@ -473,8 +477,8 @@ static const struct {
     guint16 type;
     void (*handle)(struct session_run *run, const struct wire_frame *frame);
 } run_handlers[] = {
-    { WIRE_TYPE_STDOUT, on_output },  { WIRE_TYPE_STDERR, on_output }, { WIRE_TYPE_STARTED, on_started },
-    { WIRE_TYPE_EXIT, on_exit_frame }, { WIRE_TYPE_WINDOW, on_window },
+    {WIRE_TYPE_STDOUT, on_output},   {WIRE_TYPE_STDERR, on_output}, {WIRE_TYPE_STARTED, on_started},
+    {WIRE_TYPE_EXIT, on_exit_frame}, {WIRE_TYPE_WINDOW, on_window},
 };
 
 gboolean session_run_on_frame(struct session *session, const struct wire_frame *frame)

@@ -8,7 +8,7 @@
 #include <sys/random.h>
 
 /* Requests are bounded by the credit of their streams; this holds any that may be open at once. */
-#define OUT_MAX   (32u * 1024 * 1024)
+#define OUT_MAX (32u * 1024 * 1024)
 #define SEED_SIZE 64
 
 static char *slice_text(struct wire_slice slice)
@@ -53,7 +53,8 @@ void session_send(struct session *session, guint16 type, guint16 flags, guint32 
         session_violation(session, "it does not take what it is sent");
 }
 
-void session_send_data(struct session *session, guint16 type, guint16 flags, guint32 stream, gconstpointer data, gsize size)
+void session_send_data(struct session *session, guint16 type, guint16 flags, guint32 stream, gconstpointer data,
+                       gsize size)
 {
     if (!session->is_lost && !wire_frame_write(&session->out, type, flags, stream, data, size))
         session_violation(session, "it does not take what it is sent");
@@ -67,8 +68,7 @@ static void session_hail(struct guest *guest)
     if (getrandom(&session->nonce, sizeof session->nonce, 0) != (gssize)sizeof session->nonce)
         session->nonce = (guint64)g_get_monotonic_time();
     const struct wire_hello hello = {
-        .version_min = WIRE_VERSION_MIN, .version_max = WIRE_VERSION_MAX, .nonce = session->nonce
-    };
+        .version_min = WIRE_VERSION_MIN, .version_max = WIRE_VERSION_MAX, .nonce = session->nonce};
     session_send(session, WIRE_TYPE_HELLO, 0, WIRE_STREAM_CONTROL, &hello);
     session_flush(session);
 }
@@ -94,7 +94,7 @@ static void session_wait_shape(struct guest *guest, guint64 ticket, guint vcpus,
     struct session *session = (struct session *)guest;
     const guint32 stream = session_next_stream(session);
     guint64 *kept = g_new(guint64, 1);
-    const struct wire_shape_wait wait = { .vcpus = vcpus, .memory_mib = memory_mib, .timeout_ms = (guint32)timeout_ms };
+    const struct wire_shape_wait wait = {.vcpus = vcpus, .memory_mib = memory_mib, .timeout_ms = (guint32)timeout_ms};
     *kept = ticket;
     g_hash_table_insert(session->waits, GUINT_TO_POINTER(stream), kept);
     session_send(session, WIRE_TYPE_SHAPE_WAIT, 0, stream, &wait);
@@ -104,7 +104,7 @@ static void session_wait_shape(struct guest *guest, guint64 ticket, guint vcpus,
 static void session_subscribe(struct guest *guest, gint64 interval_ms)
 {
     struct session *session = (struct session *)guest;
-    const struct wire_usage_subscribe subscribe = { .interval_ms = (guint32)interval_ms };
+    const struct wire_usage_subscribe subscribe = {.interval_ms = (guint32)interval_ms};
     session->usage_stream = session_next_stream(session);
     session_send(session, WIRE_TYPE_USAGE_SUBSCRIBE, 0, session->usage_stream, &subscribe);
     session_flush(session);
@@ -113,7 +113,7 @@ static void session_subscribe(struct guest *guest, gint64 interval_ms)
 static void session_ping(struct guest *guest)
 {
     struct session *session = (struct session *)guest;
-    const struct wire_ping ping = { .cookie = 1 };
+    const struct wire_ping ping = {.cookie = 1};
     session_send(session, WIRE_TYPE_PING, 0, WIRE_STREAM_CONTROL, &ping);
     session_flush(session);
 }
@@ -159,7 +159,7 @@ static const struct guest_class session_class = {
 struct session *session_new(const struct guest_watch *watch, gpointer owner, const struct session_io *io)
 {
     struct session *session = g_new0(struct session, 1);
-    session->guest = (struct guest){ .klass = &session_class, .watch = watch, .owner = owner };
+    session->guest = (struct guest){.klass = &session_class, .watch = watch, .owner = owner};
     session->guest.heard_at = g_get_monotonic_time();
     session->io = *io;
     wire_reader_init(&session->reader);
@@ -206,7 +206,7 @@ static void on_hello(struct session *session, const struct wire_frame *frame)
         return;
     }
     g_autofree char *version = slice_text(hello.agent_version);
-    const struct guest_facts facts = { .vcpus = hello.vcpus_online, .memory_mib = hello.memory_mib, .version = version };
+    const struct guest_facts facts = {.vcpus = hello.vcpus_online, .memory_mib = hello.memory_mib, .version = version};
     session->has_answered = TRUE;
     session->guest.watch->answered(session->guest.owner, &facts);
 }
@@ -271,7 +271,7 @@ static void on_shape(struct session *session, const struct wire_frame *frame)
     if (!session_read(session, frame, &shape) || ticket == NULL)
         return;
     const guint64 kept = *ticket;
-    const struct guest_facts facts = { .vcpus = shape.vcpus_online, .memory_mib = shape.memory_mib };
+    const struct guest_facts facts = {.vcpus = shape.vcpus_online, .memory_mib = shape.memory_mib};
     g_autoptr(GError) error = NULL;
     if (!shape.satisfied)
         error = hbr_error_new(HBR_ERROR_TIMEOUT, "the guest has %u vCPU and %u MiB online (%u vCPU present)",
@@ -311,10 +311,9 @@ static const struct {
     guint16 type;
     void (*handle)(struct session *session, const struct wire_frame *frame);
 } session_handlers[] = {
-    { WIRE_TYPE_HELLO, on_hello },   { WIRE_TYPE_PING, on_ping },
-    { WIRE_TYPE_PONG, on_pong },     { WIRE_TYPE_ERROR, on_error },
-    { WIRE_TYPE_SHAPE, on_shape },   { WIRE_TYPE_IDENTITY_ACK, on_identity_ack },
-    { WIRE_TYPE_USAGE, on_usage },
+    {WIRE_TYPE_HELLO, on_hello}, {WIRE_TYPE_PING, on_ping},   {WIRE_TYPE_PONG, on_pong},
+    {WIRE_TYPE_ERROR, on_error}, {WIRE_TYPE_SHAPE, on_shape}, {WIRE_TYPE_IDENTITY_ACK, on_identity_ack},
+    {WIRE_TYPE_USAGE, on_usage},
 };
 
 static void session_on_frame(struct session *session, const struct wire_frame *frame)

@@ -45,7 +45,8 @@ void session_fail(struct session *session, const GError *error);
 
 /* Sends one message on a stream. */
 void session_send(struct session *session, guint16 type, guint16 flags, guint32 stream, gconstpointer message);
-void session_send_data(struct session *session, guint16 type, guint16 flags, guint32 stream, gconstpointer data, gsize size);
+void session_send_data(struct session *session, guint16 type, guint16 flags, guint32 stream, gconstpointer data,
+                       gsize size);
 void session_flush(struct session *session);
 guint32 session_next_stream(struct session *session);
 

@@ -13,8 +13,7 @@
 #define TEMPLATE_DISK_MAX (64u * 1024 * 1024)
 
 /* Parser callback for <!DOCTYPE: the one place where entities and external references can come from. */
-static void template_refuse_dtd(void *context, const xmlChar *name, const xmlChar *external,
-                                const xmlChar *system)
+static void template_refuse_dtd(void *context, const xmlChar *name, const xmlChar *external, const xmlChar *system)
 {
     xmlParserCtxt *parser = context;
     (void)name, (void)external, (void)system;
@@ -38,14 +37,13 @@ static xmlDoc *template_parse_document(const char *path, const char *text, gsize
     parser->sax->internalSubset = template_refuse_dtd;
     parser->sax->externalSubset = template_refuse_dtd;
     xmlDoc *doc = xmlCtxtReadMemory(parser, text, (int)length, path, NULL,
-                                    XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
-                                        XML_PARSE_NOBLANKS | XML_PARSE_NOCDATA);
+                                    XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOBLANKS |
+                                        XML_PARSE_NOCDATA);
     if (dtd_line > 0) {
-        hbr_error_set(
-            error, HBR_ERROR_INVALID,
-            "%s:%d: a document type is not accepted; a template is libvirt domain XML without DOCTYPE, "
-            "entities or external references",
-            path, dtd_line);
+        hbr_error_set(error, HBR_ERROR_INVALID,
+                      "%s:%d: a document type is not accepted; a template is libvirt domain XML without DOCTYPE, "
+                      "entities or external references",
+                      path, dtd_line);
         g_clear_pointer(&doc, xmlFreeDoc);
     } else if (doc == NULL) {
         const xmlError *last = xmlCtxtGetLastError(parser);
@@ -65,15 +63,13 @@ static xmlNode *template_own_element(xmlNode *root)
     return NULL;
 }
 
-static gboolean template_invalid(const struct template *template, const xmlNode *node, const char *what,
-                                 GError **error)
+static gboolean template_invalid(const struct template *template, const xmlNode *node, const char *what, GError **error)
 {
     hbr_error_set(error, HBR_ERROR_INVALID, "%s:%ld: %s", template->path, xmlGetLineNo(node), what);
     return FALSE;
 }
 
-static gboolean template_read_agent(struct template *template, const xmlNode *node, const char *value,
-                                    GError **error)
+static gboolean template_read_agent(struct template *template, const xmlNode *node, const char *value, GError **error)
 {
     if (strcmp(value, "harbinger") == 0)
         template->agent = TEMPLATE_AGENT_HARBINGER;
@@ -84,8 +80,7 @@ static gboolean template_read_agent(struct template *template, const xmlNode *no
     return TRUE;
 }
 
-static gboolean template_read_disk(struct template *template, const xmlNode *node, const char *value,
-                                   GError **error)
+static gboolean template_read_disk(struct template *template, const xmlNode *node, const char *value, GError **error)
 {
     if (strcmp(value, "none") != 0 && strcmp(value, "sparse") != 0)
         return template_invalid(template, node, "disk is \"none\" or \"sparse\"", error);
@@ -107,21 +102,19 @@ static const struct {
     const char *name;
     gboolean (*read)(struct template *template, const xmlNode *node, const char *value, GError **error);
 } template_knobs[] = {
-    { "agent", template_read_agent },
-    { "disk", template_read_disk },
-    { "disk_mib", template_read_disk_mib },
+    {"agent", template_read_agent},
+    {"disk", template_read_disk},
+    {"disk_mib", template_read_disk_mib},
 };
 
-static gboolean template_read_knob(struct template *template, const xmlNode *node, const char *name,
-                                   GError **error)
+static gboolean template_read_knob(struct template *template, const xmlNode *node, const char *name, GError **error)
 {
     g_autofree char *value = xml_attribute(node, name);
     for (gsize i = 0; i < G_N_ELEMENTS(template_knobs); i++) {
         if (strcmp(template_knobs[i].name, name) == 0)
             return template_knobs[i].read(template, node, value, error);
     }
-    g_autofree char *message =
-        g_strdup_printf("unknown knob \"%s\"; there are agent, disk and disk_mib", name);
+    g_autofree char *message = g_strdup_printf("unknown knob \"%s\"; there are agent, disk and disk_mib", name);
     return template_invalid(template, node, message, error);
 }
 

@@ -20,7 +20,8 @@ static struct event *run_event(const struct libvirt_host *host, enum event_kind 
     return event;
 }
 
-static void post_exit(const struct libvirt_host *host, const char *id, const char *execution_id, struct run_result *result)
+static void post_exit(const struct libvirt_host *host, const char *id, const char *execution_id,
+                      struct run_result *result)
 {
     struct event *event = run_event(host, EVENT_RUN_EXIT, id, execution_id);
     event->result = result;

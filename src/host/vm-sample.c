@@ -6,14 +6,15 @@
  * is a mean; each look from outside is answered with one sample of both. */
 
 #define LOOKS_PER_SAMPLE 4
-#define USAGE_MIN_MS     50
+#define USAGE_MIN_MS 50
 
 static double mbps(gint64 bytes, gint64 elapsed_us)
 {
     return elapsed_us > 0 && bytes > 0 ? (double)bytes * 8 / (double)elapsed_us : 0;
 }
 
-static void sample_set_outside(struct vm_sampling *sampling, const struct sample_call *call, struct usage_sample *sample)
+static void sample_set_outside(struct vm_sampling *sampling, const struct sample_call *call,
+                               struct usage_sample *sample)
 {
     const gint64 elapsed_us = call->at - sampling->at;
     if (sampling->at != 0 && elapsed_us > 0 && call->cpu_time_ns > sampling->cpu_time_ns)
@@ -126,7 +127,7 @@ void vm_sampling_start(struct vm *vm)
         return;
     const gint64 interval_ms = sampling->interval_ms;
     const gboolean was_pending = sampling->is_pending;
-    *sampling = (struct vm_sampling){ .interval_ms = interval_ms, .is_on = TRUE, .is_pending = was_pending };
+    *sampling = (struct vm_sampling){.interval_ms = interval_ms, .is_on = TRUE, .is_pending = was_pending};
     sampling->usage_sampled_at = g_get_monotonic_time();
     guest_subscribe(vm->guest, MAX(interval_ms / LOOKS_PER_SAMPLE, MIN(interval_ms, USAGE_MIN_MS)));
     vm_watch_guest(vm);

@@ -109,7 +109,8 @@ static struct change_call *change_new(const struct vm *vm)
     return call;
 }
 
-static void shaping_step(struct shaping *shaping, gboolean (*run)(gpointer call, GError **error), struct change_call *call)
+static void shaping_step(struct shaping *shaping, gboolean (*run)(gpointer call, GError **error),
+                         struct change_call *call)
 {
     struct vm *vm = shaping->vm;
     struct step_context *context = g_new0(struct step_context, 1);
@@ -162,7 +163,7 @@ static const char *shape_obstacle(const struct vm *vm, const struct vm_shape *sh
 {
     if (vm->host->link == NULL)
         return "the host is down";
-    if (shape->memory_mib > vm->asked.memory_mib && vm->live->memory_alias == NULL)
+    if (shape->memory_mib > vm->asked.memory_mib && vm->live->memory_xml == NULL)
         return "the instance was started without a device for more memory";
     return NULL;
 }

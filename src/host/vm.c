@@ -9,8 +9,8 @@
 #include <string.h>
 
 /* libvirt asks QEMU politely for 10 s before it kills it, and waits for the kernel to reap it. */
-#define DESTROY_MS       40000
-#define HAIL_MS          3000
+#define DESTROY_MS 40000
+#define HAIL_MS 500
 #define PROOF_MEMORY_MIB 256
 
 static struct vm *vm_find(struct libvirt_host *host, const char *id)
@@ -148,7 +148,7 @@ static void vm_end(struct vm *vm, enum vm_end end, const GError *error)
 {
     if (vm->state == VM_ENDING)
         return;
-    const GError closing = { .domain = HBR_ERROR, .code = HBR_ERROR_CANCELLED, .message = (char *)"the VM is destroyed" };
+    const GError closing = {.domain = HBR_ERROR, .code = HBR_ERROR_CANCELLED, .message = (char *)"the VM is destroyed"};
     vm_lose_runs(vm, error != NULL ? error : &closing);
     vm_forget_shapings(vm, error != NULL ? error : &closing);
     vm_drop_guest(vm);
@@ -323,7 +323,7 @@ static void vm_wake(struct vm *vm)
     vm->state = VM_WAKING;
     vm->began_at = clock_now();
     if (vm->agent == TEMPLATE_AGENT_QEMU)
-        vm->guest = qga_guest_new(vm, &vm_watch);
+        hbr_error_set(&error, HBR_ERROR_UNSUPPORTED, "qemu-guest-agent is not supported");
     else
         vm->channel = vm_open_channel(vm, &vm_watch, &error);
     if (vm->channel != NULL)
@@ -501,7 +501,7 @@ void vm_prove_kvm(struct libvirt_host *host)
     g_autoptr(GRand) random = g_rand_new();
     g_autofree char *id = id_new("proof", clock_now(), random);
     g_autofree char *uuid = g_uuid_string_random();
-    const struct vm_shape shape = { .vcpus = 1, .memory_mib = PROOF_MEMORY_MIB };
+    const struct vm_shape shape = {.vcpus = 1, .memory_mib = PROOF_MEMORY_MIB};
     const struct boot_spec boot = {
         .instance_id = id,
         .uuid = uuid,

@@ -9,7 +9,7 @@ enum vm_state {
     VM_CREATING, /* the domain is being started */
     VM_WAKING,   /* its agent has not answered, or not confirmed the shape */
     VM_READY,
-    VM_ENDING,   /* being destroyed, or waiting for a connection to be destroyed through */
+    VM_ENDING, /* being destroyed, or waiting for a connection to be destroyed through */
 };
 
 /* Which event tells the core that it has ended. */

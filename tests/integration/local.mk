@@ -10,3 +10,7 @@ EXTRA_DIST += tests/integration
 check-session check-system: all $(integration_targets)
 	@HBR_SOURCE_DIR='$(abs_top_srcdir)' HBR_BUILD_DIR='$(abs_top_builddir)' $(srcdir)/tests/integration/run $(@:check-%=%)
 .PHONY: check-session check-system
+
+# The hypervisor interface, driven as the core drives it.
+EXTRA_PROGRAMS += tests/integration/hbr-drive
+tests_integration_hbr_drive_SOURCES = tests/integration/hbr-drive.c tests/integration/drive.c tests/integration/drive.h

@@ -13,8 +13,8 @@ static struct boot_spec test_boot(const char *template)
         .uuid = (char *)"6f1c4f0e-0a53-4b5e-9d2e-3a1d7c1b0001",
         .owner = (char *)"owner-1",
         .template = (char *)template,
-        .shape = { .vcpus = 1, .memory_mib = 512 },
-        .maximum = { .vcpus = 4, .memory_mib = 2048 },
+        .shape = {.vcpus = 1, .memory_mib = 512},
+        .maximum = {.vcpus = 4, .memory_mib = 2048},
         .reservation_id = (char *)"res-1",
         .profile = (char *)"low",
     };
@@ -51,23 +51,23 @@ struct golden_case {
     struct domain_plan plan;
 };
 
-static char *test_gpus[] = { (char *)"0000:65:00.0", NULL };
+static char *test_gpus[] = {(char *)"0000:65:00.0", NULL};
 
 static const struct golden_case golden_cases[] = {
-    { "domain-base.xml", "base", { 1, 512 }, { 4, 2048 }, { .drop_cpu_check = TRUE } },
-    { "domain-base-fixed.xml", "base", { 1, 128 }, { 1, 128 }, { .network = "none" } },
-    { "domain-base-kvm.xml", "base", { 2, 1024 }, { 8, 16384 }, { .use_kvm = TRUE, .network = "user" } },
-    { "domain-runtimes-bridge.xml",
-      "runtimes",
-      { 1, 512, 10 },
-      { 4, 2048, 100 },
-      { .network = "bridge=br0", .has_bandwidth = TRUE } },
-    { "domain-runtimes-disk.xml",
-      "runtimes-disk",
-      { 1, 512, 10 },
-      { 4, 2048, 100 },
-      { .network = "network=default", .disk_path = "/state/vm-test.raw" } },
-    { "domain-guest-agent-gpu.xml", "guest-agent", { 8, 8192, 0, 1 }, { 8, 16384 }, { .gpus = test_gpus } },
+    {"domain-base.xml", "base", {1, 512}, {4, 2048}, {.drop_cpu_check = TRUE}},
+    {"domain-base-fixed.xml", "base", {1, 128}, {1, 128}, {.network = "none"}},
+    {"domain-base-kvm.xml", "base", {2, 1024}, {8, 16384}, {.use_kvm = TRUE, .network = "user"}},
+    {"domain-runtimes-bridge.xml",
+     "runtimes",
+     {1, 512, 10},
+     {4, 2048, 100},
+     {.network = "bridge=br0", .has_bandwidth = TRUE}},
+    {"domain-runtimes-disk.xml",
+     "runtimes-disk",
+     {1, 512, 10},
+     {4, 2048, 100},
+     {.network = "network=default", .disk_path = "/state/vm-test.raw"}},
+    {"domain-guest-agent-gpu.xml", "guest-agent", {8, 8192, 0, 1}, {8, 16384}, {.gpus = test_gpus}},
 };
 
 /* The domain of each shipped template is exactly what was reviewed. */
@@ -91,22 +91,20 @@ END_TEST
 static const struct {
     const char *text, *message;
 } bad_templates[] = {
-    { "<domain>\n<!DOCTYPE x>", "t.xml:2: " },
-    { "<!DOCTYPE domain [<!ENTITY a \"b\">]>\n<domain>&a;</domain>",
-      "t.xml:1: a document type is not accepted" },
-    { "<!DOCTYPE domain SYSTEM \"http://127.0.0.1:1/x.dtd\">\n<domain/>", "a document type is not accepted" },
-    { "\n<!DOCTYPE domain [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><domain>&x;</domain>",
-      "t.xml:2: a document type is not accepted" },
-    { "<domain>&undeclared;</domain>", "t.xml:1: Entity 'undeclared' not defined" },
-    { "<network/>", "t.xml:1: the root element of a template is <domain>" },
-    { "<domain>\n<name>", "t.xml:2: " },
-    { "", "t.xml:1: " },
-    { "<domain xmlns:h='urn:harbinger:template:1'>\n\n<h:template agnt='x'/></domain>",
-      "t.xml:3: unknown knob \"agnt\"; there are agent, disk and disk_mib" },
-    { "<domain xmlns:h='urn:harbinger:template:1'><h:template agent='ssh'/></domain>", "t.xml:1: agent is" },
-    { "<domain xmlns:h='urn:harbinger:template:1'><h:template disk='big'/></domain>", "t.xml:1: disk is" },
-    { "<domain xmlns:h='urn:harbinger:template:1'><h:template disk_mib='-1'/></domain>",
-      "t.xml:1: disk_mib is" },
+    {"<domain>\n<!DOCTYPE x>", "t.xml:2: "},
+    {"<!DOCTYPE domain [<!ENTITY a \"b\">]>\n<domain>&a;</domain>", "t.xml:1: a document type is not accepted"},
+    {"<!DOCTYPE domain SYSTEM \"http://127.0.0.1:1/x.dtd\">\n<domain/>", "a document type is not accepted"},
+    {"\n<!DOCTYPE domain [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><domain>&x;</domain>",
+     "t.xml:2: a document type is not accepted"},
+    {"<domain>&undeclared;</domain>", "t.xml:1: Entity 'undeclared' not defined"},
+    {"<network/>", "t.xml:1: the root element of a template is <domain>"},
+    {"<domain>\n<name>", "t.xml:2: "},
+    {"", "t.xml:1: "},
+    {"<domain xmlns:h='urn:harbinger:template:1'>\n\n<h:template agnt='x'/></domain>",
+     "t.xml:3: unknown knob \"agnt\"; there are agent, disk and disk_mib"},
+    {"<domain xmlns:h='urn:harbinger:template:1'><h:template agent='ssh'/></domain>", "t.xml:1: agent is"},
+    {"<domain xmlns:h='urn:harbinger:template:1'><h:template disk='big'/></domain>", "t.xml:1: disk is"},
+    {"<domain xmlns:h='urn:harbinger:template:1'><h:template disk_mib='-1'/></domain>", "t.xml:1: disk_mib is"},
 };
 
 /* A template with entities, external references or a mistake is refused with file and line. */
@@ -123,7 +121,7 @@ END_TEST
 /* A template's name cannot leave the template directory. */
 START_TEST(test_template_name)
 {
-    const char *const names[] = { "../base", "/etc/passwd", "a/b", ".hidden", "" };
+    const char *const names[] = {"../base", "/etc/passwd", "a/b", ".hidden", ""};
     g_autofree char *directory = g_build_filename(g_getenv("HBR_SOURCE_DIR"), "templates", NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
         g_autoptr(GError) error = NULL;
@@ -141,7 +139,7 @@ START_TEST(test_missing_image)
 {
     g_autoptr(template_auto) template = shipped_template("base");
     const struct boot_spec boot = test_boot("base");
-    const struct domain_plan plan = { .boot = &boot, .image_dir = "/nonexistent", .is_local = TRUE };
+    const struct domain_plan plan = {.boot = &boot, .image_dir = "/nonexistent", .is_local = TRUE};
     g_autoptr(GError) error = NULL;
     ck_assert_ptr_null(domain_xml_build(template, &plan, &error));
     ck_assert_int_eq(error->code, HBR_ERROR_NOT_FOUND);
@@ -154,10 +152,10 @@ END_TEST
 static const struct {
     const char *network, *gpu, *message;
 } bad_hosts[] = {
-    { "bridge", NULL, "network \"bridge\"" },
-    { "tap=x", NULL, "network \"tap=x\"" },
-    { "user=x", NULL, "network \"user=x\"" },
-    { NULL, "65:00", "GPU \"65:00\"" },
+    {"bridge", NULL, "network \"bridge\""},
+    {"tap=x", NULL, "network \"tap=x\""},
+    {"user=x", NULL, "network \"user=x\""},
+    {NULL, "65:00", "GPU \"65:00\""},
 };
 
 /* What a host says of its network and GPUs is checked before libvirt sees it. */
@@ -165,10 +163,8 @@ START_TEST(test_bad_host)
 {
     g_autoptr(template_auto) template = shipped_template("base");
     const struct boot_spec boot = test_boot("base");
-    char *gpus[] = { (char *)bad_hosts[_i].gpu, NULL };
-    const struct domain_plan plan = {
-        .boot = &boot, .image_dir = "/x", .network = bad_hosts[_i].network, .gpus = gpus
-    };
+    char *gpus[] = {(char *)bad_hosts[_i].gpu, NULL};
+    const struct domain_plan plan = {.boot = &boot, .image_dir = "/x", .network = bad_hosts[_i].network, .gpus = gpus};
     g_autoptr(GError) error = NULL;
     ck_assert_ptr_null(domain_xml_build(template, &plan, &error));
     ck_assert_msg(strstr(error->message, bad_hosts[_i].message) != NULL, "%s", error->message);
@@ -181,13 +177,11 @@ START_TEST(test_boot_memory)
     const struct {
         guint template, shape, maximum, boot, requested;
     } cases[] = {
-        { 256, 512, 2048, 256, 256 },     { 256, 128, 128, 128, 0 },    { 256, 2048, 16384, 1024, 1024 },
-        { 256, 512, 16384, 512, 0 },      { 256, 513, 2048, 256, 258 }, { 256, 255, 2048, 256, 0 },
-        { 512, 8192, 65536, 4096, 4096 },
+        {256, 512, 2048, 256, 256}, {256, 128, 128, 128, 0},  {256, 2048, 16384, 1024, 1024}, {256, 512, 16384, 512, 0},
+        {256, 513, 2048, 256, 258}, {256, 255, 2048, 256, 0}, {512, 8192, 65536, 4096, 4096},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        const struct vm_shape shape = { .memory_mib = cases[i].shape },
-                              maximum = { .memory_mib = cases[i].maximum };
+        const struct vm_shape shape = {.memory_mib = cases[i].shape}, maximum = {.memory_mib = cases[i].maximum};
         ck_assert_uint_eq(domain_boot_memory_mib(cases[i].template, &shape, &maximum), cases[i].boot);
         ck_assert_uint_eq(domain_requested_mib(cases[i].boot, &shape), cases[i].requested);
     }
@@ -213,7 +207,6 @@ START_TEST(test_live)
 {
     g_autoptr(domain_live_auto) live = domain_live_parse(live_xml, "a.0", NULL);
     ck_assert_str_eq(live->channel_path, "/run/c/a.0");
-    ck_assert_str_eq(live->memory_alias, "virtiomem0");
     ck_assert_uint_eq(live->memory_size_mib, 1792);
     ck_assert_uint_eq(live->boot_memory_mib, 256);
     ck_assert_uint_eq(live->requested_mib, 256);
@@ -227,6 +220,7 @@ START_TEST(test_live)
     g_autofree char *update = domain_memory_xml(live, 768);
     ck_assert_ptr_nonnull(strstr(update, "<requested unit=\"MiB\">768</requested>"));
     ck_assert_ptr_nonnull(strstr(update, "<alias name=\"virtiomem0\"/>"));
+    ck_assert_ptr_nonnull(strstr(update, "<size unit=\"KiB\">1835008</size>"));
 }
 END_TEST
 
@@ -234,11 +228,18 @@ END_TEST
 START_TEST(test_live_foreign)
 {
     g_autoptr(domain_live_auto) live = domain_live_parse(
-        "<domain><metadata><instance id='a' owner='b'/></metadata><memory>1024</memory></domain>", "a.0",
-        NULL);
+        "<domain><metadata><instance id='a' owner='b'/></metadata><memory>1024</memory></domain>", "a.0", NULL);
     ck_assert_ptr_null(live->instance_id);
     ck_assert_ptr_null(live->owner);
     ck_assert_ptr_null(domain_live_parse("<domain", "a.0", NULL));
+    char *id = NULL, *owner = NULL;
+    ck_assert(!domain_metadata_parse("<instance id='a'/>", &id, &owner));
+    ck_assert(!domain_metadata_parse("", &id, &owner));
+    ck_assert(domain_metadata_parse("<instance id='a' owner='b'/>", &id, &owner));
+    ck_assert_str_eq(id, "a");
+    ck_assert_str_eq(owner, "b");
+    g_free(id);
+    g_free(owner);
 }
 END_TEST
 

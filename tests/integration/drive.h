@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/mailbox.h"
+#include "host/hypervisor.h"
+
+/* Drives one hypervisor as the core would: commands in, events out, and waits for events by kind. Output is credited as it comes, unless
+ * told otherwise. One thread. */
+
+#define DRIVE_BOOT_MS 60000
+
+struct drive {
+    struct hypervisor *hypervisor;
+    struct mailbox *events;
+    GPtrArray *seen; /* struct event that nobody waited for yet, oldest first */
+    char *name, *state_dir;
+    guint64 serial;
+    gboolean keeps_credit;
+};
+
+/* Connects to `uri`; the images are those of $HARBINGER_IMAGES or $HBR_BUILD_DIR/images. NULL when the host does not come up. */
+struct drive *drive_new(const char *uri, const char *network, const char *owner, enum acceleration acceleration);
+void drive_free(struct drive *drive);
+
+/* The next event of that kind and instance (NULL: any), taken from those seen or waited for. NULL after `timeout_ms`, or at once
+ * when the instance has failed or gone instead. Free with event_free. */
+struct event *drive_wait(struct drive *drive, enum event_kind kind, const char *id, gint64 timeout_ms);
+
+void drive_boot(struct drive *drive, const char *id, const char *template, const struct vm_shape *shape,
+                const struct vm_shape *maximum, gint64 timeout_ms);
+
+/* drive_boot, and waits until it is ready. */
+gboolean drive_start(struct drive *drive, const char *id, const char *template, const struct vm_shape *shape,
+                     const struct vm_shape *maximum);
+guint64 drive_shape(struct drive *drive, const char *id, const struct vm_shape *shape);
+void drive_run(struct drive *drive, const char *id, const char *execution_id, const char *interpreter,
+               const char *source);
+void drive_run_spec(struct drive *drive, const char *id, struct run_spec *run);
+void drive_stdin(struct drive *drive, const char *id, const char *execution_id, const char *text, gboolean eof);
+void drive_cancel(struct drive *drive, const char *id, const char *execution_id);
+void drive_send(struct drive *drive, enum command_kind kind, const char *id);
+gboolean drive_destroy(struct drive *drive, const char *id);
+
+/* Everything that an execution printed on stdout, and how it ended; NULL when it did not within the time. Free with
+ * run_result_free. */
+struct run_result *drive_collect(struct drive *drive, const char *execution_id, GString *output, gint64 timeout_ms);
