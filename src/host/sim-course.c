@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define PHASES_MAX 1024
-#define AMOUNT_MAX 1e12
+#define AMOUNT_MAX 1e9
 
 static void sim_phase_free(gpointer data)
 {

@@ -17,7 +17,7 @@ struct sim_model {
     double shape_memory_ms, shape_other_ms, shape_sigma;
     double destroy_ms;
     double run_overhead_ms; /* from the command to the start of the program; to kill it takes as long */
-    double inventory_s;     /* between inventories; 0: only after connecting */
+    double inventory_s;     /* between inventories, at least a second; 0: only after connecting */
 
     /* A program that does not say what it does. */
     double run_ms, run_sigma, run_cpu, run_memory_mib;

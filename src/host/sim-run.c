@@ -10,6 +10,8 @@
 #define FILLER_MAX (32 * 1024)
 #define FILLER_PARTS 64
 #define NEARLY 1e-6 /* milliseconds and MiB: what rounding to whole microseconds leaves over */
+#define AMOUNT_MAX 1e18
+#define PIDS_MAX 32768
 #define MIB (1024.0 * 1024)
 
 struct sim_output {
@@ -38,6 +40,7 @@ struct sim_run {
     guint status;
     gint64 output_bytes;
     double cpu_ms, rx_mbit, tx_mbit, memory_peak_mib, cpu_peak;
+    double memory_max_mib; /* that it could have when last looked at */
 };
 
 static void sim_output_free(gpointer data)
@@ -85,6 +88,12 @@ gboolean sim_run_is_started(const struct sim_run *run)
 void sim_run_start(struct sim_run *run, gint64 now)
 {
     run->started_at = now;
+}
+
+/* A program may say that it uses any amount. */
+static gint64 sim_round(double amount)
+{
+    return (gint64)llround(MIN(amount, AMOUNT_MAX));
 }
 
 static const struct sim_phase *sim_run_phase(const struct sim_run *run)
@@ -232,7 +241,7 @@ static gint64 sim_run_next_at(const struct sim_run *run, const GPtrArray *runs, 
     if (!isfinite(due_ms))
         return wall_at;
     const double wait_us = ceil((due_ms - run->progress_ms) / run->rate * 1000);
-    return MIN(wall_at, now + MAX(1, (gint64)wait_us));
+    return MIN(wall_at, now + MAX(1, sim_round(wait_us)));
 }
 
 gint64 sim_runs_next_at(const GPtrArray *runs, const struct vm_shape *shape, gint64 now)
@@ -342,7 +351,8 @@ static enum sim_turn sim_run_check_limits(struct sim_run *run, const GPtrArray *
 {
     if (run->crash_after_ms >= 0 && run->done_ms >= run->crash_after_ms - NEARLY)
         return SIM_CRASHED;
-    if (sim_run_memory_mib(run) > sim_run_memory_max_mib(run, runs, shape) + NEARLY)
+    run->memory_max_mib = sim_run_memory_max_mib(run, runs, shape);
+    if (sim_run_memory_mib(run) > run->memory_max_mib + NEARLY)
         return sim_run_end(run, EXIT_OUT_OF_MEMORY, 9);
     if (run->limits.output_bytes > 0 && run->output_bytes > run->limits.output_bytes)
         return sim_run_end(run, EXIT_OUTPUT_LIMIT, 9);
@@ -375,16 +385,17 @@ enum sim_turn sim_run_settle(struct sim_run *run, const GPtrArray *runs, const s
 
 struct run_result *sim_run_result(const struct sim_run *run, gint64 now, enum exit_reason reason, const char *message)
 {
+    const double peak_mib = MIN(MAX(run->memory_peak_mib, sim_run_memory_mib(run)), run->memory_max_mib);
     struct run_result *result = g_new0(struct run_result, 1);
     result->reason = reason;
     result->status = reason == run->reason ? run->status : 0;
     result->message = g_strdup(message);
     result->wall_us = run->started_at != 0 ? now - run->started_at : 0;
-    result->cpu_user_us = (gint64)llround(run->cpu_ms * 1000);
-    result->memory_peak_bytes = (gint64)llround(MAX(run->memory_peak_mib, sim_run_memory_mib(run)) * MIB);
-    result->network_rx_bytes = (gint64)llround(run->rx_mbit * 1e6 / 8);
-    result->network_tx_bytes = (gint64)llround(run->tx_mbit * 1e6 / 8);
-    result->pids_peak = (guint)MAX(1, ceil(run->cpu_peak));
+    result->cpu_user_us = sim_round(run->cpu_ms * 1000);
+    result->memory_peak_bytes = sim_round(peak_mib * MIB);
+    result->network_rx_bytes = sim_round(run->rx_mbit * 1e6 / 8);
+    result->network_tx_bytes = sim_round(run->tx_mbit * 1e6 / 8);
+    result->pids_peak = (guint)CLAMP(ceil(run->cpu_peak), 1, PIDS_MAX);
     return result;
 }
 

@@ -105,12 +105,20 @@ static void sim_post_inventory(struct sim *sim)
     sim_post(sim, event);
 }
 
+static void sim_plan_inventory(struct sim *sim);
+
 static void sim_step_inventory(struct sim *sim, struct sim_instance *instance G_GNUC_UNUSED, struct sim_step *step)
 {
     if (!sim_is_up(sim) || step->number != sim->connection)
         return;
     sim_post_inventory(sim);
-    sim_plan(sim, NULL, (gint64)(sim->model.inventory_s * CLOCK_SECOND), sim_step_inventory)->number = sim->connection;
+    sim_plan_inventory(sim);
+}
+
+static void sim_plan_inventory(struct sim *sim)
+{
+    const gint64 delay_us = MAX(CLOCK_SECOND, (gint64)(sim->model.inventory_s * CLOCK_SECOND));
+    sim_plan(sim, NULL, delay_us, sim_step_inventory)->number = sim->connection;
 }
 
 static void sim_come_up(struct sim *sim)
@@ -126,8 +134,7 @@ static void sim_come_up(struct sim *sim)
     sim_post_inventory(sim);
     sim->connection++;
     if (sim->model.inventory_s > 0)
-        sim_plan(sim, NULL, (gint64)(sim->model.inventory_s * CLOCK_SECOND), sim_step_inventory)->number =
-            sim->connection;
+        sim_plan_inventory(sim);
     g_autoptr(GList) instances = sim_sorted_instances(sim);
     for (const GList *link = instances; link != NULL; link = link->next)
         sim_instance_return(sim, link->data);

@@ -167,6 +167,10 @@ static const struct {
      {.output_bytes = 150},
      "110 run-started x\n126 run-output x 1:....................\n141 run-output x 1:....................\n"
      "141 run-exit x output-limit 9\n"},
+    {"says absurd amounts",
+     "sim: duration_ms=1e9 cpu=1e9 rx_mbps=1e9 tx_mbps=1e9 output_bytes=1e9 memory_mib=1e9 ramp_ms=1e9",
+     {.wall_ms = 1000},
+     "110 run-started x\n1110 run-exit x wall-clock-limit 9\n"},
     {"takes the VM with it",
      "sim: duration_ms=100 crash=1",
      {0},
