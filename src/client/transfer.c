@@ -98,7 +98,8 @@ void transfer_free(struct transfer *transfer)
         curl_easy_cleanup(transfer->easy);
     }
     curl_slist_free_all(transfer->headers);
-    g_string_free(transfer->answer, TRUE);
+    if (transfer->answer != NULL)
+        g_string_free(transfer->answer, TRUE);
     g_free(transfer->url);
     g_free(transfer->body);
     g_free(transfer);
