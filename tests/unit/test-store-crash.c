@@ -11,7 +11,9 @@
 
 /* kill -9 of a daemon at random points: what it acknowledged is there when it comes back. */
 
-#define ROUNDS 20
+#define ROUNDS_MIN 3
+#define ROUNDS_MAX 30
+#define SECONDS 10 /* after which no round is begun */
 #define IN_FLIGHT 16
 
 static struct store_bed bed;
