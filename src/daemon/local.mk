@@ -6,8 +6,7 @@ libhbr_daemon_la_SOURCES = \
 	src/daemon/daemon.c src/daemon/daemon.h \
 	src/daemon/notify.c src/daemon/notify.h
 
-# When src/daemon/main.c is there, take the # from these lines:
-#sbin_PROGRAMS += harbingerd
-#harbingerd_SOURCES = src/daemon/main.c
-#harbingerd_CFLAGS = $(ROOM_CFLAGS)
-#harbingerd_LDADD = $(DAEMON_ROOMS) $(DAEMON_LIBS)
+sbin_PROGRAMS += harbingerd
+harbingerd_SOURCES = src/daemon/main.c
+harbingerd_CFLAGS = $(ROOM_CFLAGS)
+harbingerd_LDADD = $(DAEMON_ROOMS) $(DAEMON_LIBS)

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "host/libvirt-error.h"
+#include "host/libvirt-link.h"
 #include "host/vm.h"
 
 #include <string.h>
@@ -196,11 +197,15 @@ static void settings_copy(const struct hypervisor_settings *settings, struct hyp
     default_ms(&ret_copy->inventory_ms, 30000);
 }
 
+#define CLOSE_TIMEOUT_MS 2000
+
 static void libvirt_free(struct hypervisor *hypervisor)
 {
     struct libvirt_host *host = (struct libvirt_host *)hypervisor;
     inbox_post(host->inbox, host_on_quit, NULL, NULL);
     g_thread_join(host->thread);
+    if (!link_wait_closed(CLOSE_TIMEOUT_MS))
+        log_warning("host", "%s: libvirt does not let go of a connection", host->base.name);
     g_hash_table_unref(host->by_uuid);
     g_hash_table_unref(host->vms);
     inbox_unref(host->inbox);

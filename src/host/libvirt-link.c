@@ -5,7 +5,10 @@
 #include "base/log.h"
 #include "host/libvirt-error.h"
 
+#include <errno.h>
 #include <libvirt/virterror.h>
+#include <pthread.h>
+#include <time.h>
 
 #define KEEPALIVE_SECONDS 2
 #define KEEPALIVE_COUNT 3
@@ -186,6 +189,33 @@ struct link *link_ref(struct link *link)
     return link;
 }
 
+/* Links that are being closed, by threads of their own because a hung host may never let them. */
+static pthread_mutex_t closing_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t closing_changed = PTHREAD_COND_INITIALIZER;
+static guint closing_count;
+
+static void closing_count_add(int change)
+{
+    pthread_mutex_lock(&closing_lock);
+    closing_count += (guint)change;
+    pthread_cond_broadcast(&closing_changed);
+    pthread_mutex_unlock(&closing_lock);
+}
+
+gboolean link_wait_closed(gint64 timeout_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += timeout_ms / 1000;
+    pthread_mutex_lock(&closing_lock);
+    while (closing_count > 0)
+        if (pthread_cond_timedwait(&closing_changed, &closing_lock, &until) == ETIMEDOUT)
+            break;
+    const gboolean is_closed = closing_count == 0;
+    pthread_mutex_unlock(&closing_lock);
+    return is_closed;
+}
+
 static gpointer link_close(gpointer data)
 {
     struct link *link = data;
@@ -201,6 +231,7 @@ static gpointer link_close(gpointer data)
     }
     link_events_unref(link->events);
     g_free(link);
+    closing_count_add(-1);
     return NULL;
 }
 
@@ -209,6 +240,7 @@ void link_unref(gpointer data)
     struct link *link = data;
     if (link == NULL || !g_atomic_int_dec_and_test(&link->references))
         return;
+    closing_count_add(1);
     g_thread_unref(g_thread_new("libvirt-close", link_close, link));
 }
 

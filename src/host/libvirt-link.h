@@ -56,6 +56,9 @@ struct link *link_open(const char *uri, guint generation, const struct link_watc
 struct link *link_ref(struct link *link);
 void link_unref(gpointer link);
 
+/* Waits until all links without references are closed. FALSE when a hung host has kept one open for so long. */
+gboolean link_wait_closed(gint64 timeout_ms);
+
 /* The domain of that uuid, NULL with an error (HBR_ERROR_NOT_FOUND). Blocks. */
 virDomainPtr link_find(const struct link *link, enum link_lane lane, const char *uuid, GError **error);
 

@@ -2,3 +2,4 @@
 check_PROGRAMS += tests/unit/test-state
 check_PROGRAMS += tests/unit/test-core
 tests_unit_test_core_SOURCES = tests/unit/test-core.c tests/unit/core-fixture.c tests/unit/core-fixture.h
+check_PROGRAMS += tests/unit/test-simulation
