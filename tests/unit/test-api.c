@@ -353,7 +353,7 @@ START_TEST(test_nested)
     for (guint i = 0; i < 20000; i++)
         g_string_append_c(body, '[');
     struct http_answer *answer = http_do(fixture, "POST", "/v1/notifications", body->str);
-    ck_assert_uint_eq(answer->status, 400);
+    ck_assert_uint_eq(answer->status, 413);
     http_answer_free(answer);
 }
 END_TEST

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -540,11 +541,14 @@ START_TEST(a_new_hello_ends_what_ran_before)
     char pid_text[16] = "";
     memcpy(pid_text, frame.payload, frame.size < 15 ? frame.size : 15);
     pid_t pid = (pid_t)strtol(pid_text, NULL, 10);
-    ck_assert_int_eq(kill(pid, 0), 0);
+    struct pollfd ended = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+    ck_assert_int_ge(ended.fd, 0);
+    ck_assert_int_eq(poll(&ended, 1, 0), 0);
     ck_assert(peer_hello(&peer, 1000, PATIENCE_MS, &hello));
     run_shell(1, "echo again");
     ck_assert_str_eq(run.stdout_text, "again\n");
-    ck_assert_int_ne(kill(pid, 0), 0);
+    ck_assert_int_eq(poll(&ended, 1, PATIENCE_MS), 1);
+    close(ended.fd);
 }
 END_TEST
 
