@@ -169,6 +169,8 @@ static void channel_dispatch(struct channel *channel)
 
 static void channel_feed(struct channel *channel, const uint8_t *data, size_t size)
 {
+    if (wire_is_session_start(data, size))
+        wire_reader_hunt(&channel->reader, true);
     while (size > 0) {
         size_t taken = wire_reader_feed(&channel->reader, data, size);
         if (taken == 0) {

@@ -54,7 +54,7 @@ static bool parse_options(int argc, char **argv, struct settings *settings)
             settings->port = optarg;
             break;
         case 'f':
-            settings->fd = atoi(optarg);
+            settings->fd = (int)strtol(optarg, NULL, 10);
             break;
         case 'w':
             settings->work_dir = optarg;

@@ -56,6 +56,15 @@ void wire_reader_hunt(struct wire_reader *reader, bool forget)
     wire_buffer_reset(&reader->bytes);
 }
 
+bool wire_is_session_start(const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+    const uint8_t *header = bytes + WIRE_PREAMBLE_SIZE;
+    return size >= WIRE_PREAMBLE_SIZE + WIRE_HEADER_SIZE && memcmp(bytes, WIRE_PREAMBLE, WIRE_PREAMBLE_SIZE) == 0 &&
+           wire_get_u32(header) <= WIRE_HELLO_MAX && wire_get_u16(header + 4) == WIRE_TYPE_HELLO &&
+           wire_get_u32(header + 8) == WIRE_STREAM_CONTROL;
+}
+
 static size_t reader_left(const struct wire_reader *reader)
 {
     return reader->bytes.size - reader->at;

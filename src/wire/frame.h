@@ -18,6 +18,7 @@
 #define WIRE_PREAMBLE_SIZE 16u
 #define WIRE_PAYLOAD_MAX (256u * 1024u)
 #define WIRE_STREAM_CONTROL 0u
+#define WIRE_HELLO_MAX 4096u
 
 /* On data frames: nothing more follows. On EXEC: complete, start at once. */
 #define WIRE_FLAG_FIN 0x0001u
@@ -55,6 +56,12 @@ size_t wire_reader_feed(struct wire_reader *reader, const void *data, size_t siz
 
 /* The next frame. A HELLO is delivered only right after a preamble; anywhere else it is a violation. */
 enum wire_next wire_reader_next(struct wire_reader *reader, struct wire_frame *ret_frame);
+
+/*
+ * True for bytes that begin with a preamble and a HELLO's header. A reader that keeps the borders of writes (a virtio port
+ * does) recognises a new host by it even in the middle of a frame that the host before left unfinished.
+ */
+bool wire_is_session_start(const void *data, size_t size);
 
 /* Gives up the present session: discards up to the next preamble. `forget` also discards what was fed already. */
 void wire_reader_hunt(struct wire_reader *reader, bool forget);

@@ -2,7 +2,10 @@
 # Tests with real guests, tests/integration/{session,system}/test-NAME: executables, scripts in the source tree or programs
 # (integration_targets += tests/integration/session/test-x). They are not part of `make check`: `make check-session` and
 # `make check-system` (as root) run them, each beside a libvirt of its own; tests/integration/run says what they may rely on.
-integration_targets =
+integration_targets = tests/integration/agent-client
+tests_integration_agent_client_SOURCES = tests/integration/agent-client.c tests/integration/guest-machine.c \
+	tests/integration/guest-machine.h tests/unit/guest-peer.c tests/unit/guest-peer.h
+tests_integration_agent_client_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/unit
 EXTRA_PROGRAMS += $(integration_targets)
 CLEANFILES += $(integration_targets)
 EXTRA_DIST += tests/integration

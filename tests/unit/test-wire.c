@@ -111,6 +111,17 @@ START_TEST(a_preamble_inside_a_payload_is_data)
 }
 END_TEST
 
+START_TEST(a_session_start_is_known_by_its_first_bytes)
+{
+    write_hello(3);
+    ck_assert(wire_is_session_start(out.data, out.size));
+    ck_assert(!wire_is_session_start(out.data, WIRE_PREAMBLE_SIZE + WIRE_HEADER_SIZE - 1));
+    ck_assert(!wire_is_session_start(out.data + 1, out.size - 1));
+    out.data[WIRE_PREAMBLE_SIZE + 4] = WIRE_TYPE_PING;
+    ck_assert(!wire_is_session_start(out.data, out.size));
+}
+END_TEST
+
 START_TEST(an_oversized_frame_is_a_violation_and_the_next_session_is_found)
 {
     static const uint8_t oversized[WIRE_HEADER_SIZE] = {1, 0, 4, 0, WIRE_TYPE_STDIN};
@@ -398,6 +409,7 @@ static Suite *wire_suite(void)
     tcase_add_test(frames, a_session_arrives_byte_by_byte);
     tcase_add_test(frames, a_preamble_at_a_frame_border_begins_a_new_session);
     tcase_add_test(frames, a_preamble_inside_a_payload_is_data);
+    tcase_add_test(frames, a_session_start_is_known_by_its_first_bytes);
     tcase_add_test(frames, an_oversized_frame_is_a_violation_and_the_next_session_is_found);
     tcase_add_test(frames, a_hello_without_a_preamble_is_a_violation);
     tcase_add_test(frames, nothing_but_a_hello_may_follow_a_preamble);
