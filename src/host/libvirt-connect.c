@@ -167,6 +167,13 @@ static void host_settle_acceleration(struct libvirt_host *host, enum acceleratio
     log_info("host", "%s: %s: %s", host->base.name, acceleration == ACCELERATION_KVM ? "KVM" : "TCG", reason);
 }
 
+/* A missing image or a lost connection says nothing about KVM. */
+static gboolean proof_is_final(const GError *error)
+{
+    return error == NULL || error->code == HBR_ERROR_TIMEOUT || error->code == HBR_ERROR_INTERRUPTED ||
+           error->code == HBR_ERROR_HYPERVISOR;
+}
+
 void host_proof_done(struct libvirt_host *host, const GError *error)
 {
     g_autofree char *reason = error == NULL
@@ -176,7 +183,7 @@ void host_proof_done(struct libvirt_host *host, const GError *error)
     if (host->state != LINK_PROVING)
         return;
     host_settle_acceleration(host, verdict, reason);
-    if (host->is_local && (error == NULL || error->code == HBR_ERROR_TIMEOUT || error->code == HBR_ERROR_INTERRUPTED))
+    if (host->is_local && proof_is_final(error))
         kvm_proof_remember(host->settings.state_dir, host->spec->uri, verdict, reason);
     host_up(host);
 }

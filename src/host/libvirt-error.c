@@ -59,7 +59,8 @@ gboolean libvirt_fail(GError **error, const char *what)
         if (libvirt_codes[i].libvirt == libvirt_code)
             code = libvirt_codes[i].ours;
     }
-    hbr_error_set(error, code, "%s: %s", what, virGetLastErrorMessage());
+    g_autofree char *message = g_strdup(virGetLastErrorMessage());
+    hbr_error_set(error, code, "%s: %s", what, g_strdelimit(g_strstrip(message), "\r\n", ' '));
     return FALSE;
 }
 

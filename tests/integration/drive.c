@@ -23,7 +23,7 @@ static char *image_dir(void)
     return images != NULL ? g_strdup(images) : g_build_filename(g_getenv("HBR_BUILD_DIR"), "images", NULL);
 }
 
-struct drive *drive_new(const char *uri, const char *network, const char *owner, enum acceleration acceleration)
+struct drive *drive_new(const char *network, const char *owner, enum acceleration acceleration, const char *state_dir)
 {
     g_autofree char *templates = g_build_filename(g_getenv("HBR_SOURCE_DIR"), "templates", NULL);
     g_autofree char *images = image_dir();
@@ -31,9 +31,10 @@ struct drive *drive_new(const char *uri, const char *network, const char *owner,
     struct drive *drive = g_new0(struct drive, 1);
     drive->events = mailbox_new(event_free_note);
     drive->seen = g_ptr_array_new_with_free_func(event_free_note);
-    drive->state_dir = g_dir_make_tmp("hbr-state.XXXXXX", NULL);
+    drive->state_dir = state_dir != NULL ? g_strdup(state_dir) : g_dir_make_tmp("hbr-state.XXXXXX", NULL);
     g_chmod(drive->state_dir, 0755);
     drive->name = g_strdup("here");
+    const char *uri = g_getenv("HBR_LIBVIRT_URI");
     const struct host_spec spec = {.name = drive->name, .uri = (char *)uri, .network = (char *)network};
     const struct hypervisor_settings settings = {
         .template_dir = templates,
@@ -49,12 +50,11 @@ struct drive *drive_new(const char *uri, const char *network, const char *owner,
         return NULL;
     }
     drive_send(drive, COMMAND_HOST_CONNECT, NULL);
-    struct event *up = drive_wait(drive, EVENT_HOST_UP, NULL, 60000);
-    if (up == NULL) {
+    drive->up = drive_wait(drive, EVENT_HOST_UP, NULL, 60000);
+    if (drive->up == NULL) {
         drive_free(drive);
         return NULL;
     }
-    event_free(up);
     return drive;
 }
 
@@ -65,6 +65,7 @@ void drive_free(struct drive *drive)
     hypervisor_free(drive->hypervisor);
     mailbox_free(drive->events);
     g_ptr_array_unref(drive->seen);
+    event_free(drive->up);
     g_free(drive->state_dir);
     g_free(drive->name);
     g_free(drive);
@@ -117,6 +118,15 @@ struct event *drive_wait(struct drive *drive, enum event_kind kind, const char *
     printf("    no %s of %s within %" G_GINT64_FORMAT " ms\n", codec_word(&event_kind_words, kind),
            id != NULL ? id : "-", timeout_ms);
     return NULL;
+}
+
+void drive_forget(struct drive *drive, enum event_kind kind)
+{
+    for (guint i = drive->seen->len; i > 0; i--) {
+        const struct event *event = drive->seen->pdata[i - 1];
+        if (event->kind == kind)
+            g_ptr_array_remove_index(drive->seen, i - 1);
+    }
 }
 
 void drive_boot(struct drive *drive, const char *id, const char *template, const struct vm_shape *shape,

@@ -14,17 +14,21 @@ struct drive {
     struct mailbox *events;
     GPtrArray *seen; /* struct event that nobody waited for yet, oldest first */
     char *name, *state_dir;
+    struct event *up; /* EVENT_HOST_UP */
     guint64 serial;
     gboolean keeps_credit;
 };
 
-/* Connects to `uri`; the images are those of $HARBINGER_IMAGES or $HBR_BUILD_DIR/images. NULL when the host does not come up. */
-struct drive *drive_new(const char *uri, const char *network, const char *owner, enum acceleration acceleration);
+/* Connects to $HBR_LIBVIRT_URI; `state_dir` may be NULL: a new one. The images are those of $HARBINGER_IMAGES or $HBR_BUILD_DIR/images. NULL when the host does not come up. */
+struct drive *drive_new(const char *network, const char *owner, enum acceleration acceleration, const char *state_dir);
 void drive_free(struct drive *drive);
 
 /* The next event of that kind and instance (NULL: any), taken from those seen or waited for. NULL after `timeout_ms`, or at once
  * when the instance has failed or gone instead. Free with event_free. */
 struct event *drive_wait(struct drive *drive, enum event_kind kind, const char *id, gint64 timeout_ms);
+
+/* Forgets what was seen of that kind. */
+void drive_forget(struct drive *drive, enum event_kind kind);
 
 void drive_boot(struct drive *drive, const char *id, const char *template, const struct vm_shape *shape,
                 const struct vm_shape *maximum, gint64 timeout_ms);

@@ -87,7 +87,7 @@ int main(int argc, char **argv)
 {
     const guint rounds = argc > 1 ? (guint)strtoul(argv[1], NULL, 10) : 3;
     const char *template = argc > 2 ? argv[2] : "base";
-    struct drive *drive = drive_new(g_getenv("HBR_LIBVIRT_URI"), "none", "hbr-drive", ACCELERATION_TCG);
+    struct drive *drive = drive_new("none", "hbr-drive", ACCELERATION_TCG, NULL);
     if (drive == NULL)
         return EXIT_FAILURE;
     for (guint i = 0; i < rounds; i++)

@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "../drive.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <glib/gstdio.h>
+#include <libvirt/libvirt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The libvirt kind of hypervisor on real guests. Each case says which rule it protects. */
+
+#define OWNER "test-hypervisor"
+#define REQUIRE(condition)                                             \
+    do {                                                               \
+        if (!(condition)) {                                            \
+            printf("    line %d: not so: %s\n", __LINE__, #condition); \
+            return FALSE;                                              \
+        }                                                              \
+    } while (0)
+
+static struct drive *drive;
+static virConnectPtr libvirt;
+
+static const struct vm_shape small = {1, 512}, large = {4, 2048};
+
+static gboolean has_domain(const char *name)
+{
+    virDomainPtr domain = virDomainLookupByName(libvirt, name);
+    if (domain != NULL)
+        virDomainFree(domain);
+    return domain != NULL;
+}
+
+/* Output and end of a script; the text is what it printed on stdout. */
+static gboolean script(const char *id, const char *execution, const char *source, GString *output, guint status)
+{
+    drive_run(drive, id, execution, "sh", source);
+    g_autoptr(run_result_auto) result = drive_collect(drive, execution, output, 60000);
+    REQUIRE(result != NULL);
+    if (result->reason != EXIT_EXITED || result->status != status)
+        printf("    %s: %s %u %s, printed: %s\n", execution, codec_word(&exit_reason_words, result->reason),
+               result->status, result->message != NULL ? result->message : "", output->str);
+    REQUIRE(result->reason == EXIT_EXITED && result->status == status);
+    return TRUE;
+}
+
+/* Process id of the QEMU of an instance, or of libvirtd. */
+static GPid find_process(const char *needle, gboolean is_name)
+{
+    g_autoptr(GDir) dir = g_dir_open("/proc", 0, NULL);
+    for (const char *entry; (entry = g_dir_read_name(dir)) != NULL;) {
+        g_autofree char *path = g_strdup_printf("/proc/%s/%s", entry, is_name ? "comm" : "cmdline");
+        g_autofree char *text = NULL;
+        gsize length;
+        if (!g_ascii_isdigit(entry[0]) || !g_file_get_contents(path, &text, &length, NULL))
+            continue;
+        for (gsize i = 0; i + 1 < length; i++) {
+            if (text[i] == '\0')
+                text[i] = ' ';
+        }
+        if (is_name ? strcmp(g_strstrip(text), needle) == 0
+                    : strstr(text, "qemu") != NULL && strstr(text, needle) != NULL)
+            return (GPid)g_ascii_strtoll(entry, NULL, 10);
+    }
+    return 0;
+}
+
+static GPid find_qemu(const char *id)
+{
+    g_autofree char *needle = g_strdup_printf("guest=harbinger-%s,", id);
+    return find_process(needle, FALSE);
+}
+
+static gboolean wait_gone(const char *id, gint64 timeout_ms)
+{
+    g_autofree char *name = g_strdup_printf("harbinger-%s", id);
+    g_autoptr(event_auto) gone = drive_wait(drive, EVENT_INSTANCE_GONE, id, timeout_ms);
+    REQUIRE(gone != NULL && gone->error != NULL);
+    REQUIRE(!has_domain(name));
+    return TRUE;
+}
+
+/* Ready means that the guest itself has the vCPUs and the memory. */
+static gboolean test_boot(void)
+{
+    g_autoptr(GString) output = g_string_new(NULL);
+    REQUIRE(drive_start(drive, "vm-a", "base", &small, &large));
+    REQUIRE(script("vm-a", "exec-a1", "nproc; awk '/MemTotal/ {print $2}' /proc/meminfo; hostname", output, 0));
+    guint vcpus, memory_kib;
+    char host[64];
+    REQUIRE(sscanf(output->str, "%u %u %63s", &vcpus, &memory_kib, host) == 3);
+    REQUIRE(vcpus == 1 && memory_kib > 440 * 1024 && memory_kib < 512 * 1024);
+    REQUIRE(strcmp(host, "vm-a") == 0);
+    return TRUE;
+}
+
+/* Output streams as it is written, and the exit is told last and exactly. */
+static gboolean test_stream(void)
+{
+    drive_run(drive, "vm-a", "exec-s1", "sh", "echo one; sleep 0.5; echo two >&2; exit 3");
+    g_autoptr(event_auto) started = drive_wait(drive, EVENT_RUN_STARTED, "exec-s1", 10000);
+    g_autoptr(event_auto) one = drive_wait(drive, EVENT_RUN_OUTPUT, "exec-s1", 10000);
+    const gint64 at = g_get_monotonic_time();
+    g_autoptr(event_auto) two = drive_wait(drive, EVENT_RUN_OUTPUT, "exec-s1", 10000);
+    const gint64 apart_ms = (g_get_monotonic_time() - at) / 1000;
+    g_autoptr(run_result_auto) result = drive_collect(drive, "exec-s1", NULL, 10000);
+    REQUIRE(started != NULL && one != NULL && two != NULL && result != NULL);
+    REQUIRE(one->stream == 1 && two->stream == 2 && apart_ms > 200);
+    REQUIRE(result->reason == EXIT_EXITED && result->status == 3 && result->wall_us > 400000);
+    return TRUE;
+}
+
+static GPtrArray *big_file(const char *path, gsize size, guint mode)
+{
+    struct program_file *file = g_new0(struct program_file, 1);
+    char *content = g_malloc(size);
+    memset(content, 'x', size);
+    file->path = g_strdup(path);
+    file->mode = mode;
+    file->content = g_bytes_new_take(content, size);
+    GPtrArray *files = g_ptr_array_new();
+    g_ptr_array_add(files, file);
+    return files;
+}
+
+/* Code, files, arguments, environment and standard input arrive whole, also when they exceed one frame and the credit of a stream. */
+static gboolean test_program(void)
+{
+    g_autoptr(GString) output = g_string_new(NULL);
+    g_autoptr(GString) source = g_string_new("printf '%s %s ' \"$1\" \"$COLOUR\"; wc -c <data/big; wc -c; exit 0\n#");
+    struct run_spec *run = g_new0(struct run_spec, 1);
+    for (guint i = 0; i < 400 * 1024; i++)
+        g_string_append_c(source, 'c');
+    run->execution_id = g_strdup("exec-p1");
+    run->program.interpreter = g_strdup("sh");
+    run->program.source = g_strdup(source->str);
+    run->program.argv = g_strsplit("first second", " ", -1);
+    run->program.env = g_strsplit("COLOUR=red", " ", -1);
+    run->program.files = big_file("data/big", 3000000, 0);
+    run->program.stdin_bytes = g_bytes_new_take(g_strnfill(1000000, 'i'), 1000000);
+    run->program.stdin_open = TRUE;
+    run->limits.wall_ms = 30000;
+    drive_run_spec(drive, "vm-a", run);
+    drive_stdin(drive, "vm-a", "exec-p1", "more", FALSE);
+    drive_stdin(drive, "vm-a", "exec-p1", NULL, TRUE);
+    g_autoptr(event_auto) taken = drive_wait(drive, EVENT_STDIN_TAKEN, "exec-p1", 20000);
+    g_autoptr(event_auto) ended = drive_wait(drive, EVENT_STDIN_TAKEN, "exec-p1", 20000);
+    g_autoptr(run_result_auto) result = drive_collect(drive, "exec-p1", output, 30000);
+    REQUIRE(taken != NULL && taken->error == NULL && ended != NULL && result != NULL);
+    if (strcmp(output->str, "first red 3000000\n1000004\n") != 0)
+        printf("    printed: %s (%s)\n", output->str, result->message);
+    REQUIRE(strcmp(output->str, "first red 3000000\n1000004\n") == 0);
+    return TRUE;
+}
+
+/* A program that cannot be started is refused with a reason, and harms nothing. */
+static gboolean test_refused(void)
+{
+    drive_run(drive, "vm-a", "exec-x1", "cobol", "DISPLAY 'HI'.");
+    g_autoptr(run_result_auto) result = drive_collect(drive, "exec-x1", NULL, 10000);
+    REQUIRE(result != NULL && result->reason == EXIT_REFUSED && result->message != NULL);
+    struct run_spec *run = g_new0(struct run_spec, 1);
+    run->execution_id = g_strdup("exec-x2");
+    run->program.argv = g_new0(char *, 1000);
+    for (guint i = 0; i < 999; i++)
+        run->program.argv[i] = g_strdup("x");
+    drive_run_spec(drive, "vm-a", run);
+    g_autoptr(run_result_auto) many = drive_collect(drive, "exec-x2", NULL, 10000);
+    REQUIRE(many != NULL && many->reason == EXIT_REFUSED && strstr(many->message, "256 arguments") != NULL);
+    g_autoptr(run_result_auto) nowhere = NULL;
+    drive_run(drive, "vm-none", "exec-x3", "sh", "true");
+    nowhere = drive_collect(drive, "exec-x3", NULL, 10000);
+    REQUIRE(nowhere != NULL && nowhere->reason == EXIT_LOST);
+    return TRUE;
+}
+
+/* A guest is given no more room for output than its client has taken. */
+static gboolean test_credit(void)
+{
+    gsize held = 0;
+    drive->keeps_credit = TRUE;
+    drive_run(drive, "vm-a", "exec-c1", "sh", "yes | head -c 2000000");
+    for (struct event *event; (event = drive_wait(drive, EVENT_RUN_OUTPUT, "exec-c1", 1500)) != NULL; event_free(event))
+        held += g_bytes_get_size(event->bytes);
+    drive->keeps_credit = FALSE;
+    REQUIRE(held == 256 * 1024);
+    struct command *credit = command_new(COMMAND_OUTPUT_CREDIT);
+    g_autoptr(GString) rest = g_string_new(NULL);
+    credit->id = g_strdup("vm-a");
+    credit->execution_id = g_strdup("exec-c1");
+    credit->count = (gint64)held;
+    hypervisor_submit(drive->hypervisor, clock_now(), credit);
+    g_autoptr(run_result_auto) result = drive_collect(drive, "exec-c1", rest, 20000);
+    REQUIRE(result != NULL && held + rest->len == 2000000);
+    return TRUE;
+}
+
+/* What never ends is ended: by its client, and by its wall clock. */
+static gboolean test_cancel(void)
+{
+    drive_run(drive, "vm-a", "exec-k1", "sh", "while :; do :; done");
+    g_autoptr(event_auto) started = drive_wait(drive, EVENT_RUN_STARTED, "exec-k1", 10000);
+    drive_cancel(drive, "vm-a", "exec-k1");
+    g_autoptr(run_result_auto) cancelled = drive_collect(drive, "exec-k1", NULL, 10000);
+    REQUIRE(started != NULL && cancelled != NULL && cancelled->reason == EXIT_CANCELLED);
+    struct run_spec *run = g_new0(struct run_spec, 1);
+    run->execution_id = g_strdup("exec-k2");
+    run->program.interpreter = g_strdup("sh");
+    run->program.source = g_strdup("while :; do :; done");
+    run->limits.wall_ms = 300;
+    drive_run_spec(drive, "vm-a", run);
+    g_autoptr(run_result_auto) timed = drive_collect(drive, "exec-k2", NULL, 10000);
+    REQUIRE(timed != NULL && timed->reason == EXIT_WALL_CLOCK);
+    return TRUE;
+}
+
+/* While code runs its usage is sampled from both sides. */
+static gboolean test_samples(void)
+{
+    gboolean is_busy = FALSE;
+    drive_forget(drive, EVENT_SAMPLE);
+    drive_run(drive, "vm-a", "exec-u1", "sh", "i=0; while [ $i -lt 2000000 ]; do i=$((i+1)); done");
+    for (guint i = 0; i < 6 && !is_busy; i++) {
+        g_autoptr(event_auto) event = drive_wait(drive, EVENT_SAMPLE, "vm-a", 5000);
+        REQUIRE(event != NULL);
+        const struct usage_sample *sample = event->sample;
+        is_busy = sample->has_guest && sample->cpu_used > 0.1 && sample->runnable >= 0.9 &&
+                  sample->memory_used_mib > 0 && sample->memory_total_mib > 400 && sample->vcpus_online == 1;
+    }
+    drive_cancel(drive, "vm-a", "exec-u1");
+    g_autoptr(run_result_auto) result = drive_collect(drive, "exec-u1", NULL, 10000);
+    REQUIRE(is_busy && result != NULL);
+    return TRUE;
+}
+
+static gboolean grow(const char *id, const struct vm_shape *shape)
+{
+    const guint64 serial = drive_shape(drive, id, shape);
+    g_autoptr(event_auto) event = drive_wait(drive, EVENT_INSTANCE_SHAPED, id, 20000);
+    REQUIRE(event != NULL && event->serial == serial && event->error == NULL);
+    REQUIRE(vm_shape_covers(&event->shape, shape));
+    return TRUE;
+}
+
+/* Growth is done when the guest has it, and failure is told. */
+static gboolean test_grow(void)
+{
+    g_autoptr(GString) output = g_string_new(NULL);
+    guint vcpus, memory_kib;
+    REQUIRE(grow("vm-a", &(struct vm_shape){1, 1024}));
+    REQUIRE(grow("vm-a", &(struct vm_shape){3, 1024}));
+    REQUIRE(script("vm-a", "exec-g1", "nproc; awk '/MemTotal/ {print $2}' /proc/meminfo", output, 0));
+    REQUIRE(sscanf(output->str, "%u %u", &vcpus, &memory_kib) == 2);
+    REQUIRE(vcpus == 3 && memory_kib > 950 * 1024);
+    drive_shape(drive, "vm-a", &(struct vm_shape){9, 1024});
+    g_autoptr(event_auto) refused = drive_wait(drive, EVENT_INSTANCE_SHAPED, "vm-a", 20000);
+    REQUIRE(refused != NULL && refused->error != NULL && refused->shape.vcpus == 3);
+    drive_shape(drive, "vm-none", &(struct vm_shape){2, 512});
+    g_autoptr(event_auto) unknown = drive_wait(drive, EVENT_INSTANCE_SHAPED, "vm-none", 5000);
+    REQUIRE(unknown != NULL && unknown->error != NULL);
+    return TRUE;
+}
+
+/* Two growths under way at once are each confirmed on their own. */
+static gboolean test_grow_twice(void)
+{
+    const guint64 first = drive_shape(drive, "vm-a", &(struct vm_shape){4, 1024});
+    const guint64 second = drive_shape(drive, "vm-a", &(struct vm_shape){4, 1536});
+    guint64 sum = 0;
+    for (guint i = 0; i < 2; i++) {
+        g_autoptr(event_auto) event = drive_wait(drive, EVENT_INSTANCE_SHAPED, "vm-a", 20000);
+        REQUIRE(event != NULL && event->error == NULL);
+        sum += event->serial;
+    }
+    REQUIRE(sum == first + second);
+    return TRUE;
+}
+
+/* A killed libvirtd costs neither instance nor execution; the host is reported down, then up, with its inventory. */
+static gboolean test_libvirtd_killed(void)
+{
+    g_autoptr(GString) output = g_string_new(NULL);
+    drive_run(drive, "vm-a", "exec-l1", "sh", "echo before; sleep 3; echo after");
+    g_autoptr(event_auto) before = drive_wait(drive, EVENT_RUN_OUTPUT, "exec-l1", 10000);
+    const GPid daemon = find_process("libvirtd", TRUE);
+    REQUIRE(before != NULL && daemon > 0);
+    virConnectClose(libvirt);
+    kill(daemon, SIGKILL);
+    g_autoptr(event_auto) down = drive_wait(drive, EVENT_HOST_DOWN, NULL, 10000);
+    g_autoptr(event_auto) up = drive_wait(drive, EVENT_HOST_UP, NULL, 20000);
+    REQUIRE(down != NULL && up != NULL);
+    libvirt = virConnectOpen(g_getenv("HBR_LIBVIRT_URI"));
+    g_autoptr(run_result_auto) result = drive_collect(drive, "exec-l1", output, 20000);
+    REQUIRE(result != NULL && result->reason == EXIT_EXITED && strcmp(output->str, "after\n") == 0);
+    g_autoptr(event_auto) inventory = drive_wait(drive, EVENT_HOST_INVENTORY, NULL, 10000);
+    REQUIRE(inventory != NULL);
+    REQUIRE(grow("vm-a", &(struct vm_shape){4, 2048}));
+    return TRUE;
+}
+
+/* What was acknowledged outlives the daemon: a ready instance is taken over by the next one. */
+static gboolean test_adopt(void)
+{
+    g_autoptr(GString) output = g_string_new(NULL);
+    g_autofree char *uuid = NULL;
+    virDomainPtr domain = virDomainLookupByName(libvirt, "harbinger-vm-a");
+    char text[VIR_UUID_STRING_BUFLEN];
+    REQUIRE(domain != NULL && virDomainGetUUIDString(domain, text) == 0);
+    virDomainFree(domain);
+    drive_free(drive);
+    drive = drive_new("none", OWNER, ACCELERATION_TCG, NULL);
+    REQUIRE(drive != NULL);
+    g_autoptr(event_auto) inventory = drive_wait(drive, EVENT_HOST_INVENTORY, NULL, 10000);
+    REQUIRE(inventory != NULL && inventory->inventory->len == 1);
+    const struct inventory_item *item = inventory->inventory->pdata[0];
+    REQUIRE(strcmp(item->instance_id, "vm-a") == 0 && strcmp(item->owner, OWNER) == 0 && item->is_running);
+    struct command *command = command_new(COMMAND_ADOPT);
+    command->id = g_strdup("vm-a");
+    command->boot = g_new0(struct boot_spec, 1);
+    *command->boot = (struct boot_spec){
+        .instance_id = g_strdup("vm-a"),
+        .uuid = g_strdup(text),
+        .owner = g_strdup(OWNER),
+        .template = g_strdup("base"),
+        .shape = {4, 2048},
+        .maximum = {4, 2048},
+        .sample_interval_ms = 400,
+        .timeout_ms = 20000,
+    };
+    hypervisor_submit(drive->hypervisor, clock_now(), command);
+    g_autoptr(event_auto) ready = drive_wait(drive, EVENT_INSTANCE_READY, "vm-a", 25000);
+    REQUIRE(ready != NULL && ready->shape.vcpus == 4 && ready->shape.memory_mib == 2048);
+    REQUIRE(script("vm-a", "exec-d1", "echo adopted", output, 0));
+    REQUIRE(strcmp(output->str, "adopted\n") == 0);
+    return TRUE;
+}
+
+/* Destroying leaves neither domain nor process, ends what ran, and may be repeated. */
+static gboolean test_destroy(void)
+{
+    drive_run(drive, "vm-a", "exec-z1", "sh", "sleep 100");
+    g_autoptr(event_auto) started = drive_wait(drive, EVENT_RUN_STARTED, "exec-z1", 10000);
+    REQUIRE(started != NULL && find_qemu("vm-a") > 0);
+    REQUIRE(drive_destroy(drive, "vm-a"));
+    g_autoptr(run_result_auto) result = drive_collect(drive, "exec-z1", NULL, 1000);
+    REQUIRE(result != NULL && result->reason == EXIT_LOST);
+    REQUIRE(!has_domain("harbinger-vm-a") && find_qemu("vm-a") == 0);
+    REQUIRE(drive_destroy(drive, "vm-a"));
+    return TRUE;
+}
+
+/* kill -9 of a QEMU: its execution is reported lost, nothing of it remains. */
+static gboolean test_qemu_killed(void)
+{
+    REQUIRE(drive_start(drive, "vm-k", "base", &small, &small));
+    drive_run(drive, "vm-k", "exec-q1", "sh", "sleep 100");
+    g_autoptr(event_auto) started = drive_wait(drive, EVENT_RUN_STARTED, "exec-q1", 10000);
+    const GPid qemu = find_qemu("vm-k");
+    REQUIRE(started != NULL && qemu > 0);
+    kill(qemu, SIGKILL);
+    g_autoptr(run_result_auto) result = drive_collect(drive, "exec-q1", NULL, 5000);
+    REQUIRE(result != NULL && result->reason == EXIT_LOST);
+    return wait_gone("vm-k", 10000);
+}
+
+/* A QEMU that hangs is found out by its silence and removed, and the others do not notice. */
+static gboolean test_qemu_hangs(void)
+{
+    g_autoptr(GString) output = g_string_new(NULL);
+    REQUIRE(drive_start(drive, "vm-h", "base", &small, &large) && drive_start(drive, "vm-i", "base", &small, &large));
+    const GPid qemu = find_qemu("vm-h");
+    REQUIRE(qemu > 0);
+    kill(qemu, SIGSTOP);
+    drive_run(drive, "vm-h", "exec-h1", "sh", "true");
+    drive_shape(drive, "vm-h", &(struct vm_shape){2, 1024});
+    const gint64 since = g_get_monotonic_time();
+    for (guint i = 0; i < 20; i++) {
+        g_autofree char *execution = g_strdup_printf("exec-i%u", i);
+        REQUIRE(script("vm-i", execution, "echo fine", output, 0));
+    }
+    REQUIRE(grow("vm-i", &(struct vm_shape){2, 1024}));
+    REQUIRE((g_get_monotonic_time() - since) / 1000 < 8000);
+    g_autoptr(run_result_auto) result = drive_collect(drive, "exec-h1", NULL, 20000);
+    REQUIRE(result != NULL && result->reason == EXIT_LOST);
+    REQUIRE(wait_gone("vm-h", 30000));
+    REQUIRE(drive_destroy(drive, "vm-i"));
+    return TRUE;
+}
+
+/* A guest that never answers is given up in time, and removed. */
+static gboolean test_boot_timeout(void)
+{
+    drive_boot(drive, "vm-t", "base", &small, &small, 300);
+    g_autoptr(event_auto) failed = drive_wait(drive, EVENT_INSTANCE_FAILED, "vm-t", 20000);
+    REQUIRE(failed != NULL && failed->error->code == HBR_ERROR_TIMEOUT);
+    REQUIRE(!has_domain("harbinger-vm-t") && find_qemu("vm-t") == 0);
+    return TRUE;
+}
+
+/* What cannot be started says why. */
+static gboolean test_boot_refused(void)
+{
+    drive_boot(drive, "vm-r", "nonesuch", &small, &small, 10000);
+    g_autoptr(event_auto) unknown = drive_wait(drive, EVENT_INSTANCE_FAILED, "vm-r", 5000);
+    REQUIRE(unknown != NULL && strstr(unknown->error->message, "nonesuch.xml") != NULL);
+    drive_boot(drive, "vm-r", "guest-agent", &small, &small, 10000);
+    g_autoptr(event_auto) missing = drive_wait(drive, EVENT_INSTANCE_FAILED, "vm-r", 5000);
+    REQUIRE(missing != NULL && strstr(missing->error->message, "guest-agent.qcow2") != NULL);
+    drive_boot(drive, "vm-r", "base", &(struct vm_shape){1, 512, 0, 1}, &small, 10000);
+    g_autoptr(event_auto) no_gpu = drive_wait(drive, EVENT_INSTANCE_FAILED, "vm-r", 5000);
+    REQUIRE(no_gpu != NULL && no_gpu->error->code == HBR_ERROR_EXHAUSTED);
+    return TRUE;
+}
+
+static const char foreign_xml[] =
+    "<domain type='qemu'><name>harbinger-vm-foreign</name><memory unit='MiB'>64</memory><os>"
+    "<type arch='x86_64' machine='q35'>hvm</type></os><metadata>"
+    "<h:instance xmlns:h='urn:harbinger:instance:1' id='vm-foreign' owner='somebody-else'/></metadata></domain>";
+
+/* A domain of somebody else is never touched, whatever it is called. */
+static gboolean test_foreign(void)
+{
+    virDomainPtr foreign = virDomainCreateXML(libvirt, foreign_xml, 0);
+    REQUIRE(foreign != NULL);
+    drive_send(drive, COMMAND_DESTROY, "vm-foreign");
+    g_autoptr(event_auto) refused = drive_wait(drive, EVENT_INSTANCE_DESTROYED, "vm-foreign", 10000);
+    const gboolean is_there = has_domain("harbinger-vm-foreign");
+    virDomainDestroy(foreign);
+    virDomainFree(foreign);
+    REQUIRE(refused != NULL && refused->error != NULL && refused->error->code == HBR_ERROR_DENIED && is_there);
+    return TRUE;
+}
+
+/* The runtimes image runs Python, and an instance's own disk is made and removed with it. */
+static gboolean test_runtimes(void)
+{
+    g_autoptr(GString) output = g_string_new(NULL);
+    g_autofree char *disk = g_build_filename(drive->state_dir, "instances", "vm-p.raw", NULL);
+    g_autofree char *images = g_build_filename(g_getenv("HBR_BUILD_DIR"), "images", NULL);
+    const char *dir = g_getenv("HARBINGER_IMAGES") != NULL ? g_getenv("HARBINGER_IMAGES") : images;
+    g_autofree char *squashfs = g_build_filename(dir, "runtimes.squashfs", NULL);
+    if (g_access(squashfs, R_OK) != 0) {
+        printf("    skipped: there is no %s\n", squashfs);
+        return TRUE;
+    }
+    REQUIRE(drive_start(drive, "vm-p", "runtimes-disk", &small, &large));
+    REQUIRE(g_access(disk, F_OK) == 0);
+    drive_run(drive, "vm-p", "exec-py", "python3", "import sys\nprint(sum(range(10)), sys.version_info[0])");
+    g_autoptr(run_result_auto) result = drive_collect(drive, "exec-py", output, 30000);
+    REQUIRE(result != NULL && result->reason == EXIT_EXITED && strcmp(output->str, "45 3\n") == 0);
+    REQUIRE(drive_destroy(drive, "vm-p"));
+    REQUIRE(g_access(disk, F_OK) != 0);
+    return TRUE;
+}
+
+/* At the end nothing of ours is left. */
+static gboolean test_nothing_left(void)
+{
+    g_autoptr(GDir) disks = NULL;
+    g_autofree char *directory = g_build_filename(drive->state_dir, "instances", NULL);
+    REQUIRE(virConnectNumOfDomains(libvirt) == 0 && virConnectNumOfDefinedDomains(libvirt) == 0);
+    disks = g_dir_open(directory, 0, NULL);
+    REQUIRE(disks == NULL || g_dir_read_name(disks) == NULL);
+    return TRUE;
+}
+
+static const struct {
+    const char *name;
+    gboolean (*run)(void);
+} cases[] = {
+    {"boot", test_boot},
+    {"stream", test_stream},
+    {"program", test_program},
+    {"refused", test_refused},
+    {"credit", test_credit},
+    {"cancel", test_cancel},
+    {"samples", test_samples},
+    {"grow", test_grow},
+    {"grow-twice", test_grow_twice},
+    {"libvirtd-killed", test_libvirtd_killed},
+    {"adopt", test_adopt},
+    {"destroy", test_destroy},
+    {"qemu-killed", test_qemu_killed},
+    {"qemu-hangs", test_qemu_hangs},
+    {"boot-timeout", test_boot_timeout},
+    {"boot-refused", test_boot_refused},
+    {"foreign", test_foreign},
+    {"runtimes", test_runtimes},
+    {"nothing-left", test_nothing_left},
+};
+
+int main(void)
+{
+    const char *uri = g_getenv("HBR_LIBVIRT_URI");
+    guint failed = 0;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    drive = drive_new("none", OWNER, ACCELERATION_TCG, NULL);
+    libvirt = virConnectOpen(uri);
+    if (drive == NULL || libvirt == NULL)
+        return EXIT_FAILURE;
+    for (gsize i = 0; i < G_N_ELEMENTS(cases) && drive != NULL; i++) {
+        const gint64 since = g_get_monotonic_time();
+        const gboolean is_passed = cases[i].run();
+        printf("%s: %s (%" G_GINT64_FORMAT " ms)\n", is_passed ? "ok" : "FAILED", cases[i].name,
+               (g_get_monotonic_time() - since) / 1000);
+        failed += is_passed ? 0 : 1;
+    }
+    drive_free(drive);
+    virConnectClose(libvirt);
+    printf("%u passed, %u failed\n", (guint)G_N_ELEMENTS(cases) - failed, failed);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
