@@ -29,5 +29,5 @@ gboolean id_is_valid_name(const char *text, gsize max)
     for (; text[length] != '\0' && length <= max; length++)
         if (!g_ascii_isalnum(text[length]) && strchr("._:/@+-", text[length]) == NULL)
             return FALSE;
-    return length <= max;
+    return length <= max && strstr(text, "..") == NULL;
 }

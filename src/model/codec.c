@@ -141,8 +141,9 @@ static gboolean codec_decode_string(const struct codec_at *at, const struct code
     if (strlen(text) != length)
         return codec_fail(at, HBR_ERROR_INVALID, error, "contains a NUL character; right would be text without it");
     if (field->kind == CODEC_NAME && !id_is_valid_name(text, (gsize)field->max))
-        return codec_fail(at, HBR_ERROR_INVALID, error,
-                          "is not a name; right would be letters, digits and ._:/@+- with a letter or digit first");
+        return codec_fail(
+            at, HBR_ERROR_INVALID, error,
+            "is not a name; right would be letters, digits and ._:/@+- with a letter or digit first, without \"..\"");
     *ret_string = g_strdup(text);
     return TRUE;
 }

@@ -87,7 +87,8 @@ static const struct {
     {"abcd", 3, FALSE},        {"abc", 3, TRUE},         {"-a", 10, FALSE},      {".a", 10, FALSE},
     {"/a", 10, FALSE},         {"a b", 10, FALSE},       {"a\n", 10, FALSE},     {"a\x1b[0m", 10, FALSE},
     {"gr\xc3\xb6", 10, FALSE}, {"a\"b", 10, FALSE},      {"a'b", 10, FALSE},     {"a;b", 10, FALSE},
-    {"a$b", 10, FALSE},        {"a\\b", 10, FALSE},      {"acme/job", 10, TRUE}, {"a<b", 10, FALSE},
+    {"a$b", 10, FALSE},        {"a\\b", 10, FALSE},      {"acme/job", 10, TRUE}, {"a/../b", 10, FALSE},
+    {"a..b", 10, FALSE},       {"a.b.c", 10, TRUE},      {"a<b", 10, FALSE},
 };
 
 START_TEST(a_name_holds_nothing_that_needs_quotes)
