@@ -46,9 +46,8 @@ struct policy_rule {
 };
 
 enum policy_sizing {
-    SIZING_PROFILE, /* a VM gets its profile's initial shape */
-    SIZING_DEMAND, /* a VM gets the demand with headroom, at most the profile's initial shape where the demand fits, whole vCPUs, memory in
-                     * steps */
+    SIZING_PROFILE, /* a VM starts with its profile's initial shape, or the demand with headroom where that is larger */
+    SIZING_DEMAND,  /* a VM starts with the demand with headroom: whole vCPUs, memory in steps */
 };
 
 extern const struct codec_words policy_sizing_words;

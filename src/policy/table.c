@@ -181,7 +181,7 @@ static gboolean key_parse_name(const struct policy_key *key, const struct yaml_n
         return yaml_node_fail(
             node, error,
             "%s is \"%.64s\"; right would be a name of letters, digits and ._:/@+- that begins with a "
-            "letter or digit",
+            "letter or digit and holds no \"..\"",
             key->name, node->text);
     *(char **)key_slot(key, object) = g_strdup(node->text);
     return TRUE;

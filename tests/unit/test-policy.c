@@ -112,7 +112,7 @@ static const struct refusal {
     {PROFILE("vcpus: 1, memory: 1 MiB"), "x.yaml:2: memory is \"1 MiB\"; right would be 64 MiB to 64 TiB"},
     {"profiles:\n  - { name: \"a b\" }\n",
      "x.yaml:2: name is \"a b\"; right would be a name of letters, digits and ._:/@+- "
-     "that begins with a letter or digit"},
+     "that begins with a letter or digit and holds no \"..\""},
     {"profiles:\n  - { name: [a] }\n", "x.yaml:2: name is a list; right would be a name"},
     {"scaling: { enabled: yes }\n", "x.yaml:1: enabled is \"yes\"; right would be true or false"},
     {"scaling: { enabled: \"true\" }\n", "x.yaml:1: enabled is \"true\"; right would be true or false"},
