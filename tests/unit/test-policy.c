@@ -527,8 +527,10 @@ static char *directory_file(const char *name, const char *text)
 
 START_TEST(the_yaml_files_of_a_directory_are_read_in_the_order_of_their_names)
 {
-    g_autofree char *b = directory_file("20-b.yaml", "b"), *a = directory_file("10-a.yaml", "a");
-    g_autofree char *c = directory_file("30-c.yml", "c"), *hidden = directory_file(".hidden.yaml", "h");
+    g_autofree char *c = directory_file("30-c.yml", "c");
+    g_free(directory_file("20-b.yaml", "b"));
+    g_free(directory_file("10-a.yaml", "a"));
+    g_free(directory_file(".hidden.yaml", "h"));
     g_autoptr(GPtrArray) sources = policy_sources_read(directory, NULL);
     ck_assert_uint_eq(sources->len, 2);
     const struct policy_source *first = g_ptr_array_index(sources, 0), *second = g_ptr_array_index(sources, 1);
