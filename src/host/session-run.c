@@ -418,11 +418,10 @@ static gint64 to_int64(guint64 value)
 static struct run_result *result_of_exit(const struct wire_exit *exit)
 {
     struct run_result *result = g_new0(struct run_result, 1);
-    g_autofree char *text = g_strndup(exit->text.data, exit->text.size);
     *result = (struct run_result){
         .reason = exit->reason < G_N_ELEMENTS(exit_reasons) ? exit_reasons[exit->reason] : EXIT_LOST,
         .status = exit->reason == WIRE_REASON_EXITED ? exit->status : exit->signal,
-        .message = exit->text.size > 0 ? g_utf8_make_valid(text, -1) : NULL,
+        .message = exit->text.size > 0 ? g_utf8_make_valid(exit->text.data, exit->text.size) : NULL,
         .wall_us = to_int64(exit->wall_us),
         .cpu_user_us = to_int64(exit->cpu_user_us),
         .cpu_system_us = to_int64(exit->cpu_system_us),

@@ -13,8 +13,7 @@
 
 static char *slice_text(struct wire_slice slice)
 {
-    g_autofree char *raw = g_strndup(slice.data, slice.size);
-    return g_utf8_make_valid(raw, -1);
+    return g_utf8_make_valid(slice.data != NULL ? slice.data : "", slice.size);
 }
 
 void session_fail(struct session *session, const GError *error)

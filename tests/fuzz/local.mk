@@ -13,6 +13,9 @@ tests_fuzz_notification_SOURCES = tests/fuzz/notification.c tests/fuzz/json.h
 tests_fuzz_notification_LDADD = $(FUZZ_LIBS)
 tests_fuzz_policy_LDADD = $(FUZZ_LIBS)
 
+fuzz_targets += tests/fuzz/session
+tests_fuzz_session_LDADD = $(FUZZ_LIBS)
+
 check_LTLIBRARIES = libhbr-replay.la
 libhbr_replay_la_CFLAGS = $(BARE_CFLAGS)
 libhbr_replay_la_SOURCES = tests/fuzz/replay-main.c

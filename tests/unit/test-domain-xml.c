@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/error.h"
+#include "golden.h"
 #include "host/domain-xml.h"
 
 #include <check.h>
@@ -20,11 +21,6 @@ static struct boot_spec test_boot(const char *template)
     };
 }
 
-static char *golden_path(const char *name)
-{
-    return g_build_filename(g_getenv("HBR_TESTS_DIR"), "golden", name, NULL);
-}
-
 static struct template *shipped_template(const char *name)
 {
     g_autofree char *directory = g_build_filename(g_getenv("HBR_SOURCE_DIR"), "templates", NULL);
@@ -32,17 +28,6 @@ static struct template *shipped_template(const char *name)
     struct template *template = template_load(directory, name, &error);
     ck_assert_msg(template != NULL, "%s", error != NULL ? error->message : "");
     return template;
-}
-
-/* The text must be that of tests/golden/NAME; HBR_GOLDEN_UPDATE=1 writes it. */
-static void assert_golden(const char *name, const char *text)
-{
-    g_autofree char *path = golden_path(name);
-    g_autofree char *expected = NULL;
-    if (g_getenv("HBR_GOLDEN_UPDATE") != NULL)
-        ck_assert(g_file_set_contents(path, text, -1, NULL));
-    ck_assert_msg(g_file_get_contents(path, &expected, NULL, NULL), "no golden file %s", path);
-    ck_assert_str_eq(text, expected);
 }
 
 struct golden_case {
@@ -84,7 +69,7 @@ START_TEST(test_golden)
     plan.image_dir = "/images";
     g_autofree char *xml = domain_xml_build(template, &plan, &error);
     ck_assert_msg(xml != NULL, "%s", error != NULL ? error->message : "");
-    assert_golden(c->golden, xml);
+    golden_check(c->golden, xml);
 }
 END_TEST
 

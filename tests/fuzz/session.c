@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Bytes of a hostile agent to the host's end of a session with an execution, a shape wait and a subscription open: whatever comes, call-backs
+ * are well formed, and after the session is lost there are none.
+ */
+#include "host/session.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static gboolean is_lost;
+
+static void check(gboolean holds)
+{
+    if (!holds || is_lost)
+        abort();
+}
+
+static void on_answered(gpointer owner, const struct guest_facts *facts)
+{
+    struct session **session = owner;
+    struct run_spec *run = g_new0(struct run_spec, 1);
+    check(facts->version != NULL);
+    run->execution_id = g_strdup("exec");
+    run->program.interpreter = g_strdup("sh");
+    run->program.source = g_strdup("true");
+    run->program.stdin_bytes = g_bytes_new_static("in", 2);
+    guest_run(&(*session)->guest, run);
+    guest_prepare(&(*session)->guest, "vm", "00000000000000000000000000000000", 1);
+    guest_wait_shape(&(*session)->guest, 1, 1, 1, 1);
+    guest_subscribe(&(*session)->guest, 100);
+}
+
+static void on_prepared(gpointer owner, const GError *error)
+{
+    (void)owner, (void)error;
+    check(TRUE);
+}
+
+static void on_shaped(gpointer owner, guint64 ticket, const struct guest_facts *facts, const GError *error)
+{
+    (void)owner;
+    check(ticket == 1 && (facts != NULL || error != NULL));
+}
+
+static void on_used(gpointer owner, const struct guest_usage *usage)
+{
+    (void)owner;
+    check(usage->runnable >= 0);
+}
+
+static void on_started(gpointer owner, const char *execution_id)
+{
+    (void)owner;
+    check(execution_id[0] == 'e');
+}
+
+static void on_output(gpointer owner, const char *execution_id, guint stream, GBytes *bytes)
+{
+    (void)owner, (void)execution_id;
+    check((stream == 1 || stream == 2) && g_bytes_get_size(bytes) > 0);
+    g_bytes_unref(bytes);
+}
+
+static void on_exit_told(gpointer owner, const char *execution_id, struct run_result *result)
+{
+    (void)owner, (void)execution_id;
+    check(result->message == NULL || g_utf8_validate(result->message, -1, NULL));
+    run_result_free(result);
+}
+
+static void on_taken(gpointer owner, const char *execution_id, guint64 request, GError *error)
+{
+    (void)owner, (void)execution_id, (void)request;
+    g_clear_error(&error);
+}
+
+static void on_lost(gpointer owner, const GError *error)
+{
+    (void)owner;
+    check(error != NULL);
+    is_lost = TRUE;
+}
+
+static const struct guest_watch watch = {on_answered, on_prepared,  on_shaped, on_used, on_started,
+                                         on_output,   on_exit_told, on_taken,  on_lost};
+
+static void on_send(gpointer data)
+{
+    struct session *const *session = data;
+    wire_buffer_reset(session_out(*session));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct session *session = NULL;
+    is_lost = FALSE;
+    session = session_new(&watch, &session, &(struct session_io){on_send, &session});
+    guest_hail(&session->guest);
+    session->nonce = 0x0102030405060708; /* known to the corpus */
+    session_feed(session, data, size);
+    session_free(session);
+    return 0;
+}
