@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # A program that needs more than its announcement let expect: it says nothing of parallelism or of its input, then
 # reads a lot and computes on three CPUs. Only Python's own library.
 import multiprocessing

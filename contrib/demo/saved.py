@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # usage: saved.py EXECUTIONS.json
 # Prints how long each execution waited for its VM and for its first output, and what announcing a program saved.
 import datetime

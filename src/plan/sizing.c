@@ -24,8 +24,7 @@ static void sizing_needed_shape(const struct policy *policy, const struct demand
     const struct policy_provisioning *provisioning = &policy->provisioning;
     const double quantile = provisioning->quantile;
     *ret_shape = (struct vm_shape){
-        /* a need of 1.05 CPUs is served by one: what is above comes from the virtualisation and from sampling */
-        .vcpus = MAX(1, sizing_whole(quantiles_at(&demand->vcpus, quantile) - 0.15)),
+        .vcpus = policy_whole_vcpus(quantiles_at(&demand->vcpus, quantile)),
         .memory_mib = sizing_memory_mib(policy, quantiles_at(&demand->memory_mib, quantile) * provisioning->headroom),
         .network_mbps = sizing_whole(quantiles_at(&demand->network_mbps, quantile) * provisioning->headroom),
         .gpus = demand->gpus,
