@@ -37,9 +37,6 @@
 extern "C" {
 #endif
 
-/* Where the daemon listens when neither the caller nor $HARBINGER_URI says otherwise. */
-#define HBR_DEFAULT_ADDRESS "unix:/run/harbinger/harbinger.sock"
-
 /* Errors. */
 
 /* What went wrong. */
@@ -68,9 +65,10 @@ void hbr_free(void *memory);
 
 struct hbr_client;
 
-/* A client of the daemon at `address`: "unix:/path/to/socket", "/path/to/socket", or "http://host:port". NULL: $HARBINGER_URI when that
- * is set and not empty, else HBR_DEFAULT_ADDRESS. Nothing is sent yet; the connection is made by the first call and kept for the next ones.
- * NULL with "invalid" for an address of no known form. Free with hbr_client_free(). */
+/* A client of the daemon at `address`: "unix:/path/to/socket", "/path/to/socket", or "http://host:port". NULL: $HARBINGER_URI when that is set and not
+ * empty; else, for other users than root, $XDG_RUNTIME_DIR/harbinger/harbinger.sock when there is such a socket; else that of the system's
+ * daemon, /run/harbinger/harbinger.sock (under the prefix that Harbinger was built with). Nothing is sent yet; the connection is made by
+ * the first call and kept for the next ones. NULL with "invalid" for an address of no known form. Free with hbr_client_free(). */
 struct hbr_client *hbr_client_new(const char *address, struct hbr_error *error);
 
 /* Ends the connection. NULL is accepted. */

@@ -36,10 +36,15 @@ static bool client_set_address(struct hbr_client *client, struct hbr_error *erro
                        "\"%s\" is not an address; right would be unix:/path/to/socket or http://host:port", address);
 }
 
-static const char *client_default_address(void)
+static char *client_default_address(void)
 {
     const char *address = g_getenv("HARBINGER_URI");
-    return address != NULL && address[0] != '\0' ? address : HBR_DEFAULT_ADDRESS;
+    if (address != NULL && address[0] != '\0')
+        return g_strdup(address);
+    g_autofree char *own = g_build_filename(g_get_user_runtime_dir(), "harbinger", "harbinger.sock", NULL);
+    if (geteuid() != 0 && g_file_test(own, G_FILE_TEST_EXISTS))
+        return g_strconcat("unix:", own, NULL);
+    return g_strdup("unix:" HBR_RUNDIR "/harbinger.sock");
 }
 
 struct hbr_client *hbr_client_new(const char *address, struct hbr_error *error)
@@ -47,7 +52,7 @@ struct hbr_client *hbr_client_new(const char *address, struct hbr_error *error)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, client_init_curl);
     struct hbr_client *client = g_new0(struct hbr_client, 1);
-    client->address = g_strdup(address != NULL ? address : client_default_address());
+    client->address = address != NULL ? g_strdup(address) : client_default_address();
     client->timeout_ms = CLIENT_TIMEOUT_MS;
     client->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     client->multi = curl_multi_init();

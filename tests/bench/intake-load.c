@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "intake-load.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define ANSWER_MAX 16384
+#define EVENTS_MAX 64
+
+struct connection {
+    int fd;
+    gint64 sent_at;
+    gsize length;
+    char answer[ANSWER_MAX];
+};
+
+/* One load_run(). */
+struct run {
+    struct load *load;
+    int epoll_fd;
+    guint to_send, to_answer;
+};
+
+static int load_connect(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    g_strlcpy(address.sun_path, path, sizeof address.sun_path);
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+gboolean load_can_connect(const char *path)
+{
+    const int fd = load_connect(path);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+/* A notification for code that is expected in an hour: it is predicted, placed in time and kept, and no VM is started while this measures. */
+static void load_send(struct run *run, struct connection *connection)
+{
+    static guint64 number;
+    char body[256], text[512];
+    const int length =
+        g_snprintf(body, sizeof body,
+                   "{\"idempotency_key\":\"bench-%d-%" G_GUINT64_FORMAT "\",\"code\":{\"function\":\"f%u\","
+                   "\"tenant\":\"bench\",\"language\":\"python\",\"libraries\":[\"numpy\"],\"payload_bytes\":4096},"
+                   "\"arrival_in_ms\":3600000}",
+                   (int)getpid(), number, (guint)(number % 100));
+    number++;
+    const int total =
+        g_snprintf(text, sizeof text,
+                   "POST /v1/notifications HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                   "Content-Length: %d\r\n\r\n%s",
+                   length, body);
+    connection->sent_at = g_get_monotonic_time();
+    connection->length = 0;
+    run->to_send--;
+    if (send(connection->fd, text, (gsize)total, MSG_NOSIGNAL) != total)
+        g_error("cannot send: %s", g_strerror(errno));
+}
+
+/* TRUE when the whole answer is there. */
+static gboolean load_is_complete(const struct connection *connection)
+{
+    const char *end = strstr(connection->answer, "\r\n\r\n");
+    const char *length = end != NULL ? strcasestr(connection->answer, "\r\nContent-Length:") : NULL;
+    if (length == NULL || length > end)
+        return FALSE;
+    const gsize head = (gsize)(end - connection->answer) + 4;
+    return connection->length >= head + strtoul(length + strlen("\r\nContent-Length:"), NULL, 10);
+}
+
+static void load_note(struct run *run, const struct connection *connection)
+{
+    const double latency_ms = (double)(g_get_monotonic_time() - connection->sent_at) / 1000;
+    g_array_append_val(run->load->latencies, latency_ms);
+    if (strncmp(connection->answer, "HTTP/1.1 202", strlen("HTTP/1.1 202")) != 0)
+        run->load->failures++;
+    run->to_answer--;
+}
+
+static void load_receive(struct run *run, struct connection *connection)
+{
+    const ssize_t count =
+        recv(connection->fd, connection->answer + connection->length, ANSWER_MAX - 1 - connection->length, 0);
+    if (count <= 0)
+        g_error("the server closed a connection: %s", g_strerror(errno));
+    connection->length += (gsize)count;
+    connection->answer[connection->length] = '\0';
+    if (!load_is_complete(connection))
+        return;
+    load_note(run, connection);
+    if (run->to_send > 0)
+        load_send(run, connection);
+}
+
+static struct connection *load_open(struct run *run, const char *path)
+{
+    struct connection *connection = g_new0(struct connection, 1);
+    connection->fd = load_connect(path);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+    if (connection->fd < 0 || epoll_ctl(run->epoll_fd, EPOLL_CTL_ADD, connection->fd, &event) < 0)
+        g_error("cannot connect to %s: %s", path, g_strerror(errno));
+    return connection;
+}
+
+static void load_loop(struct run *run)
+{
+    struct epoll_event events[EVENTS_MAX];
+    while (run->to_answer > 0) {
+        const int count = epoll_wait(run->epoll_fd, events, EVENTS_MAX, 30000);
+        if (count == 0)
+            g_error("the server does not answer");
+        for (int i = 0; i < count; i++)
+            load_receive(run, events[i].data.ptr);
+    }
+}
+
+void load_run(struct load *load, const char *path, guint clients, guint requests)
+{
+    struct run run = {
+        .load = load, .epoll_fd = epoll_create1(EPOLL_CLOEXEC), .to_send = requests, .to_answer = requests};
+    struct connection **connections = g_new0(struct connection *, clients);
+    if (load->latencies == NULL)
+        load->latencies = g_array_new(FALSE, FALSE, sizeof(double));
+    for (guint i = 0; i < clients; i++)
+        connections[i] = load_open(&run, path);
+    const gint64 begin = g_get_monotonic_time();
+    for (guint i = 0; i < clients; i++)
+        load_send(&run, connections[i]);
+    load_loop(&run);
+    load->elapsed_us += g_get_monotonic_time() - begin;
+    for (guint i = 0; i < clients; i++) {
+        close(connections[i]->fd);
+        g_free(connections[i]);
+    }
+    g_free(connections);
+    close(run.epoll_fd);
+}
+
+void load_clear(struct load *load)
+{
+    g_array_unref(load->latencies);
+    *load = (struct load){0};
+}
+
+double load_rate(const struct load *load)
+{
+    return load->latencies->len / ((double)load->elapsed_us / G_USEC_PER_SEC);
+}
+
+static int load_compare(gconstpointer a, gconstpointer b)
+{
+    const double difference = *(const double *)a - *(const double *)b;
+    return difference < 0 ? -1 : difference > 0;
+}
+
+double load_percentile_ms(const struct load *load, guint percentile)
+{
+    g_array_sort(load->latencies, load_compare);
+    return g_array_index(load->latencies, double, (load->latencies->len - 1) * percentile / 100);
+}

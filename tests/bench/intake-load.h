@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+/* Sends notifications over keep-alive connections to a UNIX socket, one at a time on each, and measures. One thread. */
+
+struct load {
+    GArray *latencies; /* double, milliseconds */
+    gint64 elapsed_us;
+    guint failures; /* answers other than 202 */
+};
+
+/* Adds `requests` requests of `clients` connections to `load` (zeros at first). Ends the process when the server cannot be talked to. */
+void load_run(struct load *load, const char *path, guint clients, guint requests);
+void load_clear(struct load *load);
+
+gboolean load_can_connect(const char *path);
+
+/* Requests a second, and a percentile of their times. */
+double load_rate(const struct load *load);
+double load_percentile_ms(const struct load *load, guint percentile);
