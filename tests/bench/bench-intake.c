@@ -132,22 +132,60 @@ static void remove_tree(const char *path)
     g_remove(path);
 }
 
-static void print_row(const char *what, const struct load *load)
+/* One of the two servers. */
+struct server {
+    const char *path;
+    pid_t pid;
+    struct load load;
+    double cpu_s; /* that it used for the load */
+};
+
+/* CPU time of a process so far. */
+static double cpu_seconds(pid_t pid)
 {
-    printf("%-36s %10.0f %10.3f %10.3f %9u\n", what, load_rate(load), load_percentile_ms(load, 50),
-           load_percentile_ms(load, 99), load->latencies->len);
+    g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)pid), *text = NULL;
+    if (!g_file_get_contents(path, &text, NULL, NULL))
+        return 0;
+    g_auto(GStrv) fields = g_strsplit(strrchr(text, ')'), " ", -1); /* proc(5): utime and stime are the 14th and 15th */
+    return (g_ascii_strtod(fields[12], NULL) + g_ascii_strtod(fields[13], NULL)) / (double)sysconf(_SC_CLK_TCK);
 }
 
-static void measure(const char *bare_path, const char *our_path, struct load *bare, struct load *ours)
+static void run_load(struct server *server, guint requests)
+{
+    const double before = cpu_seconds(server->pid);
+    load_run(&server->load, server->path, CLIENTS, requests);
+    server->cpu_s += cpu_seconds(server->pid) - before;
+}
+
+static void print_row(const char *what, const struct server *server)
+{
+    const struct load *load = &server->load;
+    printf("%-32s %9.0f %10.3f %9.3f %9.1f %9u\n", what, load_rate(load), load_percentile_ms(load, 50),
+           load_percentile_ms(load, 99), 1e6 * server->cpu_s / load->latencies->len, load->latencies->len);
+}
+
+static void measure(struct server *bare, struct server *ours)
 {
     struct load warm = {0};
-    load_run(&warm, our_path, CLIENTS, WARM_UP);
-    load_run(&warm, bare_path, CLIENTS, WARM_UP);
+    load_run(&warm, ours->path, CLIENTS, WARM_UP);
+    load_run(&warm, bare->path, CLIENTS, WARM_UP);
     load_clear(&warm);
     for (int round = 0; round < ROUNDS; round++) {
-        load_run(bare, bare_path, CLIENTS, BARE_REQUESTS);
-        load_run(ours, our_path, CLIENTS, OUR_REQUESTS);
+        run_load(bare, BARE_REQUESTS);
+        run_load(ours, OUR_REQUESTS);
     }
+}
+
+static void report(const struct server *bare, const struct server *ours)
+{
+    const double rate = load_rate(&ours->load), ratio = rate / load_rate(&bare->load);
+    printf("%d keep-alive clients on %d CPUs, load generator included\n", CLIENTS, (int)g_get_num_processors());
+    printf("%-32s %9s %10s %9s %9s %9s\n", "", "a second", "median ms", "p99 ms", "CPU us", "requests");
+    print_row("bare libmicrohttpd, answers 202", bare);
+    print_row("harbingerd, 202 once durable", ours);
+    printf("share of the bare server: %.0f %%; refused or failed: %u\n", 100 * ratio, ours->load.failures);
+    printf("bench intake n=%u median_ms=%.3f p99_ms=%.3f ratio=%.3f rate=%.0f failures=%u\n", ours->load.latencies->len,
+           load_percentile_ms(&ours->load, 50), load_percentile_ms(&ours->load, 99), ratio, rate, ours->load.failures);
 }
 
 int main(void)
@@ -160,23 +198,16 @@ int main(void)
     g_autofree char *sockets = g_dir_make_tmp("hbr-intake-XXXXXX", NULL);
     g_autofree char *bare_path = g_build_filename(sockets, "bare", NULL);
     g_autofree char *our_path = g_build_filename(sockets, "harbinger", NULL);
-    struct load bare = {0}, ours = {0};
-    const pid_t bare_pid = start_bare(bare_path), our_pid = start_ours(dir, our_path);
-    measure(bare_path, our_path, &bare, &ours);
-    stop(our_pid, SIGTERM);
-    stop(bare_pid, SIGKILL);
+    struct server bare = {.path = bare_path, .pid = start_bare(bare_path)};
+    struct server ours = {.path = our_path, .pid = start_ours(dir, our_path)};
+    measure(&bare, &ours);
+    stop(ours.pid, SIGTERM);
+    stop(bare.pid, SIGKILL);
     remove_tree(dir);
     remove_tree(sockets);
-    printf("%d keep-alive clients on %d CPUs, load generator included\n", CLIENTS, (int)g_get_num_processors());
-    printf("%-36s %10s %10s %10s %9s\n", "", "a second", "median ms", "p99 ms", "requests");
-    print_row("bare libmicrohttpd, answers 202", &bare);
-    print_row("harbingerd, 202 once durable", &ours);
-    const double ratio = load_rate(&ours) / load_rate(&bare);
-    printf("share of the bare server: %.0f %%; refused or failed: %u\n", 100 * ratio, ours.failures);
-    printf("bench intake n=%u median_ms=%.3f p99_ms=%.3f ratio=%.3f rate=%.0f failures=%u\n", ours.latencies->len,
-           load_percentile_ms(&ours, 50), load_percentile_ms(&ours, 99), ratio, load_rate(&ours), ours.failures);
-    const gboolean good = ours.failures == 0;
-    load_clear(&bare);
-    load_clear(&ours);
+    report(&bare, &ours);
+    const gboolean good = ours.load.failures == 0;
+    load_clear(&bare.load);
+    load_clear(&ours.load);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -158,6 +158,14 @@ guint harness_seen(struct harness *harness, enum event_kind kind)
     return seen;
 }
 
+guint64 harness_last_request(struct harness *harness)
+{
+    pthread_mutex_lock(&harness->lock);
+    const guint64 request = harness->last_request;
+    pthread_mutex_unlock(&harness->lock);
+    return request;
+}
+
 void harness_wait_consumed(struct harness *harness, gint64 count)
 {
     const struct timespec until = harness_patience();

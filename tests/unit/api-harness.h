@@ -27,7 +27,7 @@ struct harness {
     pthread_cond_t changed;
     guint seen[EVENT_KIND_COUNT]; /* under the lock */
     gint64 consumed;              /* sum of EVENT_OUTPUT_CONSUMED */
-    guint64 last_request;
+    guint64 last_request;         /* under the lock */
 };
 
 struct harness *harness_new(harness_script script, gpointer data);
@@ -42,6 +42,8 @@ void harness_stop(struct harness *harness);
 /* Waits until `count` events of a kind have been seen (by the script, too); fails the test after 20 s. */
 void harness_wait_seen(struct harness *harness, enum event_kind kind, guint count);
 guint harness_seen(struct harness *harness, enum event_kind kind);
+/* The last request that the core was asked. */
+guint64 harness_last_request(struct harness *harness);
 void harness_wait_consumed(struct harness *harness, gint64 count);
 
 /* Answers for scripts. `json` is text. */

@@ -135,8 +135,8 @@ START_TEST(test_gone_while_quiet)
     harness_wait_seen(harness, gone_cases[_i].kind, 1);
     http_close(http);
     harness_wait_seen(harness, EVENT_CLIENT_GONE, 1);
-    harness_line(harness, harness->last_request, FINISHED, TRUE);
-    harness_reply(harness, harness->last_request, 200, "{}");
+    harness_line(harness, harness_last_request(harness), FINISHED, TRUE);
+    harness_reply(harness, harness_last_request(harness), 200, "{}");
     struct http_answer *answer = http_do(harness, "GET", "/v1/version", NULL);
     ck_assert_uint_eq(answer->status, 200);
     http_answer_free(answer);
@@ -154,17 +154,17 @@ START_TEST(test_gone_in_stream)
     struct http *http = _i % 2 == 0 ? http_connect(harness) : http_connect_tcp(harness);
     post_execution(http);
     harness_wait_seen(harness, EVENT_EXECUTE, 1);
-    harness_line(harness, harness->last_request, STARTED, FALSE);
+    harness_line(harness, harness_last_request(harness), STARTED, FALSE);
     ck_assert_uint_eq(http_read_head(http), 200);
     expect_line(http, STARTED);
     if (_i >= 2) {
         g_autofree char *block = g_strnfill(1024 * 1024, 'x');
         for (guint i = 0; i < 8; i++)
-            harness_output(harness, harness->last_request, 1, block, 1024 * 1024);
+            harness_output(harness, harness_last_request(harness), 1, block, 1024 * 1024);
     }
     http_close(http);
     harness_wait_seen(harness, EVENT_CLIENT_GONE, 1);
-    harness_line(harness, harness->last_request, FINISHED, TRUE);
+    harness_line(harness, harness_last_request(harness), FINISHED, TRUE);
     wait_fds(harness, fds);
     harness_free(harness);
 }
@@ -178,7 +178,7 @@ START_TEST(test_half_closed)
     http_request(http, "GET", "/v1/reservations/res-1?wait=300", NULL, NULL);
     shutdown(http->fd, SHUT_WR);
     harness_wait_seen(harness, EVENT_QUERY, 1);
-    harness_reply(harness, harness->last_request, 200, "{}");
+    harness_reply(harness, harness_last_request(harness), 200, "{}");
     struct http_answer *answer = http_read(http);
     ck_assert_uint_eq(answer->status, 200);
     http_answer_free(answer);
@@ -195,8 +195,8 @@ START_TEST(test_broken_stream)
     struct http *http = http_connect(harness);
     post_execution(http);
     harness_wait_seen(harness, EVENT_EXECUTE, 1);
-    harness_line(harness, harness->last_request, STARTED, FALSE);
-    harness_reply_error(harness, harness->last_request, HBR_ERROR_INTERNAL, "gave up");
+    harness_line(harness, harness_last_request(harness), STARTED, FALSE);
+    harness_reply_error(harness, harness_last_request(harness), HBR_ERROR_INTERNAL, "gave up");
     struct http_answer *answer = http_read(http);
     ck_assert(!answer->complete);
     http_answer_free(answer);
@@ -213,7 +213,7 @@ START_TEST(test_refused)
     struct http *http = http_connect(harness);
     post_execution(http);
     harness_wait_seen(harness, EVENT_EXECUTE, 1);
-    harness_reply_error(harness, harness->last_request, HBR_ERROR_EXHAUSTED, "too many executions");
+    harness_reply_error(harness, harness_last_request(harness), HBR_ERROR_EXHAUSTED, "too many executions");
     struct http_answer *answer = http_read(http);
     ck_assert_uint_eq(answer->status, 429);
     http_answer_free(answer);
@@ -364,7 +364,7 @@ START_TEST(test_stop_while_waiting)
             post_execution(clients[i]);
         harness_wait_seen(harness, i % 3 == 0 ? EVENT_QUERY : EVENT_EXECUTE, i % 3 == 0 ? i / 3 + 1 : i - i / 3);
         if (i % 3 == 2) {
-            harness_line(harness, harness->last_request, STARTED, FALSE);
+            harness_line(harness, harness_last_request(harness), STARTED, FALSE);
             http_read_head(clients[i]);
         }
     }
@@ -385,7 +385,7 @@ START_TEST(test_health)
     struct http_answer *answer = http_do(harness, "GET", "/healthz", NULL);
     ck_assert_uint_eq(answer->status, 503);
     http_answer_free(answer);
-    harness_reply_error(harness, harness->last_request, HBR_ERROR_UNAVAILABLE, "no host is up");
+    harness_reply_error(harness, harness_last_request(harness), HBR_ERROR_UNAVAILABLE, "no host is up");
     answer = http_do(harness, "GET", "/healthz", NULL);
     ck_assert_uint_eq(answer->status, 200);
     http_answer_free(answer);
