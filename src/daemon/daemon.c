@@ -401,11 +401,5 @@ gboolean daemon_check(const struct config *config, GError **error)
 {
     g_autoptr(GPtrArray) sources = policy_sources_read(config->policy, error);
     g_autoptr(policy_auto) policy = sources != NULL ? policy_parse(sources, error) : NULL;
-    if (policy == NULL)
-        return FALSE;
-    if (!g_file_test(config->template_dir, G_FILE_TEST_IS_DIR)) {
-        hbr_error_set(error, HBR_ERROR_INVALID, "[daemon] template-dir: %s is not a directory", config->template_dir);
-        return FALSE;
-    }
-    return TRUE;
+    return policy != NULL && hypervisor_check_templates(config->template_dir, error);
 }

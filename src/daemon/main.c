@@ -61,7 +61,7 @@ static gboolean main_run(const struct options *options, GError **error)
         return daemon_run(config, error);
     if (!daemon_check(config, error))
         return FALSE;
-    printf("configuration and policies are right\n");
+    printf("configuration, policies and templates are right\n");
     return TRUE;
 }
 

@@ -54,3 +54,6 @@ void hypervisor_advance(struct hypervisor *hypervisor, gint64 now);
 
 /* Ends its threads; instances keep running. No event is posted after it returns. */
 void hypervisor_free(struct hypervisor *hypervisor);
+
+/* Reads every template of a directory. FALSE with the first error, "file:line: what is wrong". */
+gboolean hypervisor_check_templates(const char *directory, GError **error);
