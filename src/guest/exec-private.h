@@ -52,6 +52,7 @@ struct execution {
     struct loop_timer wall_timer; /* the limit; afterwards: patience with pipes and cgroup members that linger */
     uint64_t output_bytes, output_limit_bytes, wall_limit_ms;
     bool keep_files;
+    bool discards; /* we killed it: output that the host gives no credit for is not waited with */
     bool with_stdin;
 
     bool has_reason;
@@ -62,13 +63,13 @@ struct execution {
     uint64_t net_rx_start, net_tx_start;
 };
 
-/* Ends the execution's processes; `reason` is told at its end unless an earlier one stands. */
+/* Ends the execution's processes; `reason` is told at its end unless an earlier one stands. May end the execution itself. */
 void exec_end(struct execution *execution, enum wire_reason reason);
 
 /* Sends EXIT with REFUSED and lets go of the execution. */
 void exec_refuse(struct execution *execution, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Goes on to EXIT when the process has ended and its output is delivered. */
+/* Goes on to EXIT when the process has ended and its output is delivered, or not wanted. May end the execution. */
 void exec_finish_if_drained(struct execution *execution);
 
 /* exec-setup.c: the working directory with files and inline code. False: refused already. */

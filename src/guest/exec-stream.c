@@ -136,9 +136,11 @@ static void on_output(void *owner, uint32_t events)
     execution->credit.to_send -= (uint32_t)allowed;
     if (allowed)
         agent_send_data(execution->agent, output->type, 0, execution->stream, bytes, allowed);
+    exec_stream_update(execution);
     if (allowed < (size_t)n)
         exec_end(execution, WIRE_REASON_OUTPUT_LIMIT);
-    exec_stream_update(execution);
+    else
+        exec_finish_if_drained(execution);
 }
 
 bool exec_stream_is_drained(const struct execution *execution)

@@ -109,7 +109,9 @@ void exec_end(struct execution *execution, enum wire_reason reason)
         execution->has_reason = true;
         execution->reason = reason;
     }
+    execution->discards = true;
     kill_processes(execution);
+    exec_finish_if_drained(execution);
 }
 
 void exec_refuse(struct execution *execution, const char *format, ...)
@@ -185,7 +187,8 @@ static void exec_conclude(struct execution *execution)
 
 void exec_finish_if_drained(struct execution *execution)
 {
-    if (execution->state == EXEC_DRAINING && exec_stream_is_drained(execution))
+    bool blocked = execution->discards && execution->credit.to_send == 0;
+    if (execution->state == EXEC_DRAINING && (blocked || exec_stream_is_drained(execution)))
         exec_conclude(execution);
 }
 

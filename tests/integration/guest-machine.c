@@ -130,7 +130,7 @@ static void build_command(struct command *command, const struct machine *machine
         "-device",
         "virtio-serial-pci",
         "-device",
-        "virtserialport,chardev=channel,name=" WIRE_CHANNEL_NAME,
+        ("virtserialport,chardev=channel,name=" WIRE_CHANNEL_NAME),
         "-device",
         "virtio-rng-pci",
         "-netdev",

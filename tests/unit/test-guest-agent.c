@@ -323,6 +323,26 @@ START_TEST(output_without_end_stops_at_the_window_and_blocks_nobody_else)
     struct wire_kill kill_request = {0};
     ck_assert(peer_send(&peer, WIRE_TYPE_KILL, 0, 1, &kill_request));
     peer_collect(&peer, 1, PATIENCE_MS, &run);
+    ck_assert_uint_eq(run.exit.reason, WIRE_REASON_KILLED);
+    ck_assert_uint_eq(run.n_stdout, 0);
+}
+END_TEST
+
+START_TEST(output_of_an_ended_program_waits_for_the_window)
+{
+    struct wire_exec exec = shell("head -c 270000 /dev/zero");
+    struct wire_window window = {.credit = 100000};
+    uint64_t n_bytes = 0;
+    ck_assert(peer_send(&peer, WIRE_TYPE_EXEC, WIRE_FLAG_FIN, 1, &exec));
+    while (n_bytes < WIRE_WINDOW_INITIAL) {
+        ck_assert(peer_expect(&peer, WIRE_TYPE_STDOUT, 1, PATIENCE_MS, &frame));
+        n_bytes += frame.size;
+    }
+    expect_alive();
+    ck_assert(peer_send(&peer, WIRE_TYPE_WINDOW, 0, 1, &window));
+    peer_collect(&peer, 1, PATIENCE_MS, &run);
+    ck_assert_uint_eq(n_bytes + run.n_stdout, 270000);
+    ck_assert_uint_eq(run.exit.reason, WIRE_REASON_EXITED);
 }
 END_TEST
 
@@ -633,6 +653,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, code_that_never_ends_meets_its_wall_clock_limit);
     tcase_add_test(tests, the_output_limit_cuts_exactly);
     tcase_add_test(tests, output_without_end_stops_at_the_window_and_blocks_nobody_else);
+    tcase_add_test(tests, output_of_an_ended_program_waits_for_the_window);
     tcase_add_test(tests, a_host_that_reads_nothing_does_not_make_the_agent_grow);
     tcase_add_test(tests, many_executions_run_at_once);
     tcase_add_test(tests, one_execution_too_many_is_refused);
