@@ -261,9 +261,8 @@ static void check_idle(void)
     double before = strtod(run.stdout_text, NULL);
     int64_t from_us = peer_now_us();
     peer_close(&machine.peer);
-    struct timespec second = {.tv_sec = 3};
-    clock_nanosleep(CLOCK_MONOTONIC, 0, &second, NULL);
-    bool ok = machine_reconnect(&machine) && peer_hello(&machine.peer, 500, RUN_MS, &hello);
+    bool ok = !machine_wait_end(&machine, 3000) && machine_reconnect(&machine) &&
+              peer_hello(&machine.peer, 500, RUN_MS, &hello);
     execute_code("sh", "cut -d' ' -f2 /proc/uptime");
     double idle_s = strtod(run.stdout_text, NULL) - before;
     double gone_s = (double)(peer_now_us() - from_us) / 1e6;
