@@ -10,7 +10,8 @@
 #include <string.h>
 
 /* FACTS: libvirt serves five calls of a connection at a time, and more than ten slow ones stall all of its clients. */
-static const guint lane_limits[LINK_LANES] = {[LINK_CONTROL] = 4, [LINK_MONITOR] = 2, [LINK_SLOW] = 4};
+static const guint lane_limits[LINK_LANES] = {
+    [LINK_CONTROL] = 4, [LINK_MONITOR] = 2, [LINK_SLOW] = 4, [LINK_AGENT] = 4};
 
 struct event *host_event(const struct libvirt_host *host, enum event_kind kind, const char *id)
 {

@@ -5,14 +5,15 @@
 
 #include <libvirt/libvirt.h>
 
-/* The connections to one libvirt: three of them, since libvirt serves at most five calls of a connection at a time and one hung domain must
+/* The connections to one libvirt: four of them, since libvirt serves at most five calls of a connection at a time and one hung domain must
  * not keep the others waiting. Reference counted; any thread. The last reference closes them on a thread of its own, because closing asks
  * a libvirtd that may hang. */
 
 enum link_lane {
     LINK_CONTROL, /* boots and shapes; events */
     LINK_MONITOR, /* figures and lists */
-    LINK_SLOW,    /* destroys, qemu-guest-agent */
+    LINK_SLOW,    /* destroys */
+    LINK_AGENT,   /* qemu-guest-agent */
     LINK_LANES
 };
 
@@ -50,7 +51,7 @@ struct link {
     struct link_events *events;
 };
 
-/* Opens all three and registers for events. Blocks: a worker's work. NULL with an error. */
+/* Opens all and registers for events. Blocks: a worker's work. NULL with an error. */
 struct link *link_open(const char *uri, guint generation, const struct link_watch *watch, struct inbox *inbox,
                        GError **error);
 struct link *link_ref(struct link *link);

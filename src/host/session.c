@@ -300,7 +300,7 @@ static void on_usage(struct session *session, const struct wire_frame *frame)
             figures.runnable = (double)runnable;
         if (usage->n_execs == 0 || memory == 0)
             memory = usage->memory_total_bytes - MIN(usage->memory_total_bytes, usage->memory_available_bytes);
-        figures.memory_used_mib = (guint)(memory >> 20);
+        figures.memory_used_mib = (guint)MIN((memory >> 20) + 1, G_MAXUINT);
         session->guest.watch->used(session->guest.owner, &figures);
     }
     g_free(usage);

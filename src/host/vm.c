@@ -323,7 +323,7 @@ static void vm_wake(struct vm *vm)
     vm->state = VM_WAKING;
     vm->began_at = clock_now();
     if (vm->agent == TEMPLATE_AGENT_QEMU)
-        hbr_error_set(&error, HBR_ERROR_UNSUPPORTED, "qemu-guest-agent is not supported");
+        vm->guest = qga_guest_new(vm, &vm_watch);
     else
         vm->channel = vm_open_channel(vm, &vm_watch, &error);
     if (vm->channel != NULL)

@@ -228,6 +228,8 @@ static gboolean test_samples(void)
         g_autoptr(event_auto) event = drive_wait(drive, EVENT_SAMPLE, "vm-a", 5000);
         REQUIRE(event != NULL);
         const struct usage_sample *sample = event->sample;
+        printf("    cpu %.2f, runnable %.2f, memory %u of %u MiB, %u vCPU\n", sample->cpu_used, sample->runnable,
+               sample->memory_used_mib, sample->memory_total_mib, sample->vcpus_online);
         is_busy = sample->has_guest && sample->cpu_used > 0.1 && sample->runnable >= 0.9 &&
                   sample->memory_used_mib > 0 && sample->memory_total_mib > 400 && sample->vcpus_online == 1;
     }
