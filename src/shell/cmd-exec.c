@@ -69,12 +69,10 @@ static gboolean exec_write(struct exec_run *run, int fd, const char *data, size_
     return TRUE;
 }
 
-static gboolean exec_write_json(struct exec_run *run, const json_t *event)
+static gboolean exec_write_line(struct exec_run *run, const char *json)
 {
-    char *line = json_dumps(event, JSON_COMPACT);
-    g_autofree char *text = g_strconcat(line, "\n", NULL);
-    free(line);
-    return exec_write(run, STDOUT_FILENO, text, strlen(text));
+    g_autofree char *line = g_strconcat(json, "\n", NULL);
+    return exec_write(run, STDOUT_FILENO, line, strlen(line));
 }
 
 /* The library takes output out of its events; with --json it goes back into one. */
@@ -88,7 +86,10 @@ static gboolean exec_write_output_event(struct exec_run *run, const char *name, 
         g_autofree char *base64 = g_base64_encode((const guchar *)data, length);
         json_object_set_new(event, "data_base64", json_string(base64));
     }
-    return exec_write_json(run, event);
+    char *json = json_dumps(event, JSON_COMPACT);
+    gboolean written = exec_write_line(run, json);
+    free(json);
+    return written;
 }
 
 static bool exec_on_stdout(const void *data, size_t length, void *user_data)
@@ -189,7 +190,7 @@ static bool exec_on_event(const char *name, const char *json, void *user_data)
         exec_say(name, event);
     if (run->detach)
         return run->id == NULL;
-    return !run->json || exec_write_json(run, event);
+    return !run->json || exec_write_line(run, json);
 }
 
 /* What the program reads: a terminal or whatever is redirected. Behind a prompt that reads commands from a pipe, nothing: the rest of the pipe are
@@ -204,15 +205,39 @@ static gboolean exec_feeds_input(const struct session *session, const struct arg
     return !session->interactive || isatty(STDIN_FILENO);
 }
 
+/* How it ended, for people; NULL when it ended by itself. */
+static const char *exec_end(const struct hbr_exec_result *result)
+{
+    static const struct {
+        const char *word, *text;
+    } ends[] = {
+        {"exited", NULL},
+        {"signalled", NULL},
+        {"wall-clock-limit", "stopped at its wall-clock limit"},
+        {"out-of-memory", "stopped, its memory was used up"},
+        {"output-limit", "stopped, it wrote more than it may"},
+        {"cancelled", "cancelled"},
+        {"lost", "its VM was lost"},
+        {"refused", "the agent in the VM could not start it"},
+        {"failed", "failed"},
+        {"interrupted", "interrupted, the daemon died while it ran"},
+    };
+    gboolean ran = g_strcmp0(result->state, "finished") == 0 || g_strcmp0(result->reason, "lost") == 0;
+    const char *word = ran && result->reason != NULL ? result->reason : result->state;
+    for (guint i = 0; i < G_N_ELEMENTS(ends); i++)
+        if (g_strcmp0(word, ends[i].word) == 0)
+            return ends[i].text;
+    return word != NULL ? word : "ended";
+}
+
 static void exec_explain_end(const struct exec_run *run, const struct hbr_exec_result *result)
 {
-    gboolean exited = g_strcmp0(result->reason, "exited") == 0 || g_strcmp0(result->reason, "signalled") == 0;
-    if (exited && g_strcmp0(result->state, "finished") == 0)
+    const char *how = exec_end(result);
+    if (how == NULL)
         return;
-    const char *how =
-        result->reason != NULL && g_strcmp0(result->state, "finished") == 0 ? result->reason : result->state;
-    g_printerr("harbinger: exec: %s: %s%s%s\n", result->execution_id != NULL ? result->execution_id : run->id, how,
-               result->message != NULL ? ": " : "", result->message != NULL ? result->message : "");
+    const char *id = result->execution_id != NULL ? result->execution_id : run->id;
+    g_printerr("harbinger: exec: %s: %s%s%s\n", id != NULL ? id : "?", how, result->message != NULL ? ": " : "",
+               result->message != NULL ? result->message : "");
 }
 
 /* hbr_execute() did not see the end: because we left, or because something failed. */

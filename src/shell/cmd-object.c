@@ -5,13 +5,17 @@
 
 /* Reservations, executions and instances: the same commands for each. */
 
-#define LIST_OPTIONS(states)                                                                      \
-    {"all", 'a', OPTION_BOOL, 0, NULL, "those that have ended, too", 0, 0, NULL},                 \
-        {"function", 'f', OPTION_STRING, 0, "NAME", "of this function", 0, 0, complete_function}, \
-        {"tenant", 't', OPTION_STRING, 0, "NAME", "of this tenant", 0, 0, NULL},                  \
-        {"state", 's', OPTION_STRING, 0, "STATE", "in this state", 0, 0, states},                 \
-    {                                                                                             \
-        "limit", 'n', OPTION_INT, 0, "COUNT", "at most so many, the newest", 1, 100000, NULL      \
+#define FUNCTION_OPTIONS                                                                      \
+    {"function", 'f', OPTION_STRING, 0, "NAME", "of this function", 0, 0, complete_function}, \
+    {                                                                                         \
+        "tenant", 't', OPTION_STRING, 0, "NAME", "of this tenant", 0, 0, NULL                 \
+    }
+
+#define LIST_OPTIONS(states)                                                                 \
+    {"all", 'a', OPTION_BOOL, 0, NULL, "those that have ended, too", 0, 0, NULL},            \
+        {"state", 's', OPTION_STRING, 0, "STATE", "in this state", 0, 0, states},            \
+    {                                                                                        \
+        "limit", 'n', OPTION_INT, 0, "COUNT", "at most so many, the newest", 1, 100000, NULL \
     }
 
 #define ID_OPTION(completer)                                                                         \
@@ -19,8 +23,10 @@
         "id", 0, OPTION_STRING, OPTION_POSITIONAL | OPTION_REQUIRED, "ID", "its id", 0, 0, completer \
     }
 
-static const struct command_option reservation_list_options[] = {LIST_OPTIONS(complete_reservation_state)};
-static const struct command_option execution_list_options[] = {LIST_OPTIONS(complete_execution_state)};
+static const struct command_option reservation_list_options[] = {FUNCTION_OPTIONS,
+                                                                 LIST_OPTIONS(complete_reservation_state)};
+static const struct command_option execution_list_options[] = {FUNCTION_OPTIONS,
+                                                               LIST_OPTIONS(complete_execution_state)};
 static const struct command_option instance_list_options[] = {LIST_OPTIONS(complete_instance_state)};
 static const struct command_option reservation_options[] = {ID_OPTION(complete_reservation)};
 static const struct command_option execution_options[] = {ID_OPTION(complete_execution)};
@@ -29,11 +35,13 @@ static const struct command_option instance_options[] = {ID_OPTION(complete_inst
 static gboolean object_list(struct session *session, const struct arguments *arguments, enum hbr_kind kind,
                             const struct view *view, GError **error)
 {
-    struct hbr_filter filter = {.function = arguments_string(arguments, "function"),
-                                .tenant = arguments_string(arguments, "tenant"),
-                                .state = arguments_string(arguments, "state"),
+    struct hbr_filter filter = {.state = arguments_string(arguments, "state"),
                                 .all = arguments_has(arguments, "all") || arguments_has(arguments, "state"),
                                 .limit = (unsigned)arguments_number(arguments, "limit")};
+    if (kind != HBR_INSTANCE) {
+        filter.function = arguments_string(arguments, "function");
+        filter.tenant = arguments_string(arguments, "tenant");
+    }
     g_autoptr(json_auto) answer = session_list(session, kind, &filter, error);
     if (answer == NULL)
         return FALSE;

@@ -197,7 +197,8 @@ static void policy_print_files(struct output *output, const json_t *document)
 
 static void policy_print_effective(struct output *output, const json_t *document)
 {
-    json_dumpf(json_object_get(document, "policy"), output->stream, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    json_dumpf(json_object_get(document, "policy"), output->stream,
+               JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
     output_print(output, "\n");
 }
 

@@ -70,9 +70,8 @@ static void self_test_list_options(struct output *output, const char *command, c
                                    guint count)
 {
     for (guint i = 0; i < count; i++)
-        output_print(output, "option %s %s%s %s\n", command, options[i].flags & OPTION_POSITIONAL ? "" : "--",
-                     options[i].flags & OPTION_POSITIONAL ? options[i].value : options[i].name,
-                     options[i].value != NULL ? options[i].value : "-");
+        output_print(output, "%s %s --%s %s\n", options[i].flags & OPTION_POSITIONAL ? "positional" : "option", command,
+                     options[i].name, options[i].value != NULL ? options[i].value : "-");
 }
 
 static void self_test_list(struct output *output)

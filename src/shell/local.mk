@@ -36,10 +36,7 @@ libhbr_shell_la_SOURCES = \
 	src/shell/units.c src/shell/units.h \
 	src/shell/views.c src/shell/views.h
 
-EXTRA_DIST += src/shell/main.c
-
-# When libharbinger.la is there, take the # from these lines:
-#bin_PROGRAMS += harbinger
-#harbinger_SOURCES = src/shell/main.c
-#harbinger_CFLAGS = $(ROOM_CFLAGS)
-#harbinger_LDADD = libhbr-shell.la libharbinger.la $(SHELL_LIBS)
+bin_PROGRAMS += harbinger
+harbinger_SOURCES = src/shell/main.c
+harbinger_CFLAGS = $(ROOM_CFLAGS)
+harbinger_LDADD = libhbr-shell.la libharbinger.la $(SHELL_LIBS)

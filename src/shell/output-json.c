@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "shell/output.h"
 
+/* As many digits as a double has for sure: 0.6 stays 0.6. */
+#define OUTPUT_JSON_DIGITS 15
+
 static void output_json_dump(struct output *output, const json_t *document)
 {
-    json_dumpf(document, output->stream, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    json_dumpf(document, output->stream, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(OUTPUT_JSON_DIGITS));
     fputc('\n', output->stream);
 }
 

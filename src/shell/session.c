@@ -34,10 +34,20 @@ gboolean session_wants_colour(FILE *stream)
     return isatty(fileno(stream)) && g_strcmp0(g_getenv("TERM"), "dumb") != 0;
 }
 
+/* A user who runs a daemon of their own means that one. NULL: libharbinger's default. Free with g_free. */
+static char *session_own_socket(void)
+{
+    if (geteuid() == 0 || g_getenv("HARBINGER_URI") != NULL)
+        return NULL;
+    g_autofree char *path = g_build_filename(g_get_user_runtime_dir(), "harbinger", "harbinger.sock", NULL);
+    return g_file_test(path, G_FILE_TEST_EXISTS) ? g_steal_pointer(&path) : NULL;
+}
+
 struct hbr_client *session_new_client(const struct session *session, GError **error)
 {
     struct hbr_error remote = HBR_ERROR_INIT;
-    struct hbr_client *client = hbr_client_new(session->address, &remote);
+    g_autofree char *own = session->address == NULL ? session_own_socket() : NULL;
+    struct hbr_client *client = hbr_client_new(own != NULL ? own : session->address, &remote);
     if (client == NULL)
         failure_take(&remote, error);
     return client;
