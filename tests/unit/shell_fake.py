@@ -365,9 +365,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_event({"event": "started", "execution": execution})
         self.finish(execution, state="failed", result=self.result("lost"), error="the VM died: QEMU was killed")
 
-    def run_echo(self, execution, _request):
+    def run_echo(self, execution, request):
         """Writes back what comes in, as it comes."""
         daemon, sent = self.server.daemon, 0
+        daemon.input_ended |= not request["program"].get("stdin_open")
         self.send_event({"event": "started", "execution": execution})
         while True:
             with daemon.input_changed:
