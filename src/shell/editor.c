@@ -6,10 +6,13 @@
 
 #include <errno.h>
 #include <histedit.h>
-#include <locale.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+#include <wchar.h>
 
 #define EDITOR_HISTORY_MAX 1000
 
@@ -22,10 +25,56 @@ struct editor {
 
 static volatile sig_atomic_t editor_interrupted;
 
+/* The session whose command runs: Ctrl-C ends what it waits for. A signal handler has no argument of its own. */
+static struct session *volatile editor_running;
+
 static void editor_handle_interrupt(int number)
 {
     (void)number;
     editor_interrupted = 1;
+    struct session *session = editor_running;
+    if (session != NULL && session->client != NULL)
+        hbr_client_interrupt(session->client);
+}
+
+static void editor_block_interrupt(int how, sigset_t *ret_old)
+{
+    sigset_t interrupt;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    pthread_sigmask(how, &interrupt, ret_old);
+}
+
+/* SIGINT is blocked but for the wait: one that comes between two keys is not lost. -1 when it came. */
+static int editor_get_byte(char *ret_byte)
+{
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    sigdelset(&mask, SIGINT);
+    struct pollfd input = {STDIN_FILENO, POLLIN, 0};
+    while (ppoll(&input, 1, NULL, &mask) < 0)
+        if (errno != EINTR || editor_interrupted)
+            return -1;
+    return (int)read(STDIN_FILENO, ret_byte, 1);
+}
+
+/* One character for libedit; bytes that are none are skipped. */
+static int editor_get_character(EditLine *line, wchar_t *ret_character)
+{
+    mbstate_t state;
+    memset(&state, 0, sizeof state);
+    (void)line;
+    for (;;) {
+        char byte = 0;
+        const int length = editor_get_byte(&byte);
+        if (length <= 0)
+            return length;
+        const size_t used = mbrtowc(ret_character, &byte, 1, &state);
+        if (used == (size_t)-1)
+            memset(&state, 0, sizeof state);
+        else if (used != (size_t)-2)
+            return 1;
+    }
 }
 
 static char *editor_prompt(EditLine *line)
@@ -121,6 +170,7 @@ static void editor_open(struct editor *editor, struct session *session)
         history(editor->history, &event, H_LOAD, editor->history_path);
     editor->line = el_init("harbinger", stdin, stdout, stderr);
     el_set(editor->line, EL_CLIENTDATA, editor);
+    el_set(editor->line, EL_GETCFN, editor_get_character);
     el_set(editor->line, EL_PROMPT, editor_prompt);
     el_set(editor->line, EL_EDITOR, "emacs");
     el_set(editor->line, EL_HIST, history, editor->history);
@@ -150,6 +200,8 @@ static char *editor_read(struct editor *editor)
     for (;;) {
         int length = 0;
         editor_interrupted = 0;
+        /* el_gets() prints the prompt first: keys that are pressed between the two would be read under the wrong rules. */
+        el_set(editor->line, EL_PREP_TERM, 1);
         const char *line = el_gets(editor->line, &length);
         if (line != NULL && length > 0)
             return g_strndup(line, (gsize)(line[length - 1] == '\n' ? length - 1 : length));
@@ -160,12 +212,34 @@ static char *editor_read(struct editor *editor)
     }
 }
 
+static void editor_run_line(struct editor *editor, const char *line,
+                            void (*run_line)(struct session *session, const char *line))
+{
+    HistEvent event;
+    struct session *session = editor->session;
+    if (*line != '\0')
+        history(editor->history, &event, H_ENTER, line);
+    editor_interrupted = 0;
+    editor_running = session;
+    editor_block_interrupt(SIG_UNBLOCK, NULL);
+    run_line(session, line);
+    editor_block_interrupt(SIG_BLOCK, NULL);
+    editor_running = NULL;
+    if (!editor_interrupted)
+        return;
+    /* An interruption that came too late would end the next call. */
+    hbr_client_free(session->client);
+    session->client = NULL;
+}
+
 void editor_run(struct session *session, void (*run_line)(struct session *session, const char *line))
 {
     struct editor editor;
     struct sigaction action = {.sa_handler = editor_handle_interrupt}, old_action;
+    sigset_t old_mask;
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, &old_action);
+    editor_block_interrupt(SIG_BLOCK, &old_mask);
     printf("Harbinger %s. \"help\" lists the commands, \"quit\" leaves.\n", hbr_library_version());
     editor_open(&editor, session);
     while (!session->done) {
@@ -174,11 +248,9 @@ void editor_run(struct session *session, void (*run_line)(struct session *sessio
             printf("\n");
             break;
         }
-        HistEvent event;
-        if (*line != '\0')
-            history(editor.history, &event, H_ENTER, line);
-        run_line(session, line);
+        editor_run_line(&editor, line, run_line);
     }
     editor_close(&editor);
     sigaction(SIGINT, &old_action, NULL);
+    pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
 }
