@@ -3,6 +3,8 @@
 
 #include "base/error.h"
 
+#include <time.h>
+
 gint64 clock_now(void)
 {
     static gsize offset = 0;
@@ -11,15 +13,21 @@ gint64 clock_now(void)
     return (gint64)offset + g_get_monotonic_time();
 }
 
+const char *clock_format_rfc3339(gint64 at, char text[CLOCK_TEXT_SIZE])
+{
+    const time_t seconds = (time_t)(at / CLOCK_SECOND);
+    struct tm date;
+    if (at <= 0 || gmtime_r(&seconds, &date) == NULL || date.tm_year + 1900 > 9999)
+        return NULL;
+    g_snprintf(text, CLOCK_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", date.tm_year + 1900, date.tm_mon + 1,
+               date.tm_mday, date.tm_hour, date.tm_min, date.tm_sec, (int)(at % CLOCK_SECOND));
+    return text;
+}
+
 char *clock_to_rfc3339(gint64 at)
 {
-    if (at == 0)
-        return NULL;
-    g_autoptr(GDateTime) seconds = g_date_time_new_from_unix_utc(at / CLOCK_SECOND);
-    if (seconds == NULL)
-        return NULL;
-    g_autofree char *date = g_date_time_format(seconds, "%Y-%m-%dT%H:%M:%S");
-    return g_strdup_printf("%s.%06dZ", date, (int)(at % CLOCK_SECOND));
+    char text[CLOCK_TEXT_SIZE];
+    return g_strdup(clock_format_rfc3339(at, text));
 }
 
 gboolean clock_from_rfc3339(const char *text, gint64 *ret_at, GError **error)

@@ -16,7 +16,13 @@
  * the monotonic clock since. */
 gint64 clock_now(void);
 
-/* "2026-11-20T22:48:01.123456Z" (RFC 3339); NULL for 0. Free with g_free. */
+/* Bytes of "2026-11-20T22:48:01.123456Z" with its NUL, and room for years of more digits. */
+#define CLOCK_TEXT_SIZE 40
+
+/* Writes the time in the form of RFC 3339 and returns `text`; NULL for 0 and for what has no year. */
+const char *clock_format_rfc3339(gint64 at, char text[CLOCK_TEXT_SIZE]);
+
+/* The same as a new string. Free with g_free. */
 char *clock_to_rfc3339(gint64 at);
 
 /* The time of an RFC 3339 string with a zone. FALSE with HBR_ERROR_INVALID otherwise. */

@@ -245,10 +245,7 @@ static void adjust_settle(struct core *core, struct instance_entry *instance, en
 static void adjust_stream(struct core *core, struct execution_entry *entry, const struct adjustment *adjustment)
 {
     if (entry->request != 0)
-        core_stream_json(core, entry,
-                         json_pack("{s:s, s:s, s:o}", "event", "adjusted", "execution_id", entry->doc->id, "adjustment",
-                                   codec_encode(&adjustment_codec, adjustment, CODEC_CLIENT)),
-                         FALSE);
+        core_emit(core, core_line_new(entry->request, "adjusted", "adjustment", &adjustment_codec, adjustment));
 }
 
 static void adjust_report(struct core *core, struct execution_entry *entry, struct instance_entry *instance,

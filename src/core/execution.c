@@ -107,9 +107,9 @@ static void execution_end(struct core *core, struct execution_entry *entry)
         instance_destroy(core, instance, "code has run in it");
     if (entry->request == 0)
         return;
-    json_t *line =
-        json_pack("{s:s, s:o}", "event", "finished", "execution", codec_encode(&execution_codec, doc, CODEC_CLIENT));
-    core_stream_json(core, entry, line, TRUE);
+    struct command *line = core_line_new(entry->request, "finished", "execution", &execution_codec, doc);
+    line->end = TRUE;
+    core_emit(core, line);
     g_hash_table_remove(core->streams, &entry->request);
     entry->request = 0;
 }
@@ -390,11 +390,8 @@ static gboolean execution_answer_repeat(struct core *core, const struct event *e
                                        codec_word(&execution_state_words, entry->doc->state)));
         return TRUE;
     }
-    struct command *line = command_new(COMMAND_STREAM);
-    line->request = event->request;
+    struct command *line = core_line_new(event->request, "finished", "execution", &execution_codec, entry->doc);
     line->end = TRUE;
-    line->body = core_json_bytes(json_pack("{s:s, s:o}", "event", "finished", "execution",
-                                           codec_encode(&execution_codec, entry->doc, CODEC_CLIENT)));
     core_emit(core, line);
     return TRUE;
 }

@@ -42,7 +42,8 @@ static struct record *record_put(enum object_kind object, const char *id, const 
     record->kind = RECORD_PUT;
     record->object = object;
     record->id = g_strdup(id);
-    record->body = core_json_bytes(codec_encode(codec, doc, CODEC_STORE));
+    char *text = codec_encode_text(codec, doc, CODEC_STORE);
+    record->body = g_bytes_new_take(text, strlen(text));
     return record;
 }
 

@@ -46,7 +46,7 @@ struct execution_entry {
     struct policy *policy;
     struct program program; /* until it is sent */
     guint64 request;        /* its stream; 0: nobody listens */
-    gboolean detach, cancelled, headed, is_dirty;
+    gboolean detach, cancelled, is_dirty;
     gint64 unconsumed;                    /* output sent to the client that it has not taken */
     const char *kill_reason;              /* static; why we destroyed its VM */
     double expected[RESOURCE_COUNT];      /* the prediction that usage is compared with; grows with each adjustment */
@@ -141,7 +141,9 @@ void core_reply_error(struct core *core, guint64 request, GError *error); /* tak
 void core_reply_object(struct core *core, guint64 request, guint status, const char *member, const struct codec *codec,
                        gconstpointer object);
 void core_stream_event(struct core *core, struct execution_entry *entry, const char *event);
-void core_stream_json(struct core *core, struct execution_entry *entry, json_t *json, gboolean end);
+/* A line of an execution's stream, {"event": event, member: object}. */
+struct command *core_line_new(guint64 request, const char *event, const char *member, const struct codec *codec,
+                              gconstpointer object);
 GBytes *core_json_bytes(json_t *json); /* takes the reference */
 
 /* persist.c */

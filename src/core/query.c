@@ -112,15 +112,18 @@ static void query_list(struct core *core, const struct event *event)
             g_array_append_val(found, traits);
     }
     g_array_sort(found, query_compare_newest);
-    json_t *list = json_array();
-    const guint limit = query->limit > 0 ? query->limit : LIST_DEFAULT;
-    for (guint i = 0; i < MIN(found->len, limit); i++)
-        json_array_append_new(
-            list, codec_encode(view->codec, g_array_index(found, struct object_traits, i).doc, CODEC_CLIENT));
+    GString *text = g_string_new(NULL);
+    g_string_append_printf(text, "{\"%s\":[", view->plural);
+    for (guint i = 0; i < MIN(found->len, query->limit > 0 ? query->limit : LIST_DEFAULT); i++) {
+        if (i > 0)
+            g_string_append_c(text, ',');
+        codec_write(text, view->codec, g_array_index(found, struct object_traits, i).doc, CODEC_CLIENT);
+    }
+    g_string_append(text, "]}");
     struct command *reply = command_new(COMMAND_REPLY);
     reply->request = event->request;
     reply->status = 200;
-    reply->body = core_json_bytes(json_pack("{s:o}", view->plural, list));
+    reply->body = g_string_free_to_bytes(text);
     core_emit(core, reply);
 }
 

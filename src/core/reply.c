@@ -27,35 +27,34 @@ GBytes *core_json_bytes(json_t *json)
 void core_reply_object(struct core *core, guint64 request, guint status, const char *member, const struct codec *codec,
                        gconstpointer object)
 {
-    json_t *json = codec_encode(codec, object, CODEC_CLIENT);
+    GString *text = g_string_sized_new(1024);
     if (member != NULL)
-        json = json_pack("{s:o}", member, json);
+        g_string_append_printf(text, "{\"%s\":", member);
+    codec_write(text, codec, object, CODEC_CLIENT);
+    if (member != NULL)
+        g_string_append_c(text, '}');
     struct command *reply = command_new(COMMAND_REPLY);
     reply->request = request;
     reply->status = status;
-    reply->body = core_json_bytes(json);
+    reply->body = g_string_free_to_bytes(text);
     core_emit(core, reply);
 }
 
-void core_stream_json(struct core *core, struct execution_entry *entry, json_t *json, gboolean end)
+struct command *core_line_new(guint64 request, const char *event, const char *member, const struct codec *codec,
+                              gconstpointer object)
 {
-    if (entry->request == 0) {
-        json_decref(json);
-        return;
-    }
+    GString *text = g_string_sized_new(1024);
+    g_string_append_printf(text, "{\"event\":\"%s\",\"%s\":", event, member);
+    codec_write(text, codec, object, CODEC_CLIENT);
+    g_string_append_c(text, '}');
     struct command *line = command_new(COMMAND_STREAM);
-    line->request = entry->request;
-    line->body = core_json_bytes(json);
-    line->end = end;
-    core_emit(core, line);
-    entry->headed = TRUE;
+    line->request = request;
+    line->body = g_string_free_to_bytes(text);
+    return line;
 }
 
 void core_stream_event(struct core *core, struct execution_entry *entry, const char *event)
 {
     if (entry->request != 0)
-        core_stream_json(core, entry,
-                         json_pack("{s:s, s:o}", "event", event, "execution",
-                                   codec_encode(&execution_codec, entry->doc, CODEC_CLIENT)),
-                         FALSE);
+        core_emit(core, core_line_new(entry->request, event, "execution", &execution_codec, entry->doc));
 }

@@ -463,101 +463,153 @@ gpointer codec_decode_text(const struct codec *codec, const char *text, gsize le
     return object;
 }
 
-static json_t *codec_encode_string(const char *text)
-{
-    json_t *json = text != NULL ? json_string(text) : NULL;
-    if (json != NULL || text == NULL)
-        return json;
-    g_autofree char *valid = g_utf8_make_valid(text, -1);
-    return json_string(valid);
-}
+/* Encoding writes text at once: the daemon encodes each object that changes, and a tree of JSON values would cost more than all else that
+ * is done for a notification. */
 
-static json_t *codec_encode_time(gint64 at)
+static void codec_write_escaped(GString *out, const char *text)
 {
-    g_autofree char *text = clock_to_rfc3339(at);
-    return text != NULL ? json_string_nocheck(text) : NULL;
-}
-
-static json_t *codec_encode_strv(char **strings)
-{
-    if (strings == NULL)
-        return NULL;
-    json_t *array = json_array();
-    for (; *strings != NULL; strings++)
-        json_array_append_new(array, codec_encode_string(*strings));
-    return array;
-}
-
-static json_t *codec_encode_env(char **env)
-{
-    if (env == NULL)
-        return NULL;
-    json_t *object = json_object();
-    for (; *env != NULL; env++) {
-        g_auto(GStrv) pair = g_strsplit(*env, "=", 2);
-        json_object_set_new(object, pair[0], codec_encode_string(pair[1]));
+    g_string_append_c(out, '"');
+    for (const char *run = text;; text++) {
+        const guchar c = (guchar)*text;
+        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
+            continue;
+        g_string_append_len(out, run, text - run);
+        if (c == '\0')
+            break;
+        if (c == '"' || c == '\\')
+            g_string_append_printf(out, "\\%c", c);
+        else
+            g_string_append_printf(out, "\\u%04x", c);
+        run = text + 1;
     }
-    return object;
+    g_string_append_c(out, '"');
 }
 
-static json_t *codec_encode_bytes(GBytes *bytes)
+void codec_write_string(GString *out, const char *text)
 {
-    if (bytes == NULL)
-        return NULL;
+    if (g_utf8_validate(text, -1, NULL)) {
+        codec_write_escaped(out, text);
+        return;
+    }
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+    codec_write_escaped(out, valid);
+}
+
+static void codec_write_integer(GString *out, gint64 value)
+{
+    char text[24];
+    g_string_append_len(out, text, g_snprintf(text, sizeof text, "%" G_GINT64_FORMAT, value));
+}
+
+#define CODEC_EXACT_INTEGER 1e15
+
+static void codec_write_double(GString *out, double value)
+{
+    char text[G_ASCII_DTOSTR_BUF_SIZE];
+    if (fabs(value) < CODEC_EXACT_INTEGER && fabs(value - trunc(value)) <= 0) {
+        codec_write_integer(out, (gint64)value);
+        g_string_append(out, ".0");
+    } else {
+        g_string_append(out, g_ascii_formatd(text, sizeof text, "%.9g", value));
+    }
+}
+
+static void codec_write_strv(GString *out, char **strings)
+{
+    g_string_append_c(out, '[');
+    for (char **at = strings; *at != NULL; at++) {
+        if (at != strings)
+            g_string_append_c(out, ',');
+        codec_write_string(out, *at);
+    }
+    g_string_append_c(out, ']');
+}
+
+static void codec_write_env(GString *out, char **env)
+{
+    g_string_append_c(out, '{');
+    for (char **at = env; *at != NULL; at++) {
+        g_auto(GStrv) pair = g_strsplit(*at, "=", 2);
+        if (at != env)
+            g_string_append_c(out, ',');
+        codec_write_string(out, pair[0]);
+        g_string_append_c(out, ':');
+        codec_write_string(out, pair[1] != NULL ? pair[1] : "");
+    }
+    g_string_append_c(out, '}');
+}
+
+static void codec_write_bytes(GString *out, GBytes *bytes)
+{
     gsize length;
     gconstpointer data = g_bytes_get_data(bytes, &length);
     g_autofree char *text = g_base64_encode(data, length);
-    return json_string_nocheck(text);
+    g_string_append_printf(out, "\"%s\"", text);
 }
 
-static json_t *codec_encode_list(const struct codec *codec, const GPtrArray *list, enum codec_side side)
+static void codec_write_list(GString *out, const struct codec *codec, const GPtrArray *list, enum codec_side side)
 {
-    if (list == NULL)
-        return NULL;
-    json_t *array = json_array();
-    for (guint i = 0; i < list->len; i++)
-        json_array_append_new(array, codec_encode(codec, list->pdata[i], side));
-    return array;
+    g_string_append_c(out, '[');
+    for (guint i = 0; i < list->len; i++) {
+        if (i > 0)
+            g_string_append_c(out, ',');
+        codec_write(out, codec, list->pdata[i], side);
+    }
+    g_string_append_c(out, ']');
 }
 
-static json_t *codec_encode_object(const struct codec *codec, gconstpointer object, enum codec_side side)
+static void codec_write_time(GString *out, gint64 at)
 {
-    return object != NULL ? codec_encode(codec, object, side) : NULL;
+    char text[CLOCK_TEXT_SIZE];
+    g_string_append_c(out, '"');
+    g_string_append(out, clock_format_rfc3339(at, text));
+    g_string_append_c(out, '"');
 }
 
-/* NULL when the field is absent. */
-static json_t *codec_encode_field(const struct codec_field *field, gconstpointer slot, enum codec_side side)
+static void codec_write_value(GString *out, const struct codec_field *field, gconstpointer slot, enum codec_side side)
 {
     switch (field->kind) {
     case CODEC_STRING:
     case CODEC_NAME:
-        return codec_encode_string(*(char *const *)slot);
+        codec_write_string(out, *(char *const *)slot);
+        break;
     case CODEC_UINT:
-        return json_integer(*(const guint *)slot);
+        codec_write_integer(out, *(const guint *)slot);
+        break;
     case CODEC_INT64:
-        return json_integer(*(const gint64 *)slot);
+        codec_write_integer(out, *(const gint64 *)slot);
+        break;
     case CODEC_DOUBLE:
-        return json_real(*(const double *)slot);
+        codec_write_double(out, *(const double *)slot);
+        break;
     case CODEC_BOOL:
-        return json_boolean(*(const gboolean *)slot);
+        g_string_append(out, *(const gboolean *)slot ? "true" : "false");
+        break;
     case CODEC_TIME:
-        return codec_encode_time(*(const gint64 *)slot);
+        codec_write_time(out, *(const gint64 *)slot);
+        break;
     case CODEC_ENUM:
-        return json_string_nocheck(codec_word(field->words, *(const guint *)slot));
+        codec_write_string(out, codec_word(field->words, *(const guint *)slot));
+        break;
     case CODEC_STRV:
-        return codec_encode_strv(*(char **const *)slot);
+        codec_write_strv(out, *(char **const *)slot);
+        break;
     case CODEC_ENV:
-        return codec_encode_env(*(char **const *)slot);
+        codec_write_env(out, *(char **const *)slot);
+        break;
     case CODEC_BYTES:
-        return codec_encode_bytes(*(GBytes *const *)slot);
+        codec_write_bytes(out, *(GBytes *const *)slot);
+        break;
     case CODEC_STRUCT:
-        return codec_encode(field->nested, slot, side);
+        codec_write(out, field->nested, slot, side);
+        break;
     case CODEC_OBJECT:
-        return codec_encode_object(field->nested, *(gconstpointer const *)slot, side);
+        codec_write(out, field->nested, *(gconstpointer const *)slot, side);
+        break;
     case CODEC_LIST:
-        return codec_encode_list(field->nested, *(GPtrArray *const *)slot, side);
+        codec_write_list(out, field->nested, *(GPtrArray *const *)slot, side);
+        break;
     }
-    return NULL;
 }
 
 static gboolean codec_is_zero(const struct codec_field *field, gconstpointer slot)
@@ -571,34 +623,54 @@ static gboolean codec_is_zero(const struct codec_field *field, gconstpointer slo
         return *(const gint64 *)slot == 0;
     case CODEC_DOUBLE:
         return fpclassify(*(const double *)slot) == FP_ZERO;
+    case CODEC_STRUCT:
+        return FALSE;
+    case CODEC_TIME:
+        return *(const gint64 *)slot <= 0;
     default:
-        return FALSE; /* pointers and times encode to nothing by themselves */
+        return *(gconstpointer const *)slot == NULL;
     }
 }
 
-json_t *codec_encode(const struct codec *codec, gconstpointer object, enum codec_side side)
+/* Pointers and times have no value that stands for nothing; plain values are left out only where the table says so. */
+static gboolean codec_is_absent(const struct codec_field *field, gconstpointer slot)
 {
-    json_t *json = json_object();
+    const gboolean is_plain = field->kind == CODEC_UINT || field->kind == CODEC_INT64 || field->kind == CODEC_DOUBLE ||
+                              field->kind == CODEC_BOOL || field->kind == CODEC_ENUM;
+    if (field->kind == CODEC_DOUBLE && !isfinite(*(const double *)slot))
+        return TRUE; /* JSON has no such number */
+    return (!is_plain || (field->flags & CODEC_SPARSE) != 0) && codec_is_zero(field, slot);
+}
+
+void codec_write(GString *out, const struct codec *codec, gconstpointer object, enum codec_side side)
+{
+    char separator = '{';
     for (guint i = 0; i < codec->field_count; i++) {
         const struct codec_field *field = &codec->fields[i];
         const char *slot = (const char *)object + field->offset;
-        if (side == CODEC_CLIENT && (field->flags & CODEC_PRIVATE) != 0)
+        if ((side == CODEC_CLIENT && (field->flags & CODEC_PRIVATE) != 0) || codec_is_absent(field, slot))
             continue;
-        if ((field->flags & CODEC_SPARSE) != 0 && codec_is_zero(field, slot))
-            continue;
-        json_t *value = codec_encode_field(field, slot, side);
-        if (value != NULL)
-            json_object_set_new_nocheck(json, field->name, value);
+        g_string_append_c(out, separator);
+        g_string_append_c(out, '"');
+        g_string_append(out, field->name);
+        g_string_append(out, "\":");
+        codec_write_value(out, field, slot, side);
+        separator = ',';
     }
-    return json;
+    g_string_append(out, separator == '{' ? "{}" : "}");
 }
 
 char *codec_encode_text(const struct codec *codec, gconstpointer object, enum codec_side side)
 {
-    json_t *json = codec_encode(codec, object, side);
-    char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9));
-    json_decref(json);
-    return text;
+    GString *out = g_string_sized_new(1024);
+    codec_write(out, codec, object, side);
+    return g_string_free(out, FALSE);
+}
+
+json_t *codec_encode(const struct codec *codec, gconstpointer object, enum codec_side side)
+{
+    g_autofree char *text = codec_encode_text(codec, object, side);
+    return json_loads(text, 0, NULL);
 }
 
 static void codec_copy_into(const struct codec *codec, gconstpointer from, gpointer to);

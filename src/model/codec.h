@@ -79,11 +79,17 @@ gpointer codec_decode(const struct codec *codec, const json_t *json, const char 
 gpointer codec_decode_text(const struct codec *codec, const char *text, gsize length, gsize max, enum codec_side side,
                            GError **error);
 
-/* A new JSON object. Never fails. */
-json_t *codec_encode(const struct codec *codec, gconstpointer object, enum codec_side side);
+/* Appends the object as compact JSON. Never fails. */
+void codec_write(GString *out, const struct codec *codec, gconstpointer object, enum codec_side side);
 
-/* The same as compact text. */
+/* Appends a JSON string; what is not UTF-8 in it is replaced. */
+void codec_write_string(GString *out, const char *text);
+
+/* The same as text of its own. Free with g_free. */
 char *codec_encode_text(const struct codec *codec, gconstpointer object, enum codec_side side);
+
+/* The same as a new JSON object, for those who go on composing. */
+json_t *codec_encode(const struct codec *codec, gconstpointer object, enum codec_side side);
 
 gpointer codec_copy(const struct codec *codec, gconstpointer object);
 
