@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "intake-load.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -26,7 +29,19 @@ struct run {
     guint to_send, to_answer;
 };
 
-static int load_connect(const char *path)
+static int load_connect_tcp(guint port)
+{
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((guint16)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static int load_connect_unix(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     g_strlcpy(address.sun_path, path, sizeof address.sun_path);
@@ -37,9 +52,15 @@ static int load_connect(const char *path)
     return -1;
 }
 
-gboolean load_can_connect(const char *path)
+static int load_connect(const char *address)
 {
-    const int fd = load_connect(path);
+    return address[0] == ':' ? load_connect_tcp((guint)g_ascii_strtoull(address + 1, NULL, 10))
+                             : load_connect_unix(address);
+}
+
+gboolean load_can_connect(const char *address)
+{
+    const int fd = load_connect(address);
     if (fd >= 0)
         close(fd);
     return fd >= 0;
@@ -104,13 +125,13 @@ static void load_receive(struct run *run, struct connection *connection)
         load_send(run, connection);
 }
 
-static struct connection *load_open(struct run *run, const char *path)
+static struct connection *load_open(struct run *run, const char *address)
 {
     struct connection *connection = g_new0(struct connection, 1);
-    connection->fd = load_connect(path);
+    connection->fd = load_connect(address);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
     if (connection->fd < 0 || epoll_ctl(run->epoll_fd, EPOLL_CTL_ADD, connection->fd, &event) < 0)
-        g_error("cannot connect to %s: %s", path, g_strerror(errno));
+        g_error("cannot connect to %s: %s", address, g_strerror(errno));
     return connection;
 }
 
@@ -126,7 +147,7 @@ static void load_loop(struct run *run)
     }
 }
 
-void load_run(struct load *load, const char *path, guint clients, guint requests)
+void load_run(struct load *load, const char *address, guint clients, guint requests)
 {
     struct run run = {
         .load = load, .epoll_fd = epoll_create1(EPOLL_CLOEXEC), .to_send = requests, .to_answer = requests};
@@ -134,7 +155,7 @@ void load_run(struct load *load, const char *path, guint clients, guint requests
     if (load->latencies == NULL)
         load->latencies = g_array_new(FALSE, FALSE, sizeof(double));
     for (guint i = 0; i < clients; i++)
-        connections[i] = load_open(&run, path);
+        connections[i] = load_open(&run, address);
     const gint64 begin = g_get_monotonic_time();
     for (guint i = 0; i < clients; i++)
         load_send(&run, connections[i]);

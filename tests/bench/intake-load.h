@@ -3,7 +3,8 @@
 
 #include <glib.h>
 
-/* Sends notifications over keep-alive connections to a UNIX socket, one at a time on each, and measures. One thread. */
+/* Sends notifications over keep-alive connections, one at a time on each, and measures. One thread. An address is the path of a UNIX socket, or
+ * ":PORT" on this machine. */
 
 struct load {
     GArray *latencies; /* double, milliseconds */
@@ -12,10 +13,10 @@ struct load {
 };
 
 /* Adds `requests` requests of `clients` connections to `load` (zeros at first). Ends the process when the server cannot be talked to. */
-void load_run(struct load *load, const char *path, guint clients, guint requests);
+void load_run(struct load *load, const char *address, guint clients, guint requests);
 void load_clear(struct load *load);
 
-gboolean load_can_connect(const char *path);
+gboolean load_can_connect(const char *address);
 
 /* Requests a second, and a percentile of their times. */
 double load_rate(const struct load *load);
