@@ -4,6 +4,8 @@
 fuzz_targets =
 
 fuzz_targets += tests/fuzz/wire
+fuzz_targets += tests/fuzz/api
+tests_fuzz_api_LDADD = $(FUZZ_LIBS)
 tests_fuzz_wire_LDADD = $(FUZZ_LIBS)
 
 fuzz_targets += tests/fuzz/execution-request tests/fuzz/notification tests/fuzz/policy
