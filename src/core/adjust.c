@@ -189,6 +189,13 @@ static void adjust_resource(struct core *core, struct execution_entry *entry, st
     core->counters[COUNTER_ADJUSTMENTS_FAILED]++;
 }
 
+/* What the VM has for code: a guest keeps some of its memory for itself. */
+static double adjust_usable_mib(const struct instance_entry *instance)
+{
+    const guint memory_mib = instance->promised.memory_mib;
+    return memory_mib > SIZING_GUEST_MIB ? memory_mib - SIZING_GUEST_MIB : memory_mib;
+}
+
 void adjust_sample(struct core *core, struct instance_entry *instance, const struct usage_sample *sample)
 {
     struct execution_entry *entry =
@@ -200,7 +207,7 @@ void adjust_sample(struct core *core, struct instance_entry *instance, const str
         return;
     adjust_resource(core, entry, instance, RESOURCE_CPU, adjust_cpu_wanted(sample), 0);
     if (sample->has_guest)
-        adjust_resource(core, entry, instance, RESOURCE_MEMORY, sample->memory_used_mib, sample->memory_total_mib);
+        adjust_resource(core, entry, instance, RESOURCE_MEMORY, sample->memory_used_mib, adjust_usable_mib(instance));
     adjust_resource(core, entry, instance, RESOURCE_NETWORK, MAX(sample->network_rx_mbps, sample->network_tx_mbps),
                     instance->promised.network_mbps);
 }
