@@ -136,22 +136,34 @@ static void exec_say_adjusted(const json_t *adjustment)
     g_free(confirmed.text);
 }
 
+static void exec_append_used(GString *text, const json_t *result, const char *member, field_render render,
+                             const char *what)
+{
+    struct cell cell = {NULL, TONE_PLAIN};
+    const json_t *value = json_object_get(result, member);
+    if (value != NULL)
+        render(NULL, value, &cell);
+    if (cell.text != NULL)
+        g_string_append_printf(text, ", %s %s", cell.text, what);
+    g_free(cell.text);
+}
+
 static void exec_say_finished(const json_t *execution)
 {
     const json_t *result = json_object_get(execution, "result");
-    struct cell how = {NULL, TONE_PLAIN}, wall = {NULL, TONE_PLAIN}, memory = {NULL, TONE_PLAIN};
+    struct cell how = {NULL, TONE_PLAIN}, wall = {NULL, TONE_PLAIN};
     if (!json_is_object(result))
         return;
     render_result(NULL, execution, &how);
     render_us(NULL, json_object_get(result, "wall_us"), &wall);
-    render_bytes(NULL, json_object_get(result, "memory_peak_bytes"), &memory);
-    gint64 cpu_us = (gint64)(output_number_at(result, "cpu_user_us") + output_number_at(result, "cpu_system_us"));
-    g_autofree char *cpu = units_format_duration(MAX(0, cpu_us));
-    g_printerr("harbinger: %s: %s after %s, %s CPU, %s memory\n", output_string_at(execution, "id"), how.text,
-               wall.text != NULL ? wall.text : "?", cpu, memory.text != NULL ? memory.text : "?");
+    g_autoptr(GString) used = g_string_new(NULL);
+    exec_append_used(used, result, "cpu_user_us", render_us, "user CPU");
+    exec_append_used(used, result, "cpu_system_us", render_us, "system CPU");
+    exec_append_used(used, result, "memory_peak_bytes", render_bytes, "memory");
+    g_printerr("harbinger: %s: %s after %s%s\n", output_string_at(execution, "id"),
+               how.text != NULL ? how.text : "ended", wall.text != NULL ? wall.text : "no time", used->str);
     g_free(how.text);
     g_free(wall.text);
-    g_free(memory.text);
 }
 
 static void exec_say(const char *name, const json_t *event)
@@ -236,8 +248,12 @@ static void exec_explain_end(const struct exec_run *run, const struct hbr_exec_r
     if (how == NULL)
         return;
     const char *id = result->execution_id != NULL ? result->execution_id : run->id;
-    g_printerr("harbinger: exec: %s: %s%s%s\n", id != NULL ? id : "?", how, result->message != NULL ? ": " : "",
-               result->message != NULL ? result->message : "");
+    const char *message = result->message != NULL ? result->message : "";
+    /* The daemon's message often says the same, and more. */
+    if (g_str_has_prefix(message, how))
+        g_printerr("harbinger: exec: %s: %s\n", id != NULL ? id : "?", message);
+    else
+        g_printerr("harbinger: exec: %s: %s%s%s\n", id != NULL ? id : "?", how, *message != '\0' ? ": " : "", message);
 }
 
 /* hbr_execute() did not see the end: because we left, or because something failed. */

@@ -174,7 +174,8 @@ static void editor_open(struct editor *editor, struct session *session)
     el_set(editor->line, EL_PROMPT, editor_prompt);
     el_set(editor->line, EL_EDITOR, "emacs");
     el_set(editor->line, EL_HIST, history, editor->history);
-    el_set(editor->line, EL_ADDFN, "hbr-complete", "complete the word", editor_complete);
+    /* The narrow form leaks its strings (libedit's eln.c says so). */
+    el_wset(editor->line, EL_ADDFN, L"hbr-complete", L"complete the word", editor_complete);
     el_set(editor->line, EL_BIND, "^I", "hbr-complete", NULL);
     el_set(editor->line, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_source(editor->line, NULL);

@@ -96,9 +96,10 @@ static json_t *timeline_sort(const json_t *entries)
 static json_t *timeline_document(const struct timeline_set *set)
 {
     g_autoptr(json_auto) entries = json_array();
+    /* At the same moment: what is asked for, what is promised for it, what is done about it. */
+    timeline_append(entries, "execution", set->execution);
     timeline_append(entries, "reservation", set->reservation);
     timeline_append(entries, "instance", set->instance);
-    timeline_append(entries, "execution", set->execution);
     json_t *document = json_object();
     static const char *const names[] = {"reservation_id", "instance_id", "execution_id"};
     const json_t *objects[] = {set->reservation, set->instance, set->execution};
