@@ -38,6 +38,7 @@ struct hypervisor_settings {
     gint64 silence_ms;              /* and given up when it was silent for so long: 8 s */
     gint64 call_ms;                 /* deadline of an ordinary libvirt call: 10 s */
     gint64 inventory_ms;            /* time between two inventories: 30 s */
+    gboolean use_streams;           /* reach agents through libvirt even where their sockets can be opened */
     gboolean keep_cpu_check;        /* let libvirt before 12 ask QEMU for each CPU property, 250 ms for each start */
 };
 

@@ -7,6 +7,7 @@
 
 #define LOOKS_PER_SAMPLE 4
 #define USAGE_MIN_MS 50
+#define START_DELAY_MS 100
 
 static double mbps(gint64 bytes, gint64 elapsed_us)
 {
@@ -120,27 +121,39 @@ static gboolean vm_on_silent_guest(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
+static gboolean vm_on_sampling_due(gpointer data)
+{
+    struct vm *vm = data;
+    struct vm_sampling *sampling = &vm->sampling;
+    timer_cancel(&sampling->start_timer);
+    sampling->is_subscribed = TRUE;
+    guest_subscribe(vm->guest, MAX(sampling->interval_ms / LOOKS_PER_SAMPLE, MIN(sampling->interval_ms, USAGE_MIN_MS)));
+    vm_watch_guest(vm);
+    vm_look(vm);
+    return G_SOURCE_REMOVE;
+}
+
 void vm_sampling_start(struct vm *vm)
 {
     struct vm_sampling *sampling = &vm->sampling;
     if (sampling->is_on || sampling->interval_ms <= 0)
         return;
-    const gint64 interval_ms = sampling->interval_ms;
-    const gboolean was_pending = sampling->is_pending;
-    *sampling = (struct vm_sampling){.interval_ms = interval_ms, .is_on = TRUE, .is_pending = was_pending};
-    sampling->usage_sampled_at = g_get_monotonic_time();
-    guest_subscribe(vm->guest, MAX(interval_ms / LOOKS_PER_SAMPLE, MIN(interval_ms, USAGE_MIN_MS)));
-    vm_watch_guest(vm);
-    vm_look(vm);
+    const struct vm_sampling before = *sampling;
+    *sampling = (struct vm_sampling){.interval_ms = before.interval_ms, .is_on = TRUE, .is_pending = before.is_pending};
+    /* A look costs the guest a millisecond or two: the program comes first, and a short one is not looked at at all. */
+    sampling->start_timer =
+        host_timer(vm->host, MIN(sampling->interval_ms / LOOKS_PER_SAMPLE, START_DELAY_MS), vm_on_sampling_due, vm);
 }
 
 void vm_sampling_stop(struct vm *vm)
 {
-    if (!vm->sampling.is_on)
+    struct vm_sampling *sampling = &vm->sampling;
+    if (!sampling->is_on)
         return;
-    vm->sampling.is_on = FALSE;
-    timer_cancel(&vm->sampling.watchdog);
-    if (vm->guest != NULL && vm->state == VM_READY)
+    sampling->is_on = FALSE;
+    timer_cancel(&sampling->start_timer);
+    timer_cancel(&sampling->watchdog);
+    if (vm->guest != NULL && vm->state == VM_READY && sampling->is_subscribed)
         guest_subscribe(vm->guest, 0);
 }
 

@@ -316,24 +316,18 @@ static const struct guest_watch vm_watch = {
     .lost = vm_on_lost,
 };
 
+void vm_has_guest(struct vm *vm)
+{
+    vm->hail_timer = vm_repeat(vm, HAIL_MS, vm_on_hail);
+    guest_hail(vm->guest);
+}
+
 /* The domain runs: its agent is next. */
 static void vm_wake(struct vm *vm)
 {
-    g_autoptr(GError) error = NULL;
     vm->state = VM_WAKING;
     vm->began_at = clock_now();
-    if (vm->agent == TEMPLATE_AGENT_QEMU)
-        vm->guest = qga_guest_new(vm, &vm_watch);
-    else
-        vm->channel = vm_open_channel(vm, &vm_watch, &error);
-    if (vm->channel != NULL)
-        vm->guest = channel_guest(vm->channel);
-    if (vm->guest == NULL) {
-        vm_lose(vm, error);
-        return;
-    }
-    vm->hail_timer = vm_repeat(vm, HAIL_MS, vm_on_hail);
-    guest_hail(vm->guest);
+    vm_open_guest(vm, &vm_watch);
 }
 
 static void vm_on_created(gpointer owner, gpointer context, gpointer data, const GError *error)

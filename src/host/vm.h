@@ -29,7 +29,8 @@ struct shaping {
 
 struct vm_sampling {
     gint64 interval_ms;
-    gboolean is_on, is_pending;
+    gboolean is_on, is_subscribed, is_pending;
+    GSource *start_timer;
     GSource *watchdog; /* the guest has not told its usage in time */
     gint64 at;         /* monotonic; of the last look from outside, 0: none */
     guint64 cpu_time_ns;
@@ -82,8 +83,9 @@ void vm_missing(struct vm *vm);
 
 void vm_shaped_at_boot(struct vm *vm, const struct guest_facts *facts, const GError *error);
 
-/* vm-channel.c: the channel to its agent, through the local socket or libvirt's stream. NULL with an error. */
-struct channel *vm_open_channel(struct vm *vm, const struct guest_watch *watch, GError **error);
+/* vm-channel.c: gives it its agent, by the local socket or through libvirt; vm_has_guest() or vm_lose() follows. */
+void vm_open_guest(struct vm *vm, const struct guest_watch *watch);
+void vm_has_guest(struct vm *vm);
 
 /* qga-guest.c: an agent of the other kind. */
 struct guest *qga_guest_new(struct vm *vm, const struct guest_watch *watch);

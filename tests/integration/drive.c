@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+gboolean drive_uses_streams;
+
 static void on_event(struct event *event, gpointer data)
 {
     mailbox_post(data, event);
@@ -42,6 +44,7 @@ struct drive *drive_new(const char *network, const char *owner, enum acceleratio
         .state_dir = drive->state_dir,
         .owner = (char *)owner,
         .acceleration = acceleration,
+        .use_streams = drive_uses_streams,
     };
     drive->hypervisor = hypervisor_new(&spec, &settings, on_event, drive->events, &error);
     if (drive->hypervisor == NULL) {

@@ -87,6 +87,7 @@ int main(int argc, char **argv)
 {
     const guint rounds = argc > 1 ? (guint)strtoul(argv[1], NULL, 10) : 3;
     const char *template = argc > 2 ? argv[2] : "base";
+    drive_uses_streams = g_getenv("HBR_USE_STREAMS") != NULL;
     struct drive *drive = drive_new("none", "hbr-drive", ACCELERATION_TCG, NULL);
     if (drive == NULL)
         return EXIT_FAILURE;

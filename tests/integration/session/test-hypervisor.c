@@ -128,7 +128,7 @@ static GPtrArray *big_file(const char *path, gsize size, guint mode)
 }
 
 /* Code, files, arguments, environment and standard input arrive whole, also when they exceed one frame and the credit of a stream. */
-static gboolean test_program(void)
+static gboolean run_program(const char *id)
 {
     g_autoptr(GString) output = g_string_new(NULL);
     g_autoptr(GString) source = g_string_new("printf '%s %s ' \"$1\" \"$COLOUR\"; wc -c <data/big; wc -c; exit 0\n#");
@@ -144,9 +144,9 @@ static gboolean test_program(void)
     run->program.stdin_bytes = g_bytes_new_take(g_strnfill(1000000, 'i'), 1000000);
     run->program.stdin_open = TRUE;
     run->limits.wall_ms = 30000;
-    drive_run_spec(drive, "vm-a", run);
-    drive_stdin(drive, "vm-a", "exec-p1", "more", FALSE);
-    drive_stdin(drive, "vm-a", "exec-p1", NULL, TRUE);
+    drive_run_spec(drive, id, run);
+    drive_stdin(drive, id, "exec-p1", "more", FALSE);
+    drive_stdin(drive, id, "exec-p1", NULL, TRUE);
     g_autoptr(event_auto) taken = drive_wait(drive, EVENT_STDIN_TAKEN, "exec-p1", 20000);
     g_autoptr(event_auto) ended = drive_wait(drive, EVENT_STDIN_TAKEN, "exec-p1", 20000);
     g_autoptr(run_result_auto) result = drive_collect(drive, "exec-p1", output, 30000);
@@ -155,6 +155,11 @@ static gboolean test_program(void)
         printf("    printed: %s (%s)\n", output->str, result->message);
     REQUIRE(strcmp(output->str, "first red 3000000\n1000004\n") == 0);
     return TRUE;
+}
+
+static gboolean test_program(void)
+{
+    return run_program("vm-a");
 }
 
 /* A program that cannot be started is refused with a reason, and harms nothing. */
@@ -459,6 +464,23 @@ static gboolean test_runtimes(void)
     return TRUE;
 }
 
+/* Where the agent's socket cannot be opened, libvirt's stream carries the same. */
+static gboolean test_libvirt_stream(void)
+{
+    g_autoptr(GString) output = g_string_new(NULL);
+    drive_free(drive);
+    drive_uses_streams = TRUE;
+    drive = drive_new("none", OWNER, ACCELERATION_TCG, NULL);
+    drive_uses_streams = FALSE;
+    REQUIRE(drive != NULL && drive_start(drive, "vm-s", "base", &small, &large));
+    REQUIRE(run_program("vm-s"));
+    REQUIRE(script("vm-s", "exec-big", "yes | head -c 2000000", output, 0));
+    REQUIRE(output->len == 2000000);
+    REQUIRE(grow("vm-s", &(struct vm_shape){2, 1024}));
+    REQUIRE(drive_destroy(drive, "vm-s"));
+    return TRUE;
+}
+
 /* At the end nothing of ours is left. */
 static gboolean test_nothing_left(void)
 {
@@ -492,6 +514,7 @@ static const struct {
     {"boot-refused", test_boot_refused},
     {"foreign", test_foreign},
     {"runtimes", test_runtimes},
+    {"libvirt-stream", test_libvirt_stream},
     {"nothing-left", test_nothing_left},
 };
 
