@@ -2,6 +2,7 @@
 noinst_LTLIBRARIES += libhbr-model.la
 libhbr_model_la_CFLAGS = $(ROOM_CFLAGS)
 libhbr_model_la_SOURCES = \
+	src/model/codec-write.c \
 	src/model/codec.c src/model/codec.h \
 	src/model/demand.c src/model/demand.h \
 	src/model/execution.c src/model/execution.h \

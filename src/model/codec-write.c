@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/codec.h"
+
+#include "base/clock.h"
+
+#include <math.h>
+
+/* Encoding writes text at once: the daemon encodes each object that changes, and a tree of JSON values would cost more than all else that
+ * is done for a notification. */
+
+static void codec_write_escaped(GString *out, const char *text)
+{
+    g_string_append_c(out, '"');
+    for (const char *run = text;; text++) {
+        const guchar c = (guchar)*text;
+        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
+            continue;
+        g_string_append_len(out, run, text - run);
+        if (c == '\0')
+            break;
+        if (c == '"' || c == '\\')
+            g_string_append_printf(out, "\\%c", c);
+        else
+            g_string_append_printf(out, "\\u%04x", c);
+        run = text + 1;
+    }
+    g_string_append_c(out, '"');
+}
+
+void codec_write_string(GString *out, const char *text)
+{
+    if (g_utf8_validate(text, -1, NULL)) {
+        codec_write_escaped(out, text);
+        return;
+    }
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+    codec_write_escaped(out, valid);
+}
+
+static void codec_write_integer(GString *out, gint64 value)
+{
+    char text[24];
+    g_string_append_len(out, text, g_snprintf(text, sizeof text, "%" G_GINT64_FORMAT, value));
+}
+
+#define CODEC_EXACT_INTEGER 1e15
+
+static void codec_write_double(GString *out, double value)
+{
+    char text[G_ASCII_DTOSTR_BUF_SIZE];
+    if (fabs(value) < CODEC_EXACT_INTEGER && fabs(value - trunc(value)) <= 0) {
+        codec_write_integer(out, (gint64)value);
+        g_string_append(out, ".0");
+    } else {
+        g_string_append(out, g_ascii_formatd(text, sizeof text, "%.9g", value));
+    }
+}
+
+static void codec_write_strv(GString *out, char **strings)
+{
+    g_string_append_c(out, '[');
+    for (char **at = strings; *at != NULL; at++) {
+        if (at != strings)
+            g_string_append_c(out, ',');
+        codec_write_string(out, *at);
+    }
+    g_string_append_c(out, ']');
+}
+
+static void codec_write_env(GString *out, char **env)
+{
+    g_string_append_c(out, '{');
+    for (char **at = env; *at != NULL; at++) {
+        g_auto(GStrv) pair = g_strsplit(*at, "=", 2);
+        if (at != env)
+            g_string_append_c(out, ',');
+        codec_write_string(out, pair[0]);
+        g_string_append_c(out, ':');
+        codec_write_string(out, pair[1] != NULL ? pair[1] : "");
+    }
+    g_string_append_c(out, '}');
+}
+
+static void codec_write_bytes(GString *out, GBytes *bytes)
+{
+    gsize length;
+    gconstpointer data = g_bytes_get_data(bytes, &length);
+    g_autofree char *text = g_base64_encode(data, length);
+    g_string_append_printf(out, "\"%s\"", text);
+}
+
+static void codec_write_list(GString *out, const struct codec *codec, const GPtrArray *list, enum codec_side side)
+{
+    g_string_append_c(out, '[');
+    for (guint i = 0; i < list->len; i++) {
+        if (i > 0)
+            g_string_append_c(out, ',');
+        codec_write(out, codec, list->pdata[i], side);
+    }
+    g_string_append_c(out, ']');
+}
+
+static void codec_write_time(GString *out, gint64 at)
+{
+    char text[CLOCK_TEXT_SIZE];
+    g_string_append_c(out, '"');
+    g_string_append(out, clock_format_rfc3339(at, text));
+    g_string_append_c(out, '"');
+}
+
+static void codec_write_value(GString *out, const struct codec_field *field, gconstpointer slot, enum codec_side side)
+{
+    switch (field->kind) {
+    case CODEC_STRING:
+    case CODEC_NAME:
+        codec_write_string(out, *(char *const *)slot);
+        break;
+    case CODEC_UINT:
+        codec_write_integer(out, *(const guint *)slot);
+        break;
+    case CODEC_INT64:
+        codec_write_integer(out, *(const gint64 *)slot);
+        break;
+    case CODEC_DOUBLE:
+        codec_write_double(out, *(const double *)slot);
+        break;
+    case CODEC_BOOL:
+        g_string_append(out, *(const gboolean *)slot ? "true" : "false");
+        break;
+    case CODEC_TIME:
+        codec_write_time(out, *(const gint64 *)slot);
+        break;
+    case CODEC_ENUM:
+        codec_write_string(out, codec_word(field->words, *(const guint *)slot));
+        break;
+    case CODEC_STRV:
+        codec_write_strv(out, *(char **const *)slot);
+        break;
+    case CODEC_ENV:
+        codec_write_env(out, *(char **const *)slot);
+        break;
+    case CODEC_BYTES:
+        codec_write_bytes(out, *(GBytes *const *)slot);
+        break;
+    case CODEC_STRUCT:
+        codec_write(out, field->nested, slot, side);
+        break;
+    case CODEC_OBJECT:
+        codec_write(out, field->nested, *(gconstpointer const *)slot, side);
+        break;
+    case CODEC_LIST:
+        codec_write_list(out, field->nested, *(GPtrArray *const *)slot, side);
+        break;
+    }
+}
+
+static gboolean codec_is_zero(const struct codec_field *field, gconstpointer slot)
+{
+    switch (field->kind) {
+    case CODEC_UINT:
+    case CODEC_ENUM:
+    case CODEC_BOOL:
+        return *(const guint *)slot == 0;
+    case CODEC_INT64:
+        return *(const gint64 *)slot == 0;
+    case CODEC_DOUBLE:
+        return fpclassify(*(const double *)slot) == FP_ZERO;
+    case CODEC_STRUCT:
+        return FALSE;
+    case CODEC_TIME:
+        return *(const gint64 *)slot <= 0;
+    default:
+        return *(gconstpointer const *)slot == NULL;
+    }
+}
+
+/* Pointers and times have no value that stands for nothing; plain values are left out only where the table says so. */
+static gboolean codec_is_absent(const struct codec_field *field, gconstpointer slot)
+{
+    const gboolean is_plain = field->kind == CODEC_UINT || field->kind == CODEC_INT64 || field->kind == CODEC_DOUBLE ||
+                              field->kind == CODEC_BOOL || field->kind == CODEC_ENUM;
+    if (field->kind == CODEC_DOUBLE && !isfinite(*(const double *)slot))
+        return TRUE; /* JSON has no such number */
+    return (!is_plain || (field->flags & CODEC_SPARSE) != 0) && codec_is_zero(field, slot);
+}
+
+void codec_write(GString *out, const struct codec *codec, gconstpointer object, enum codec_side side)
+{
+    char separator = '{';
+    for (guint i = 0; i < codec->field_count; i++) {
+        const struct codec_field *field = &codec->fields[i];
+        const char *slot = (const char *)object + field->offset;
+        if ((side == CODEC_CLIENT && (field->flags & CODEC_PRIVATE) != 0) || codec_is_absent(field, slot))
+            continue;
+        g_string_append_c(out, separator);
+        g_string_append_c(out, '"');
+        g_string_append(out, field->name);
+        g_string_append(out, "\":");
+        codec_write_value(out, field, slot, side);
+        separator = ',';
+    }
+    g_string_append(out, separator == '{' ? "{}" : "}");
+}
+
+char *codec_encode_text(const struct codec *codec, gconstpointer object, enum codec_side side)
+{
+    GString *out = g_string_sized_new(1024);
+    codec_write(out, codec, object, side);
+    return g_string_free(out, FALSE);
+}
+
+json_t *codec_encode(const struct codec *codec, gconstpointer object, enum codec_side side)
+{
+    g_autofree char *text = codec_encode_text(codec, object, side);
+    return json_loads(text, 0, NULL);
+}
