@@ -27,6 +27,7 @@ struct daemon {
     struct store *store;
     struct api *api;
     GHashTable *hypervisors; /* name of a host -> struct hypervisor */
+    GPtrArray *partings;     /* GThread: hosts being let go of, which a hung one may draw out */
     struct hypervisor_settings settings;
     char *owner;
 };
@@ -50,6 +51,21 @@ static void daemon_connect_host(struct daemon *daemon, struct command *command)
     }
     g_hash_table_replace(daemon->hypervisors, g_strdup(command->host), hypervisor);
     hypervisor_submit(hypervisor, clock_now(), command);
+}
+
+static gpointer daemon_part_from_host(gpointer hypervisor)
+{
+    hypervisor_free(hypervisor);
+    return NULL;
+}
+
+static void daemon_disconnect_host(struct daemon *daemon, const char *name)
+{
+    gpointer key, hypervisor;
+    if (!g_hash_table_steal_extended(daemon->hypervisors, name, &key, &hypervisor))
+        return;
+    g_free(key);
+    g_ptr_array_add(daemon->partings, g_thread_new("host-free", daemon_part_from_host, hypervisor));
 }
 
 /* What an unreachable host would answer. */
@@ -114,7 +130,7 @@ static void daemon_route(struct command *command, gpointer data)
         daemon_connect_host(daemon, command);
         break;
     case COMMAND_HOST_DISCONNECT:
-        g_hash_table_remove(daemon->hypervisors, command->host);
+        daemon_disconnect_host(daemon, command->host);
         command_free(command);
         break;
     default:
@@ -371,6 +387,9 @@ static void daemon_clear(struct daemon *daemon)
 {
     api_free(daemon->api);
     daemon->api = NULL;
+    for (guint i = 0; i < daemon->partings->len; i++)
+        g_thread_join(daemon->partings->pdata[i]);
+    g_ptr_array_unref(daemon->partings);
     g_hash_table_remove_all(daemon->hypervisors);
     store_free(daemon->store);
     core_free(daemon->core);
@@ -389,6 +408,7 @@ gboolean daemon_run(const struct config *config, GError **error)
     struct daemon daemon = {.config = config};
     daemon.loop = g_main_loop_new(NULL, FALSE);
     daemon.events = mailbox_new((GDestroyNotify)event_free);
+    daemon.partings = g_ptr_array_new();
     daemon.hypervisors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)hypervisor_free);
     const gboolean is_started = daemon_start(&daemon, error);
     if (is_started)
