@@ -5,6 +5,7 @@
 #include "base/log.h"
 
 #include <libvirt/virterror.h>
+#include <signal.h>
 
 static gpointer libvirt_loop(gpointer data)
 {
@@ -26,6 +27,8 @@ void libvirt_init(void)
     static gsize once = 0;
     if (!g_once_init_enter(&once))
         return;
+    /* libvirt writes to its sockets without MSG_NOSIGNAL: a libvirtd that dies must not take us along. */
+    signal(SIGPIPE, SIG_IGN);
     virInitialize();
     virSetErrorFunc(NULL, libvirt_silent);
     virEventRegisterDefaultImpl();

@@ -7,7 +7,7 @@
 /* libvirt's process-wide parts: its event loop and its errors. */
 
 /* Starts, once for the process, the thread that runs libvirt's default event loop (keepalive and events need it before the first connection
- * is opened) and silences libvirt's own printing. Any thread. */
+ * is opened), silences libvirt's own printing, and ignores SIGPIPE. Any thread. */
 void libvirt_init(void);
 
 /* Copies this thread's last libvirt error, in the very next statement after the call that failed, as "WHAT: message". Always FALSE. */
