@@ -70,6 +70,7 @@ int main(int argc, char **argv)
     g_autoptr(GError) error = NULL;
     struct options options = {0};
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN); /* policies are loaded through the API; nothing else can change while it runs */
     if (!options_parse(&argc, &argv, &options, &error)) {
         fprintf(stderr, "harbingerd: %s\n", error->message);
         return 2;
