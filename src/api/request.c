@@ -96,7 +96,7 @@ void request_answer(struct request *request, guint status, const char *content_t
 
 void request_answer_json(struct request *request, guint status, json_t *json)
 {
-    char *text = json_dumps(json, JSON_COMPACT);
+    char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9));
     json_decref(json);
     request_answer(request, status, JSON_CONTENT_TYPE, g_bytes_new_with_free_func(text, strlen(text), free, text));
 }

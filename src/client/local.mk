@@ -20,3 +20,8 @@ libharbinger_la_DEPENDENCIES = libhbr-client.la libhbr-base.la $(srcdir)/src/cli
 libharbinger_la_LDFLAGS = -version-info 0:0:0 -no-undefined -export-symbols $(srcdir)/src/client/libharbinger.sym \
 	$(HBR_LDFLAGS) $(SANITIZER_LDFLAGS)
 EXTRA_DIST += src/client/libharbinger.sym
+
+# How the library is used; built with everything else, so that it stays right.
+noinst_PROGRAMS += contrib/examples/announce-and-run
+contrib_examples_announce_and_run_CFLAGS = $(BARE_CFLAGS)
+contrib_examples_announce_and_run_LDADD = libharbinger.la
