@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define API_THREADS 2                     /* of each listener */
-#define API_CONNECTION_MEMORY (64 * 1024) /* request line and headers, and the buffers of a connection */
+#define API_CONNECTION_MEMORY (32 * 1024) /* request line and headers, and the buffers of a connection */
 
 static void api_log(void *cls G_GNUC_UNUSED, const char *format, va_list args) G_GNUC_PRINTF(2, 0);
 

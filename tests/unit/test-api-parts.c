@@ -5,6 +5,10 @@
 #include "api/route.h"
 #include "api/target.h"
 #include "base/error.h"
+#include "model/execution.h"
+#include "model/host.h"
+#include "model/instance.h"
+#include "model/reservation.h"
 
 #include <check.h>
 #include <glib/gstdio.h>
@@ -275,6 +279,69 @@ START_TEST(test_route)
 }
 END_TEST
 
+static char *read_source(const char *name)
+{
+    g_autofree char *path = g_build_filename(g_getenv("HBR_SOURCE_DIR"), name, NULL);
+    char *text = NULL;
+    ck_assert_msg(g_file_get_contents(path, &text, NULL, NULL), "%s", path);
+    return text;
+}
+
+/* Rule: the manual tells of each route. */
+START_TEST(test_manual_routes)
+{
+    g_autofree char *manual = read_source("contrib/man/harbinger-api.7.rst");
+    g_autofree char *table = read_source("src/api/route.c");
+    g_autoptr(GRegex) rows = g_regex_new("\\{\\s*\"([A-Z]+)\", \"([^\"]+)\"", 0, 0, NULL);
+    g_autoptr(GMatchInfo) match = NULL;
+    guint count = 0;
+    for (g_regex_match(rows, table, 0, &match); g_match_info_matches(match); g_match_info_next(match, NULL), count++) {
+        g_autofree char *method = g_match_info_fetch(match, 1), *path = g_match_info_fetch(match, 2);
+        g_autoptr(GString) wanted = g_string_new(NULL);
+        g_string_append_printf(wanted, "**%s /%s**", method, path);
+        g_string_replace(wanted, "/*", "/ID", 0);
+        g_string_replace(wanted, "ID*", "ID**", 0);
+        ck_assert_msg(strstr(manual, wanted->str) != NULL, "the manual has no %s", wanted->str);
+    }
+    ck_assert_uint_ge(count, 25);
+}
+END_TEST
+
+/* Rule: and of each member of each form. */
+START_TEST(test_manual_members)
+{
+    static const struct codec *const forms[] = {
+        &notification_codec, &code_metadata_codec, &execution_request_codec, &program_codec,    &run_limits_codec,
+        &host_spec_codec,    &reservation_codec,   &execution_codec,         &run_result_codec, &adjustment_codec,
+        &instance_codec,     &host_codec,          &observation_codec,       &vm_shape_codec,   &demand_codec,
+        &program_file_codec, &placement_codec,     &timeline_entry_codec,
+    };
+    g_autofree char *manual = read_source("contrib/man/harbinger-api.7.rst");
+    for (guint form = 0; form < G_N_ELEMENTS(forms); form++)
+        for (guint i = 0; i < forms[form]->field_count; i++) {
+            const struct codec_field *field = &forms[form]->fields[i];
+            g_autofree char *wanted = g_strdup_printf("*%s*", field->name);
+            if ((field->flags & CODEC_PRIVATE) == 0)
+                ck_assert_msg(strstr(manual, wanted) != NULL, "the manual has no %s of %s", wanted, forms[form]->what);
+            for (guint word = 0; field->words != NULL && word < field->words->count; word++)
+                ck_assert_msg(strstr(manual, field->words->words[word]) != NULL, "the manual has no %s of %s",
+                              field->words->words[word], field->name);
+        }
+}
+END_TEST
+
+/* Rule: and of each error. */
+START_TEST(test_manual_errors)
+{
+    g_autofree char *manual = read_source("contrib/man/harbinger-api.7.rst");
+    for (int code = 0; code < HBR_ERROR_LAST; code++) {
+        g_autofree char *pattern = g_strdup_printf("(?m)^\\*\\*%s\\*\\* +%u +%d ", hbr_error_id(code),
+                                                   hbr_error_http_status(code), hbr_error_exit_status(code));
+        ck_assert_msg(g_regex_match_simple(pattern, manual, 0, 0), "the manual is wrong about %s", hbr_error_id(code));
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("api-parts");
@@ -286,6 +353,9 @@ int main(void)
     tcase_add_loop_test(pure, test_problem, 0, G_N_ELEMENTS(problem_cases));
     tcase_add_test(pure, test_problem_foreign);
     tcase_add_loop_test(pure, test_route, 0, G_N_ELEMENTS(route_cases));
+    tcase_add_test(pure, test_manual_routes);
+    tcase_add_test(pure, test_manual_members);
+    tcase_add_test(pure, test_manual_errors);
     TCase *sockets = tcase_create("sockets");
     tcase_add_test(sockets, test_listener_unix);
     tcase_add_loop_test(sockets, test_listener_unix_bad, 0, G_N_ELEMENTS(bad_unix_paths));
