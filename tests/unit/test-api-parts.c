@@ -300,7 +300,6 @@ START_TEST(test_manual_routes)
         g_autoptr(GString) wanted = g_string_new(NULL);
         g_string_append_printf(wanted, "**%s /%s**", method, path);
         g_string_replace(wanted, "/*", "/ID", 0);
-        g_string_replace(wanted, "ID*", "ID**", 0);
         ck_assert_msg(strstr(manual, wanted->str) != NULL, "the manual has no %s", wanted->str);
     }
     ck_assert_uint_ge(count, 25);
