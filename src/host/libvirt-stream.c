@@ -20,7 +20,7 @@ struct piece {
 
 /* On libvirt's event thread, but for its making. */
 struct pump {
-    gint references; /* of the two call-backs */
+    gint references; /* of the socket's watch and of the stream's */
     struct link *link;
     virStreamPtr stream;
     int fd, watch;
@@ -47,6 +47,7 @@ static void pump_unref(void *data)
         g_thread_unref(g_thread_new("libvirt-stream", pump_finish, pump));
 }
 
+/* The last use of the pump by a call-back. libvirt's remote driver never calls a stream's free function, so its reference goes here. */
 static void pump_close(struct pump *pump)
 {
     if (pump->is_closed)
@@ -55,6 +56,7 @@ static void pump_close(struct pump *pump)
     shutdown(pump->fd, SHUT_RDWR);
     virEventRemoveHandle(pump->watch);
     virStreamEventRemoveCallback(pump->stream);
+    pump_unref(pump);
 }
 
 /* What each side waits for: to be read while its bytes can go on, to be written while there are bytes for it. */
@@ -170,8 +172,7 @@ static gboolean pump_start(struct link *link, virStreamPtr stream, int fd, GErro
     struct pump *pump = g_new0(struct pump, 1);
     *pump = (struct pump){.references = 2, .link = link, .stream = stream, .fd = fd};
     pump->watch = virEventAddHandle(fd, 0, on_socket, pump, pump_unref);
-    if (pump->watch < 0 ||
-        virStreamEventAddCallback(stream, VIR_STREAM_EVENT_READABLE, on_stream, pump, pump_unref) < 0) {
+    if (pump->watch < 0 || virStreamEventAddCallback(stream, VIR_STREAM_EVENT_READABLE, on_stream, pump, NULL) < 0) {
         libvirt_fail(error, "watch the agent's channel");
         if (pump->watch >= 0)
             virEventRemoveHandle(pump->watch);
