@@ -27,7 +27,9 @@ static char *image_dir(void)
 
 struct drive *drive_new(const char *network, const char *owner, enum acceleration acceleration, const char *state_dir)
 {
-    g_autofree char *templates = g_build_filename(g_getenv("HBR_SOURCE_DIR"), "templates", NULL);
+    const char *others = g_getenv("HBR_TEMPLATES");
+    g_autofree char *templates =
+        others != NULL ? g_strdup(others) : g_build_filename(g_getenv("HBR_SOURCE_DIR"), "templates", NULL);
     g_autofree char *images = image_dir();
     g_autoptr(GError) error = NULL;
     struct drive *drive = g_new0(struct drive, 1);

@@ -22,7 +22,7 @@ struct drive {
 /* Set before drive_new(): agents are reached through libvirt's streams. */
 extern gboolean drive_uses_streams;
 
-/* Connects to $HBR_LIBVIRT_URI; `state_dir` may be NULL: a new one. The images are those of $HARBINGER_IMAGES or $HBR_BUILD_DIR/images. NULL when the host does not come up. */
+/* Connects to $HBR_LIBVIRT_URI, with the templates of $HBR_TEMPLATES or the shipped ones; `state_dir` may be NULL: a new one. The images are those of $HARBINGER_IMAGES or $HBR_BUILD_DIR/images. NULL when the host does not come up. */
 struct drive *drive_new(const char *network, const char *owner, enum acceleration acceleration, const char *state_dir);
 void drive_free(struct drive *drive);
 

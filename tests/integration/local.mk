@@ -23,3 +23,5 @@ tests_integration_session_test_hypervisor_SOURCES = tests/integration/session/te
 integration_targets += tests/integration/system/test-limits
 tests_integration_system_test_limits_SOURCES = tests/integration/system/test-limits.c \
 	tests/integration/drive.c tests/integration/drive.h
+integration_targets += tests/integration/qga-check
+tests_integration_qga_check_SOURCES = tests/integration/qga-check.c tests/integration/drive.c tests/integration/drive.h
