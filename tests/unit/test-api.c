@@ -331,7 +331,6 @@ START_TEST(test_body_budget)
         http_send_text(
             held[i],
             "POST /v1/executions HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 25000000\r\n\r\n");
-        g_autofree char *head = NULL;
         if (i < 10)
             ck_assert_uint_eq(http_read_head(held[i]), 100);
     }
