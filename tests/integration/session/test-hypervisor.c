@@ -309,6 +309,24 @@ static gboolean test_libvirtd_killed(void)
     return TRUE;
 }
 
+/* A libvirtd that hangs is found out by keepalive; code goes on running and can be started meanwhile. */
+static gboolean test_libvirtd_hangs(void)
+{
+    g_autoptr(GString) output = g_string_new(NULL);
+    const GPid daemon = find_process("libvirtd", TRUE);
+    REQUIRE(daemon > 0);
+    kill(daemon, SIGSTOP);
+    g_autoptr(event_auto) down = drive_wait(drive, EVENT_HOST_DOWN, NULL, 20000);
+    const gboolean is_served = script("vm-a", "exec-lh", "echo served", output, 0);
+    drive_shape(drive, "vm-a", &(struct vm_shape){4, 2050});
+    g_autoptr(event_auto) refused = drive_wait(drive, EVENT_INSTANCE_SHAPED, "vm-a", 20000);
+    kill(daemon, SIGCONT);
+    g_autoptr(event_auto) up = drive_wait(drive, EVENT_HOST_UP, NULL, 40000);
+    REQUIRE(down != NULL && is_served && up != NULL);
+    REQUIRE(refused != NULL && refused->error != NULL);
+    return TRUE;
+}
+
 /* What was acknowledged outlives the daemon: a ready instance is taken over by the next one. */
 static gboolean test_adopt(void)
 {
@@ -506,6 +524,7 @@ static const struct {
     {"grow", test_grow},
     {"grow-twice", test_grow_twice},
     {"libvirtd-killed", test_libvirtd_killed},
+    {"libvirtd-hangs", test_libvirtd_hangs},
     {"adopt", test_adopt},
     {"destroy", test_destroy},
     {"qemu-killed", test_qemu_killed},
