@@ -51,8 +51,19 @@ struct read_list {
     guint limit;
 };
 
+/* Open objects and final ones have indexes of their own, which this merges in the order of ids. */
+static char *read_function_sql(const struct read_list *list)
+{
+    const char *tenant = list->tenant != NULL ? "AND tenant = ?2" : "";
+    return g_strdup_printf("SELECT body FROM (SELECT id, body FROM %s WHERE final = 0 AND function = ?1 %s UNION ALL"
+                           " SELECT id, body FROM %s WHERE final = 1 AND function = ?1 %s ORDER BY id DESC LIMIT ?3)",
+                           list->table->name, tenant, list->table->name, tenant);
+}
+
 static char *read_list_sql(const struct read_list *list)
 {
+    if (list->table != NULL && list->function != NULL)
+        return read_function_sql(list);
     GString *sql = g_string_new("SELECT body FROM ");
     g_string_append(sql, list->table != NULL ? list->table->name : "observation");
     g_string_append_printf(sql, " WHERE %s AND %s", list->function != NULL ? "function = ?1" : "1",

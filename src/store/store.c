@@ -76,6 +76,7 @@ void store_start(struct store *store, event_sink sink, gpointer sink_data)
     const int code = pthread_create(&store->thread, NULL, store_write_loop, store);
     if (code != 0)
         g_error("the store's thread cannot be started: %s", g_strerror(code));
+    pthread_setname_np(store->thread, "store-writer");
     store->started = TRUE;
 }
 
