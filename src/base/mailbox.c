@@ -14,7 +14,7 @@ struct mailbox {
     GQueue messages;
     GDestroyNotify message_free;
     gboolean closed;
-    int wake_fd; /* eventfd, readable while messages are there; for the GSource */
+    int wake_fd; /* eventfd, readable while messages are there, for the GSource; -1 without one */
 };
 
 struct mailbox *mailbox_new(GDestroyNotify message_free)
@@ -28,9 +28,7 @@ struct mailbox *mailbox_new(GDestroyNotify message_free)
     pthread_mutex_init(&mailbox->lock, NULL);
     g_queue_init(&mailbox->messages);
     mailbox->message_free = message_free;
-    mailbox->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (mailbox->wake_fd < 0)
-        g_error("eventfd: %s", g_strerror(errno));
+    mailbox->wake_fd = -1;
     return mailbox;
 }
 
@@ -39,7 +37,8 @@ void mailbox_free(struct mailbox *mailbox)
     if (mailbox == NULL)
         return;
     g_queue_clear_full(&mailbox->messages, mailbox->message_free);
-    close(mailbox->wake_fd);
+    if (mailbox->wake_fd >= 0)
+        close(mailbox->wake_fd);
     pthread_cond_destroy(&mailbox->arrived);
     pthread_mutex_destroy(&mailbox->lock);
     g_free(mailbox);
@@ -49,7 +48,7 @@ void mailbox_free(struct mailbox *mailbox)
 static void mailbox_wake(struct mailbox *mailbox)
 {
     const guint64 one = 1;
-    if (write(mailbox->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
+    if (mailbox->wake_fd >= 0 && write(mailbox->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
         g_error("eventfd: %s", g_strerror(errno));
 }
 
@@ -84,7 +83,9 @@ static void mailbox_wait(struct mailbox *mailbox, gint64 deadline)
 static void mailbox_reset_wake(struct mailbox *mailbox)
 {
     guint64 count;
-    if (mailbox->messages.length == 0 && read(mailbox->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN)
+    if (mailbox->wake_fd < 0 || mailbox->messages.length > 0)
+        return;
+    if (read(mailbox->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN)
         g_error("eventfd: %s", g_strerror(errno));
 }
 
@@ -132,9 +133,22 @@ static gboolean mailbox_source_dispatch(GSource *source G_GNUC_UNUSED, GSourceFu
     return callback != NULL ? callback(data) : G_SOURCE_REMOVE;
 }
 
+/* With the lock held. */
+static void mailbox_open_wake(struct mailbox *mailbox)
+{
+    const guint initial = mailbox->messages.length > 0 || mailbox->closed ? 1 : 0;
+    mailbox->wake_fd = eventfd(initial, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (mailbox->wake_fd < 0)
+        g_error("eventfd: %s", g_strerror(errno));
+}
+
 GSource *mailbox_source_new(struct mailbox *mailbox)
 {
     static GSourceFuncs functions = {.dispatch = mailbox_source_dispatch};
+    pthread_mutex_lock(&mailbox->lock);
+    if (mailbox->wake_fd < 0)
+        mailbox_open_wake(mailbox);
+    pthread_mutex_unlock(&mailbox->lock);
     GSource *source = g_source_new(&functions, sizeof(GSource));
     g_source_add_unix_fd(source, mailbox->wake_fd, G_IO_IN);
     return source;
