@@ -30,7 +30,6 @@ static void pending_commit_free(gpointer data)
     g_ptr_array_unref(commit->replies);
     g_ptr_array_unref(commit->dirty);
     policy_unref(commit->policy);
-    g_free(commit->reservation_id);
     g_free(commit);
 }
 
@@ -332,14 +331,32 @@ static void (*const core_handlers[EVENT_KIND_COUNT])(struct core *core, struct e
     [EVENT_SHUTDOWN] = core_on_shutdown,
 };
 
-void core_handle(struct core *core, struct event *event, gint64 now)
+#define CORE_GROUP_MAX 256 /* notifications that share a write, and its fate */
+
+void core_handle_all(struct core *core, GQueue *events, gint64 now)
 {
     core->now = MAX(core->now, now);
     core_fire_due(core);
-    core_handlers[event->kind](core, event);
-    event_free(event);
-    core_place_waiting(core);
+    guint unwritten = 0;
+    for (struct event *event; (event = g_queue_pop_head(events)) != NULL;) {
+        const gboolean is_intake = event->kind == EVENT_NOTIFY || event->kind == EVENT_COMMITTED;
+        core_handlers[event->kind](core, event);
+        event_free(event);
+        core_place_waiting(core);
+        unwritten = is_intake ? unwritten + 1 : CORE_GROUP_MAX;
+        if (unwritten < CORE_GROUP_MAX)
+            continue;
+        core_flush(core);
+        unwritten = 0;
+    }
     core_flush(core);
+}
+
+void core_handle(struct core *core, struct event *event, gint64 now)
+{
+    GQueue events = G_QUEUE_INIT;
+    g_queue_push_tail(&events, event);
+    core_handle_all(core, &events, now);
 }
 
 static void core_remove_reservation(struct core *core, struct event *event)

@@ -36,6 +36,10 @@ void core_rebuild(struct core *core, const GPtrArray *records, GHashTable *polic
 /* Handles one event (taken). `now` never decreases. */
 void core_handle(struct core *core, struct event *event, gint64 now);
 
+/* Handles all `events` (struct event, taken; the queue is empty then), which came at the same time. Notifications among them that follow each other
+ * are written as one. */
+void core_handle_all(struct core *core, GQueue *events, gint64 now);
+
 /* When core_handle() with EVENT_TICK is due next; CLOCK_NEVER when nothing is planned. */
 gint64 core_next_at(const struct core *core);
 

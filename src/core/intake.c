@@ -165,10 +165,12 @@ static void intake_answer_repeat(struct core *core, struct event *event, struct 
         return;
     }
     if (!entry->is_dirty && entry->notify_request == 0 && g_hash_table_size(core->commits) == 0) {
-        core_reply_object(core, event->request, 202, "reservation", &reservation_codec, entry->doc);
+        core_emit(core, core_receipt_new(event->request, entry->doc));
         return;
     }
     /* its first write may still be under way: answer with a commit, too */
+    if (entry->notify_request != 0)
+        core_flush(core);
     entry->notify_request = event->request;
     core_touch_reservation(core, entry);
 }

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* What an event has changed is written in one record batch at its end, and answers that promise durability go out with the
+/* What events that came together have changed is written in one record batch at their end, and answers that promise durability go out with the
  * commit. */
 
 #define COMMIT_RETRY_MS 1000
@@ -87,9 +87,16 @@ static struct record *record_of_host(const struct core *core, const struct host_
     return record;
 }
 
+/* "kind:id" */
+static char *object_name_new(enum object_kind object, const char *id)
+{
+    const char kind[] = {(char)('0' + object), ':', '\0'};
+    return g_strconcat(kind, id, NULL);
+}
+
 static void commit_add(struct pending_commit *commit, GPtrArray *records, struct record *record)
 {
-    g_ptr_array_add(commit->dirty, g_strdup_printf("%u:%s", record->object, record->id));
+    g_ptr_array_add(commit->dirty, object_name_new(record->object, record->id));
     g_ptr_array_add(records, record);
 }
 
@@ -112,30 +119,16 @@ static void core_collect_dirty(struct core *core, struct pending_commit *commit,
     }
 }
 
-/* The answer to a notification is its record as the database has it, so that it is encoded once. */
 static void core_collect_reservations(struct core *core, struct pending_commit *commit, GPtrArray *records)
 {
     for (guint i = 0; i < core->dirty_reservations->len; i++) {
         struct reservation_entry *entry = core->dirty_reservations->pdata[i];
         entry->is_dirty = FALSE;
-        struct record *record = record_of_reservation(entry->doc);
-        if (entry->notify_request != 0) {
-            gsize length;
-            const char *text = g_bytes_get_data(record->body, &length);
-            GString *body = g_string_sized_new(length + 20);
-            g_string_append(body, "{\"reservation\":");
-            g_string_append_len(body, text, (gssize)length);
-            g_string_append_c(body, '}');
-            struct command *reply = command_new(COMMAND_REPLY);
-            reply->request = entry->notify_request;
-            reply->status = 202;
-            reply->id = g_strdup(entry->doc->id);
-            reply->body = g_string_free_to_bytes(body);
-            g_ptr_array_add(commit->replies, reply);
-            entry->notify_request = 0;
-            core_set_string(&commit->reservation_id, entry->doc->id);
-        }
-        commit_add(commit, records, record);
+        commit_add(commit, records, record_of_reservation(entry->doc));
+        if (entry->notify_request == 0)
+            continue;
+        g_ptr_array_add(commit->replies, core_receipt_new(entry->notify_request, entry->doc));
+        entry->notify_request = 0;
     }
 }
 
@@ -260,7 +253,7 @@ void core_flush(struct core *core)
 
 void core_retain_finished(struct core *core, enum object_kind object, const char *id)
 {
-    g_queue_push_tail(&core->finished, g_strdup_printf("%u:%s", object, id));
+    g_queue_push_tail(&core->finished, object_name_new(object, id));
 }
 
 void core_committed(struct core *core, const struct event *event)
@@ -307,7 +300,7 @@ static void core_touch_again(struct core *core, const char *name)
     }
 }
 
-/* Nothing was promised yet: whoever waits for the commit gets the error, a notification is withdrawn, and the rest is written again a little
+/* Nothing was promised yet: whoever waits for the commit gets the error, notifications are withdrawn, and the rest is written again a little
  * later. */
 void core_commit_failed(struct core *core, const struct event *event)
 {
@@ -322,13 +315,13 @@ void core_commit_failed(struct core *core, const struct event *event)
         core_reply_error(core, reply->request,
                          event->error != NULL ? g_error_copy(event->error)
                                               : hbr_error_new(HBR_ERROR_STORE, "the database did not take it"));
+        struct reservation_entry *withdrawn =
+            reply->id != NULL ? g_hash_table_lookup(core->reservations, reply->id) : NULL;
+        if (withdrawn != NULL)
+            reservation_cancel(core, withdrawn, "its notification could not be made durable");
     }
     if (commit->policy != NULL)
         core->policy_loading = FALSE;
-    struct reservation_entry *withdrawn =
-        commit->reservation_id != NULL ? g_hash_table_lookup(core->reservations, commit->reservation_id) : NULL;
-    if (withdrawn != NULL)
-        reservation_cancel(core, withdrawn, "its notification could not be made durable");
     g_autoptr(GPtrArray) dirty = g_steal_pointer(&commit->dirty);
     commit->dirty = g_ptr_array_new();
     g_hash_table_remove(core->commits, &event->serial);

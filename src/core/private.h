@@ -68,9 +68,8 @@ struct timer {
 
 /* What waits for a commit. */
 struct pending_commit {
-    GPtrArray *replies;    /* struct command, sent when it is durable */
+    GPtrArray *replies;    /* struct command, sent when it is durable; see core_receipt_new() */
     GPtrArray *dirty;      /* char * "kind:id" of what was written: written again when it failed */
-    char *reservation_id;  /* of a notification: withdrawn when it failed */
     struct policy *policy; /* takes effect with the commit */
 };
 
@@ -112,7 +111,7 @@ struct core {
     GHashTable *waiter_ids; /* request -> id of the object it waits for */
     GSequence *timers;
     GPtrArray *dirty_reservations, *dirty_instances, *dirty_executions,
-        *dirty_hosts;     /* entries touched by this event */
+        *dirty_hosts;     /* entries touched since the last core_flush() */
     GPtrArray *unwritten; /* "kind:id" of objects whose last write failed */
     GHashTable *commits;  /* serial -> struct pending_commit */
     guint64 serial;
@@ -123,8 +122,8 @@ struct core {
     gboolean place_again; /* room may have appeared */
     gboolean shutting_down;
     gboolean policy_loading;   /* one policy version at a time is on its way to the store */
-    GPtrArray *commit_replies; /* struct command collected by this event for its commit */
-    GPtrArray *commit_records; /* struct record collected by this event beside the dirty objects */
+    GPtrArray *commit_replies; /* struct command collected for the next commit */
+    GPtrArray *commit_records; /* struct record collected for it beside the dirty objects */
     struct policy *commit_policy;
 };
 
@@ -140,6 +139,8 @@ char *core_key(const char *kind, const char *tenant, const char *key);
 void core_reply_error(struct core *core, guint64 request, GError *error); /* takes the error */
 void core_reply_object(struct core *core, guint64 request, guint status, const char *member, const struct codec *codec,
                        gconstpointer object);
+/* The answer to a notification. Its id is that of the reservation, which is withdrawn when the commit that it waits for fails. */
+struct command *core_receipt_new(guint64 request, const struct reservation *doc);
 void core_stream_event(struct core *core, struct execution_entry *entry, const char *event);
 /* A line of an execution's stream, {"event": event, member: object}. */
 struct command *core_line_new(guint64 request, const char *event, const char *member, const struct codec *codec,

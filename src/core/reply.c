@@ -40,6 +40,20 @@ void core_reply_object(struct core *core, guint64 request, guint status, const c
     core_emit(core, reply);
 }
 
+struct command *core_receipt_new(guint64 request, const struct reservation *doc)
+{
+    GString *text = g_string_sized_new(1024);
+    g_string_append(text, "{\"reservation\":");
+    codec_write(text, &reservation_receipt_codec, doc, CODEC_CLIENT);
+    g_string_append_c(text, '}');
+    struct command *reply = command_new(COMMAND_REPLY);
+    reply->request = request;
+    reply->status = 202;
+    reply->id = g_strdup(doc->id);
+    reply->body = g_string_free_to_bytes(text);
+    return reply;
+}
+
 struct command *core_line_new(guint64 request, const char *event, const char *member, const struct codec *codec,
                               gconstpointer object)
 {

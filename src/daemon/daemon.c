@@ -12,9 +12,11 @@
 #include "store/store.h"
 
 #include <glib-unix.h>
+#include <malloc.h>
 #include <sys/random.h>
 
 #define STOP_TIMEOUT_S 30
+#define DAEMON_MEMORY_STEP (4 * 1024 * 1024)
 #define POLICY_VERSIONS_LOADED 64
 #define RECENT_S (24 * 3600)
 
@@ -169,8 +171,7 @@ static gboolean daemon_on_events(gpointer data)
     struct daemon *daemon = data;
     GQueue events = G_QUEUE_INIT;
     mailbox_take_all(daemon->events, &events, 0);
-    for (struct event *event; (event = g_queue_pop_head(&events)) != NULL;)
-        core_handle(daemon->core, event, clock_now());
+    core_handle_all(daemon->core, &events, clock_now());
     daemon_settle(daemon);
     return G_SOURCE_CONTINUE;
 }
@@ -403,9 +404,18 @@ static void daemon_clear(struct daemon *daemon)
     g_free(daemon->owner);
 }
 
+/* Messages are allocated on one thread and freed on another, many at once. The defaults of malloc would give that memory back to the kernel and
+ * take it again some pages at a time, over and over. */
+static void daemon_set_up_memory(void)
+{
+    mallopt(M_TOP_PAD, DAEMON_MEMORY_STEP);
+    mallopt(M_TRIM_THRESHOLD, 8 * DAEMON_MEMORY_STEP);
+}
+
 gboolean daemon_run(const struct config *config, GError **error)
 {
     struct daemon daemon = {.config = config};
+    daemon_set_up_memory();
     daemon.loop = g_main_loop_new(NULL, FALSE);
     daemon.events = mailbox_new((GDestroyNotify)event_free);
     daemon.partings = g_ptr_array_new();

@@ -47,6 +47,27 @@ static const struct codec_field reservation_fields[] = {
 
 CODEC_DEFINE(reservation, reservation_fields)
 
+static const struct codec_field receipt_fields[] = {
+    {"id", CODEC_NAME, AT(reservation, id), CODEC_REQUIRED, 0, MODEL_NAME_MAX, NULL, NULL},
+    {"state", CODEC_ENUM, AT(reservation, state), 0, 0, 0, NULL, &reservation_state_words},
+    {"profile", CODEC_NAME, AT(reservation, profile), 0, 0, MODEL_NAME_MAX, NULL, NULL},
+    {"template", CODEC_NAME, AT(reservation, template), 0, 0, MODEL_NAME_MAX, NULL, NULL},
+    {"shape", CODEC_STRUCT, AT(reservation, shape), 0, 0, 0, &vm_shape_codec, NULL},
+    {"host", CODEC_NAME, AT(reservation, host), 0, 0, MODEL_NAME_MAX, NULL, NULL},
+    {"instance_id", CODEC_NAME, AT(reservation, instance_id), 0, 0, MODEL_NAME_MAX, NULL, NULL},
+    {"policy_version", CODEC_UINT, AT(reservation, policy_version), 0, 0, G_MAXUINT32, NULL, NULL},
+    {"created_at", CODEC_TIME, AT(reservation, created_at), 0, 0, 0, NULL, NULL},
+    {"arrival_at", CODEC_TIME, AT(reservation, arrival_at), 0, 0, 0, NULL, NULL},
+    {"start_at", CODEC_TIME, AT(reservation, start_at), 0, 0, 0, NULL, NULL},
+    {"started_at", CODEC_TIME, AT(reservation, started_at), 0, 0, 0, NULL, NULL},
+    {"ready_at", CODEC_TIME, AT(reservation, ready_at), 0, 0, 0, NULL, NULL},
+    {"expires_at", CODEC_TIME, AT(reservation, expires_at), 0, 0, 0, NULL, NULL},
+    {"boot_p95_ms", CODEC_INT64, AT(reservation, boot_p95_ms), CODEC_SPARSE, 0, G_MAXINT64, NULL, NULL},
+};
+
+const struct codec reservation_receipt_codec = {"reservation", sizeof(struct reservation), receipt_fields,
+                                                G_N_ELEMENTS(receipt_fields)};
+
 gboolean reservation_state_is_terminal(enum reservation_state state)
 {
     return state >= RESERVATION_DONE;

@@ -54,4 +54,7 @@ struct reservation {
 
 CODEC_DECLARE(reservation)
 
+/* What a sender of notifications acts on, without what explains it. Only for writing. */
+extern const struct codec reservation_receipt_codec;
+
 gboolean reservation_state_is_terminal(enum reservation_state state);

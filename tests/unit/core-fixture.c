@@ -106,13 +106,40 @@ void world_add_host(struct world *world, const char *name, guint cpus, guint mem
     world_event(world, up);
 }
 
-guint64 world_notify(struct world *world, const char *json)
+static struct event *world_notification(struct world *world, const char *json)
 {
     g_autoptr(GError) error = NULL;
     struct event *event = event_new(EVENT_NOTIFY);
     event->request = ++world->request;
     event->notification = codec_decode_text(&notification_codec, json, strlen(json), 65536, CODEC_CLIENT, &error);
     ck_assert_msg(event->notification != NULL, "%s", error != NULL ? error->message : "");
+    return event;
+}
+
+guint64 world_notify(struct world *world, const char *json)
+{
+    world_event(world, world_notification(world, json));
+    return world->request;
+}
+
+guint64 world_notify_together(struct world *world, const char *const *json, guint count)
+{
+    GQueue events = G_QUEUE_INIT;
+    for (guint i = 0; i < count; i++)
+        g_queue_push_tail(&events, world_notification(world, json[i]));
+    core_handle_all(world->core, &events, world->now);
+    world_answer_commits(world);
+    return world->request - count + 1;
+}
+
+guint64 world_get(struct world *world, const char *reservation_id)
+{
+    struct event *event = event_new(EVENT_QUERY);
+    event->request = ++world->request;
+    event->query = g_new0(struct query, 1);
+    event->query->kind = QUERY_GET;
+    event->query->object = OBJECT_RESERVATION;
+    event->query->id = g_strdup(reservation_id);
     world_event(world, event);
     return world->request;
 }

@@ -31,6 +31,10 @@ void world_add_host(struct world *world, const char *name, guint cpus, guint mem
 /* Returns the request number. */
 guint64 world_notify(struct world *world, const char *json);
 guint64 world_execute(struct world *world, const char *json);
+guint64 world_get(struct world *world, const char *reservation_id);
+
+/* All at the same time. The requests are numbered on from the one returned. */
+guint64 world_notify_together(struct world *world, const char *const *json, guint count);
 
 /* The oldest command of the kind not taken yet, for `request` unless 0, or NULL. Taken commands belong to the world. */
 struct command *world_take(struct world *world, enum command_kind kind, guint64 request);

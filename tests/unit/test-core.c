@@ -96,7 +96,7 @@ START_TEST(test_whole_way)
     const guint64 notify = world_notify(world, NOTIFY);
     const struct command *reply = world_expect(world, COMMAND_REPLY, notify);
     g_autofree char *id = world_body_string(reply, "reservation.id");
-    assert_body(reply, "reservation.demand.source", "rules");
+    assert_body(world_expect(world, COMMAND_REPLY, world_get(world, id)), "demand.source", "rules");
     const char *vm = world_boot(world);
     g_autofree char *request_json = g_strdup_printf(
         "{\"reservation_id\":\"%s\",\"code\":{\"function\":\"f\"},\"program\":{\"argv\":[\"true\"]}}", id);
@@ -115,8 +115,10 @@ START_TEST(test_whole_way)
     ck_assert_str_eq(destroy->id, vm);
     world_event(world, world_answer(EVENT_INSTANCE_DESTROYED, destroy));
     const struct command *second = world_expect(world, COMMAND_REPLY, world_notify(world, NOTIFY));
-    assert_body(second, "reservation.demand.source", "history");
-    g_autofree char *p90 = world_body_string(second, "reservation.demand.memory_mib.p90");
+    g_autofree char *second_id = world_body_string(second, "reservation.id");
+    const struct command *known = world_expect(world, COMMAND_REPLY, world_get(world, second_id));
+    assert_body(known, "demand.source", "history");
+    g_autofree char *p90 = world_body_string(known, "demand.memory_mib.p90");
     ck_assert_double_ge(g_ascii_strtod(p90, NULL), 700);
 }
 END_TEST
@@ -176,6 +178,40 @@ START_TEST(test_idempotency)
         world, "{\"idempotency_key\":\"k1\",\"code\":{\"function\":\"f\",\"tenant\":\"t2\"},\"arrival_in_ms\":60000}");
     g_autofree char *other_id = world_body_string(world_expect(world, COMMAND_REPLY, elsewhere), "reservation.id");
     ck_assert_str_ne(other_id, id);
+}
+END_TEST
+
+/* Rule: notifications that come together share a write, and each gets its own answer, a repeated one the answer of the first. */
+START_TEST(test_notified_together)
+{
+    const char *const keyed = "{\"idempotency_key\":\"k1\",\"code\":{\"function\":\"f\"},\"arrival_in_ms\":60000}";
+    world->holds_commits = TRUE;
+    world_notify_together(world, (const char *[]){NOTIFY_LATER, NOTIFY_LATER, NOTIFY_LATER}, 3);
+    ck_assert_uint_eq(world->serials->len, 1);
+    world->holds_commits = FALSE;
+    const guint64 first = world_notify_together(world, (const char *[]){keyed, NOTIFY_LATER, keyed, keyed}, 4);
+    g_autofree char *id = world_body_string(world_expect(world, COMMAND_REPLY, first), "reservation.id");
+    g_autofree char *other = world_body_string(world_expect(world, COMMAND_REPLY, first + 1), "reservation.id");
+    ck_assert_str_ne(id, other);
+    assert_body(world_expect(world, COMMAND_REPLY, first + 2), "reservation.id", id);
+    assert_body(world_expect(world, COMMAND_REPLY, first + 3), "reservation.id", id);
+    ck_assert_ptr_null(world_take(world, COMMAND_REPLY, first));
+}
+END_TEST
+
+/* Rule: what shares a write shares its fate: each is told and withdrawn. */
+START_TEST(test_failed_together)
+{
+    world->fails_commits = TRUE;
+    const guint64 first = world_notify_together(world, (const char *[]){NOTIFY_LATER, NOTIFY_LATER}, 2);
+    for (guint i = 0; i < 2; i++)
+        ck_assert_int_eq(world_expect(world, COMMAND_REPLY, first + i)->error->code, HBR_ERROR_STORE);
+    world->fails_commits = FALSE;
+    const guint before = world->records->len;
+    world_pass(world, 2000);
+    ck_assert_uint_ge(world->records->len, before + 2);
+    for (guint i = world->records->len - 2; i < world->records->len; i++)
+        ck_assert_uint_eq(((const struct record *)world->records->pdata[i])->state, RESERVATION_CANCELLED);
 }
 END_TEST
 
@@ -488,6 +524,8 @@ int main(void)
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, test_ack_waits_for_commit);
     tcase_add_test(cases, test_failed_commit_is_told);
+    tcase_add_test(cases, test_notified_together);
+    tcase_add_test(cases, test_failed_together);
     tcase_add_test(cases, test_whole_way);
     tcase_add_test(cases, test_start_is_back_scheduled);
     tcase_add_test(cases, test_no_show);
