@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "world.h"
+
+#include "drive.h"
+#include "guest-peer.h"
+#include "host/domain-xml.h"
+
+#include <errno.h>
+#include <libvirt/libvirt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* The same program in a fresh guest of the same template: asked for through the daemon with a ready reservation, against straight on the
+ * agent's channel. Both guests of a round stand ready before either runs, and the two take turns at being first. */
+
+#define ROUNDS 20
+#define WARM_RUNS 5
+#define RATIO_TARGET 1.5
+#define SOURCE "echo hi"
+#define HELLO_RETRY_MS 500
+#define HELLO_MS 10000
+#define RUN_MS 30000
+#define WALL_LIMIT_MS 60000
+#define OUTPUT_LIMIT_BYTES 67108864
+#define PIDS_LIMIT 512
+
+static const char policy[] =
+    "profiles:\n"
+    "  - { name: small, template: base, vcpus: 1, memory: 256 MiB, maximum: { vcpus: 3, memory: 1 GiB } }\n"
+    "classes:\n"
+    "  - name: small\n"
+    "    score_max: 100\n"
+    "    profile: small\n"
+    "    demand: { vcpus: { p50: 0.5, p90: 1, p99: 1 }, memory: { p50: 10 MiB, p90: 40 MiB, p99: 60 MiB } }\n"
+    "provisioning: { no_show: 60 s, boot_timeout: 60 s }\n";
+
+static const struct vm_shape shape = {.vcpus = 1, .memory_mib = 256}, maximum = {.vcpus = 3, .memory_mib = 1024};
+
+/* A guest of the template without a daemon. */
+struct direct {
+    virDomainPtr domain;
+    struct peer peer;
+};
+
+static char *channel_path(virDomainPtr domain)
+{
+    char *xml = virDomainGetXMLDesc(domain, 0);
+    g_autoptr(domain_live_auto) live = xml != NULL ? domain_live_parse(xml, WIRE_CHANNEL_NAME, NULL) : NULL;
+    if (live == NULL || live->channel_path == NULL)
+        g_error("a domain without the agent's channel");
+    free(xml);
+    return g_strdup(live->channel_path);
+}
+
+static int connect_channel(virDomainPtr domain)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    g_autofree char *path = channel_path(domain);
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    g_strlcpy(address.sun_path, path, sizeof address.sun_path);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
+        g_error("%s: %s", path, g_strerror(errno));
+    return fd;
+}
+
+/* Boots it as the daemon does, up to proven readiness, and lets go of its channel. */
+static void direct_start(struct direct *direct, virConnectPtr connection, guint round)
+{
+    struct wire_hello hello;
+    g_autofree char *id = g_strdup_printf("vm-direct-%u", round);
+    g_autofree char *name = domain_name(id);
+    struct drive *drive = drive_new("none", "bench", ACCELERATION_TCG, NULL);
+    if (drive == NULL || !drive_start(drive, id, "base", &shape, &maximum))
+        g_error("no guest");
+    drive_free(drive);
+    direct->domain = virDomainLookupByName(connection, name);
+    if (direct->domain == NULL)
+        g_error("the guest is not there");
+    peer_open(&direct->peer, connect_channel(direct->domain));
+    if (!peer_hello(&direct->peer, HELLO_RETRY_MS, HELLO_MS, &hello))
+        g_error("the agent does not answer");
+}
+
+static double direct_run(struct direct *direct, guint32 stream)
+{
+    static struct peer_run run;
+    const struct wire_exec exec = {
+        .interpreter = wire_text("sh"),
+        .code = wire_text(SOURCE),
+        .wall_limit_ms = WALL_LIMIT_MS,
+        .output_limit_bytes = OUTPUT_LIMIT_BYTES,
+        .pids_limit = PIDS_LIMIT,
+    };
+    peer_run(&direct->peer, stream, &exec, RUN_MS, &run);
+    if (run.gone || run.exit.status != 0 || run.first_output_us == 0)
+        g_error("the guest did not run it: %s", run.text);
+    return (double)run.first_output_us / 1000;
+}
+
+static void direct_stop(struct direct *direct)
+{
+    peer_close(&direct->peer);
+    virDomainDestroy(direct->domain);
+    virDomainFree(direct->domain);
+}
+
+static void measure_daemon(struct world *world, const char *reservation, struct series *series)
+{
+    struct world_run run;
+    world_execute(world, "echo", reservation, SOURCE, &run);
+    series_add(series, run.first_output_ms);
+    world_wait_gone(world, &run);
+    world_run_clear(&run);
+}
+
+struct all_series {
+    struct series *daemon, *direct, *warm;
+};
+
+static void one_round(struct world *world, virConnectPtr connection, guint round, struct all_series *series)
+{
+    struct direct direct;
+    direct_start(&direct, connection, round);
+    g_autofree char *reservation = world_reserve(world, "echo");
+    world_let_stand();
+    if (round % 2 == 0)
+        measure_daemon(world, reservation, series->daemon);
+    series_add(series->direct, direct_run(&direct, 1));
+    if (round % 2 == 1)
+        measure_daemon(world, reservation, series->daemon);
+    for (guint32 i = 0; i < WARM_RUNS; i++)
+        series_add(series->warm, direct_run(&direct, 2 + i));
+    direct_stop(&direct);
+}
+
+int main(int argc, char **argv)
+{
+    world_enter(argv);
+    const guint rounds = argc > 1 ? (guint)strtoul(argv[1], NULL, 10) : ROUNDS;
+    struct all_series series = {
+        .daemon = series_new("fresh guest, through the daemon, reservation ready"),
+        .direct = series_new("fresh guest, straight on the agent's channel"),
+        .warm = series_new("for comparison: straight, again in the same guest"),
+    };
+    struct world *world = world_new(policy);
+    virConnectPtr connection = virConnectOpen(g_getenv("HBR_LIBVIRT_URI"));
+    for (guint i = 0; i < rounds; i++)
+        one_round(world, connection, i, &series);
+    virConnectClose(connection);
+    world_free(world);
+    const double ratio = series_median(series.daemon) / series_median(series.direct);
+    g_print("execution request to first byte of output\n");
+    series_print_head();
+    series_print(series.daemon);
+    series_print(series.direct);
+    series_print(series.warm);
+    target_print("medians: through the daemon takes so many times as long", ratio, TRUE, RATIO_TARGET);
+    g_print("bench exec-vs-direct n=%u median_ms=%.2f p99_ms=%.2f ratio=%.3f direct_median_ms=%.2f direct_p99_ms=%.2f "
+            "direct_warm_median_ms=%.2f\n",
+            series_count(series.daemon), series_median(series.daemon), series_p99(series.daemon), ratio,
+            series_median(series.direct), series_p99(series.direct), series_median(series.warm));
+    series_free(series.daemon);
+    series_free(series.direct);
+    series_free(series.warm);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "world.h"
+
+#include <stdlib.h>
+
+/* A program in a small VM fills its memory and keeps three CPUs busy. Measured is each growth, from the sample that crossed the threshold to the
+ * bigger shape as confirmed by the guest: steps of one vCPU, and of 512 MiB. */
+
+#define ADJUSTMENTS 20
+#define ROUNDS_MAX 60
+#define STEP_MIB 512
+#define CPU_TARGET_MS 400
+#define MEMORY_TARGET_MS 60
+
+/* Each VM starts with 1 vCPU and 512 MiB and makes two steps of each kind. */
+static const char policy[] =
+    "profiles:\n"
+    "  - { name: small, template: base, vcpus: 1, memory: 512 MiB, maximum: { vcpus: 3, memory: 1536 MiB } }\n"
+    "classes:\n"
+    "  - name: small\n"
+    "    score_max: 100\n"
+    "    profile: small\n"
+    "    demand: { vcpus: { p50: 0.5, p90: 1, p99: 1 }, memory: { p50: 50 MiB, p90: 100 MiB, p99: 150 MiB } }\n"
+    "provisioning: { sizing: demand, memory_min: 512 MiB, memory_step: 512 MiB, no_show: 60 s, boot_timeout: 60 s }\n"
+    "scaling: { sample_interval: 250 ms, pressure: 0.35 }\n"
+    "history: { samples_min: 1000 }\n";
+
+static const char source[] = "hold() { dd if=/dev/zero bs=${1}M count=1 2>/dev/null | sleep 600 & }\n"
+                             "memory() { awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo; }\n"
+                             "hold 160\n"
+                             "for i in 1 2 3; do while :; do :; done & done\n"
+                             "until [ $(memory) -gt 900 ]; do sleep 0.2; done\n"
+                             "hold 200\n"
+                             "until [ $(memory) -gt 1400 ] && [ $(nproc) -ge 3 ]; do sleep 0.2; done\n"
+                             "echo grown\n"
+                             "sleep 0.5\n";
+
+static gint64 time_of(const json_t *adjustment, const char *name)
+{
+    const char *text = json_string_value(json_object_get(adjustment, name));
+    g_autoptr(GDateTime) time = text != NULL ? g_date_time_new_from_iso8601(text, NULL) : NULL;
+    return time == NULL ? 0 : g_date_time_to_unix(time) * G_USEC_PER_SEC + g_date_time_get_microsecond(time);
+}
+
+static json_int_t step_of(const json_t *adjustment, const char *name)
+{
+    return json_integer_value(json_object_get(json_object_get(adjustment, "after"), name)) -
+           json_integer_value(json_object_get(json_object_get(adjustment, "before"), name));
+}
+
+struct growth_series {
+    struct series *cpu, *memory;
+    guint others, failed;
+};
+
+static void add_adjustment(struct growth_series *series, const json_t *adjustment)
+{
+    const gint64 at = time_of(adjustment, "at"), confirmed_at = time_of(adjustment, "confirmed_at");
+    const char *resource = json_string_value(json_object_get(adjustment, "resource"));
+    const double took_ms = (double)(confirmed_at - at) / 1000;
+    if (confirmed_at == 0)
+        series->failed++;
+    else if (g_strcmp0(resource, "cpu") == 0 && step_of(adjustment, "vcpus") == 1)
+        series_add(series->cpu, took_ms);
+    else if (g_strcmp0(resource, "memory") == 0 && step_of(adjustment, "memory_mib") == STEP_MIB)
+        series_add(series->memory, took_ms);
+    else
+        series->others++;
+}
+
+static void one_round(struct world *world, struct growth_series *series)
+{
+    struct world_run run;
+    size_t i;
+    json_t *adjustment;
+    g_autofree char *reservation = world_reserve(world, "grows");
+    world_let_stand();
+    world_execute(world, "grows", reservation, source, &run);
+    json_array_foreach (json_object_get(run.execution, "adjustments"), i, adjustment)
+        add_adjustment(series, adjustment);
+    world_wait_gone(world, &run);
+    world_run_clear(&run);
+}
+
+int main(int argc, char **argv)
+{
+    world_enter(argv);
+    const guint wanted = argc > 1 ? (guint)strtoul(argv[1], NULL, 10) : ADJUSTMENTS;
+    struct growth_series series = {
+        .cpu = series_new("one more vCPU: threshold crossed to confirmed by guest"),
+        .memory = series_new("512 MiB more: threshold crossed to confirmed by guest"),
+    };
+    struct world *world = world_new(policy);
+    for (guint i = 0; i < ROUNDS_MAX && MIN(series_count(series.cpu), series_count(series.memory)) < wanted; i++)
+        one_round(world, &series);
+    world_free(world);
+    series_print_head();
+    series_print(series.cpu);
+    series_print(series.memory);
+    g_print("steps of other sizes: %u, not confirmed: %u\n", series.others, series.failed);
+    target_print("median of the CPU, ms", series_median(series.cpu), TRUE, CPU_TARGET_MS);
+    target_print("median of the memory, ms", series_median(series.memory), TRUE, MEMORY_TARGET_MS);
+    g_print("bench growth n=%u median_ms=%.1f p99_ms=%.1f cpu_median_ms=%.1f cpu_p99_ms=%.1f memory_median_ms=%.1f "
+            "memory_p99_ms=%.1f\n",
+            MIN(series_count(series.cpu), series_count(series.memory)), series_median(series.cpu),
+            series_p99(series.cpu), series_median(series.cpu), series_p99(series.cpu), series_median(series.memory),
+            series_p99(series.memory));
+    series_free(series.cpu);
+    series_free(series.memory);
+    return EXIT_SUCCESS;
+}

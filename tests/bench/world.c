@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "world.h"
+
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define READY_S 60
+#define POLL_MS 20
+#define STAND_MS 500
+#define WAIT_MS 120000
+#define EXIT_SKIPPED 77
+
+static char *images_path(void)
+{
+    const char *images = g_getenv("HARBINGER_IMAGES");
+    return images != NULL ? g_strdup(images) : g_build_filename(g_getenv("HBR_BUILD_DIR"), "images", NULL);
+}
+
+static void check_images(void)
+{
+    g_autofree char *images = images_path();
+    g_autofree char *kernel = g_build_filename(images, "vmlinuz", NULL);
+    if (g_file_test(kernel, G_FILE_TEST_EXISTS))
+        return;
+    g_printerr("there are no guest images in %s; right would be: make images\n", images);
+    exit(EXIT_SKIPPED);
+}
+
+void world_enter(char **argv)
+{
+    check_images();
+    if (g_getenv("HBR_LIBVIRT_URI") != NULL)
+        return;
+    g_autofree char *wrapper =
+        g_build_filename(g_getenv("HBR_SOURCE_DIR"), "tests/integration/with-session-libvirt", NULL);
+    g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
+    g_autoptr(GPtrArray) command = g_ptr_array_new();
+    g_ptr_array_add(command, wrapper);
+    g_ptr_array_add(command, self);
+    for (char **argument = argv + 1; *argument != NULL; argument++)
+        g_ptr_array_add(command, *argument);
+    g_ptr_array_add(command, NULL);
+    execv(wrapper, (char **)command->pdata);
+    g_error("%s cannot be run", wrapper);
+}
+
+static void write_file(const char *path, const char *text)
+{
+    g_autoptr(GError) error = NULL;
+    if (!g_file_set_contents(path, text, -1, &error))
+        g_error("%s", error->message);
+}
+
+static char *write_config(const struct world *world, const char *policy)
+{
+    g_autofree char *images = images_path();
+    g_autofree char *policy_path = g_build_filename(world->root, "policy.yaml", NULL);
+    char *path = g_build_filename(world->root, "harbingerd.conf", NULL);
+    g_autofree char *text = g_strdup_printf("[daemon]\nsocket=%s\nstate-dir=%s/state\nimage-dir=%s\n"
+                                            "template-dir=%s/templates\npolicy=%s\nlog-level=info\n\n"
+                                            "[host here]\nuri=%s\n",
+                                            world->socket, world->root, images, g_getenv("HBR_SOURCE_DIR"), policy_path,
+                                            g_getenv("HBR_LIBVIRT_URI"));
+    write_file(policy_path, policy);
+    write_file(path, text);
+    return path;
+}
+
+static void show_log(const struct world *world)
+{
+    g_autofree char *path = g_build_filename(world->root, "log", NULL);
+    g_autofree char *text = NULL;
+    if (g_file_get_contents(path, &text, NULL, NULL))
+        g_printerr("%s", text);
+}
+
+static void spawn_daemon(struct world *world, const char *config)
+{
+    g_autofree char *program = g_build_filename(g_getenv("HBR_BUILD_DIR"), "harbingerd", NULL);
+    g_autofree char *log = g_build_filename(world->root, "log", NULL);
+    char *arguments[] = {program, (char *)"--config", (char *)config, NULL};
+    FILE *output = fopen(log, "we");
+    g_autoptr(GError) error = NULL;
+    if (output == NULL)
+        g_error("%s cannot be made", log);
+    const int fd = fileno(output);
+    if (!g_spawn_async_with_fds(NULL, arguments, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &world->daemon, -1, fd,
+                                fd, &error))
+        g_error("%s", error->message);
+    fclose(output);
+}
+
+/* Waits for the daemon to answer, and notices when it ends instead. */
+static void wait_ready(struct world *world)
+{
+    struct pollfd end = {.fd = (int)syscall(SYS_pidfd_open, world->daemon, 0), .events = POLLIN};
+    struct hbr_error error = HBR_ERROR_INIT;
+    const gint64 until = g_get_monotonic_time() + READY_S * G_USEC_PER_SEC;
+    while (!hbr_ready(world->client, &error)) {
+        if (g_get_monotonic_time() < until && poll(&end, 1, POLL_MS) == 0)
+            continue;
+        show_log(world);
+        g_error("the daemon does not become ready: %s", error.message);
+    }
+    hbr_error_clear(&error);
+    close(end.fd);
+}
+
+struct world *world_new(const char *policy)
+{
+    struct world *world = g_new0(struct world, 1);
+    world->root = g_strdup_printf("%s/b.XXXXXX", g_get_tmp_dir());
+    if (g_mkdtemp(world->root) == NULL)
+        g_error("no directory in %s", g_get_tmp_dir());
+    world->socket = g_build_filename(world->root, "s", NULL);
+    g_autofree char *config = write_config(world, policy);
+    spawn_daemon(world, config);
+    world->client = hbr_client_new(world->socket, NULL);
+    hbr_client_set_timeout(world->client, WAIT_MS);
+    wait_ready(world);
+    return world;
+}
+
+void world_free(struct world *world)
+{
+    hbr_client_free(world->client);
+    kill(world->daemon, SIGTERM);
+    waitpid(world->daemon, NULL, 0);
+    g_free(world->socket);
+    g_free(world->root);
+    g_free(world);
+}
+
+static void check(struct world *world, bool is_done, const struct hbr_error *error)
+{
+    if (is_done)
+        return;
+    show_log(world);
+    g_error("%s", error->message);
+}
+
+char *world_reserve(struct world *world, const char *function)
+{
+    struct hbr_error error = HBR_ERROR_INIT;
+    g_autofree char *notification = g_strdup_printf("{\"code\":{\"function\":\"%s\"}}", function);
+    char *text;
+    check(world, hbr_notify(world->client, notification, &text, &error), &error);
+    json_auto_t *answer = json_loads(text, 0, NULL);
+    char *id = g_strdup(json_string_value(json_object_get(json_object_get(answer, "reservation"), "id")));
+    hbr_free(text);
+    check(world, hbr_wait(world->client, HBR_RESERVATION, id, "ready", WAIT_MS, &text, &error), &error);
+    json_auto_t *reservation = json_loads(text, 0, NULL);
+    hbr_free(text);
+    if (g_strcmp0(json_string_value(json_object_get(reservation, "state")), "ready") != 0) {
+        show_log(world);
+        g_error("the reservation is %s", json_string_value(json_object_get(reservation, "state")));
+    }
+    return id;
+}
+
+struct measurement {
+    gint64 begin, first_output;
+};
+
+static bool on_output(const void *data, size_t length, void *user_data)
+{
+    struct measurement *measurement = user_data;
+    (void)data, (void)length;
+    if (measurement->first_output == 0)
+        measurement->first_output = g_get_monotonic_time();
+    return true;
+}
+
+static char *request_text(const char *function, const char *reservation_id, const char *source)
+{
+    json_auto_t *request = json_pack("{s:{s:s}, s:{s:s, s:s}, s:s*}", "code", "function", function, "program",
+                                     "interpreter", "sh", "source", source, "reservation_id", reservation_id);
+    return json_dumps(request, JSON_COMPACT);
+}
+
+void world_execute(struct world *world, const char *function, const char *reservation_id, const char *source,
+                   struct world_run *ret_run)
+{
+    struct measurement measurement = {0};
+    const struct hbr_exec_callbacks callbacks = {
+        .on_stdout = on_output, .on_stderr = on_output, .user_data = &measurement};
+    struct hbr_exec_result result = HBR_EXEC_RESULT_INIT;
+    struct hbr_error error = HBR_ERROR_INIT;
+    char *request = request_text(function, reservation_id, source);
+    measurement.begin = g_get_monotonic_time();
+    check(world, hbr_execute(world->client, request, &callbacks, &result, &error), &error);
+    if (measurement.first_output == 0 || result.status != 0) {
+        show_log(world);
+        g_error("the execution printed nothing, or failed: %s", result.json);
+    }
+    ret_run->first_output_ms = (double)(measurement.first_output - measurement.begin) / 1000;
+    ret_run->execution = json_loads(result.json, 0, NULL);
+    hbr_exec_result_clear(&result);
+    free(request);
+}
+
+void world_run_clear(struct world_run *run)
+{
+    json_decref(run->execution);
+    run->execution = NULL;
+}
+
+void world_wait_gone(struct world *world, const struct world_run *run)
+{
+    const char *id = json_string_value(json_object_get(run->execution, "instance_id"));
+    struct hbr_error error = HBR_ERROR_INIT;
+    check(world, hbr_wait(world->client, HBR_INSTANCE, id, NULL, WAIT_MS, NULL, &error), &error);
+}
+
+void world_let_stand(void)
+{
+    poll(NULL, 0, STAND_MS);
+}
+
+struct series *series_new(const char *name)
+{
+    struct series *series = g_new0(struct series, 1);
+    series->name = name;
+    series->values_ms = g_array_new(FALSE, FALSE, sizeof(double));
+    return series;
+}
+
+void series_free(struct series *series)
+{
+    g_array_unref(series->values_ms);
+    g_free(series);
+}
+
+void series_add(struct series *series, double value_ms)
+{
+    g_array_append_val(series->values_ms, value_ms);
+}
+
+guint series_count(const struct series *series)
+{
+    return series->values_ms->len;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    const double first = *(const double *)a, second = *(const double *)b;
+    return first < second ? -1 : first > second;
+}
+
+/* By nearest rank. */
+static double series_quantile(struct series *series, double share)
+{
+    const guint count = series_count(series);
+    if (count == 0)
+        return 0;
+    qsort(series->values_ms->data, count, sizeof(double), compare_doubles);
+    return g_array_index(series->values_ms, double, MAX(1, (guint)ceil(share * count)) - 1);
+}
+
+double series_median(struct series *series)
+{
+    const guint count = series_count(series);
+    const double upper = series_quantile(series, 0.5);
+    return count == 0 || count % 2 == 1 ? upper : (upper + g_array_index(series->values_ms, double, count / 2)) / 2;
+}
+
+double series_p99(struct series *series)
+{
+    return series_quantile(series, 0.99);
+}
+
+void series_print_head(void)
+{
+    g_print("%-56s %4s %10s %10s %10s %10s\n", "times in ms", "n", "min", "median", "p99", "max");
+}
+
+void series_print(struct series *series)
+{
+    g_print("%-56s %4u %10.2f %10.2f %10.2f %10.2f\n", series->name, series_count(series), series_quantile(series, 0),
+            series_median(series), series_p99(series), series_quantile(series, 1));
+}
+
+void target_print(const char *what, double value, gboolean at_most, double target)
+{
+    const gboolean is_met = at_most ? value <= target : value >= target;
+    g_print("%s: %.2f (%s %g): target %s\n", what, value, at_most ? "at most" : "at least", target,
+            is_met ? "met" : "missed");
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <harbinger/harbinger.h>
+#include <jansson.h>
+
+/* What the benchmarks with real guests have in common: a private libvirt, a harbingerd of their own on it, and series of times. One
+ * thread. Whatever fails ends the program with a message. */
+
+/* A program that is not run beside a private session libvirt yet is run there (tests/integration/with-session-libvirt). First in main(). */
+void world_enter(char **argv);
+
+struct world {
+    char *root, *socket;
+    GPid daemon;
+    struct hbr_client *client;
+};
+
+/* A daemon with the policy, and its host up; images: $HARBINGER_IMAGES or the build tree's. */
+struct world *world_new(const char *policy);
+
+/* Stops the daemon, which removes its VMs. */
+void world_free(struct world *world);
+
+/* Announces the function and waits until its VM is ready. Free the id with g_free. */
+char *world_reserve(struct world *world, const char *function);
+
+struct world_run {
+    double first_output_ms; /* from the request to the first byte of output, at the client */
+    json_t *execution;      /* as it ended */
+};
+
+/* Runs a shell script; `reservation_id` NULL: on demand, a VM is booted for it. Clear with world_run_clear. */
+void world_execute(struct world *world, const char *function, const char *reservation_id, const char *source,
+                   struct world_run *ret_run);
+void world_run_clear(struct world_run *run);
+
+/* Waits until the execution's VM is gone, so that its end does not disturb the next measurement. */
+void world_wait_gone(struct world *world, const struct world_run *run);
+
+/* A reservation stands for a while before its request comes; here for as long as the policy's default margin. */
+void world_let_stand(void);
+
+struct series {
+    const char *name;
+    GArray *values_ms;
+};
+
+struct series *series_new(const char *name);
+void series_free(struct series *series);
+void series_add(struct series *series, double value_ms);
+guint series_count(const struct series *series);
+double series_median(struct series *series);
+double series_p99(struct series *series);
+void series_print_head(void);
+void series_print(struct series *series);
+
+/* Says whether the target was met; it decides nothing. */
+void target_print(const char *what, double value, gboolean at_most, double target);
