@@ -36,6 +36,7 @@ void boot_spec_free(struct boot_spec *boot)
     g_free(boot->template);
     g_free(boot->reservation_id);
     g_free(boot->profile);
+    g_free(boot->language);
     g_free(boot);
 }
 

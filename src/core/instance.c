@@ -101,6 +101,7 @@ struct instance_entry *instance_boot(struct core *core, struct reservation_entry
     core->counters[COUNTER_BOOTS]++;
     struct command *command = core_command_for(entry->doc->host, COMMAND_BOOT, entry->doc->id);
     command->boot = instance_boot_spec(core, entry->doc, reservation->policy);
+    command->boot->language = g_strdup(reservation->doc->notification->code.language);
     core_emit(core, command);
     return entry;
 }

@@ -23,6 +23,7 @@ void boot_spec_copy_to(const struct boot_spec *boot, struct boot_spec *ret_copy)
     ret_copy->template = g_strdup(boot->template);
     ret_copy->reservation_id = g_strdup(boot->reservation_id);
     ret_copy->profile = g_strdup(boot->profile);
+    ret_copy->language = g_strdup(boot->language);
 }
 
 void boot_spec_clear(struct boot_spec *boot)
@@ -33,6 +34,7 @@ void boot_spec_clear(struct boot_spec *boot)
     g_free(boot->template);
     g_free(boot->reservation_id);
     g_free(boot->profile);
+    g_free(boot->language);
     *boot = (struct boot_spec){0};
 }
 

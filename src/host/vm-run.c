@@ -54,6 +54,7 @@ void vm_run(struct libvirt_host *host, const char *id, struct run_spec *run)
         run_spec_free(run);
         return;
     }
+    vm_warm_stop(vm);
     g_hash_table_insert(vm->runs, g_strdup(run->execution_id), NULL);
     guest_run(vm->guest, run);
     if (vm->state == VM_READY && g_hash_table_size(vm->runs) > 0)
@@ -118,15 +119,26 @@ void vm_lose_runs(struct vm *vm, const GError *error)
     g_hash_table_remove_all(vm->runs);
 }
 
+/* Those that warm the instance up are nobody else's business. */
+static gboolean vm_has_run(const struct vm *vm, const char *execution_id)
+{
+    return g_hash_table_contains(vm->runs, execution_id);
+}
+
 void vm_on_run_started(gpointer owner, const char *execution_id)
 {
     const struct vm *vm = owner;
-    host_post(vm->host, run_event(vm->host, EVENT_RUN_STARTED, vm->id, execution_id));
+    if (vm_has_run(vm, execution_id))
+        host_post(vm->host, run_event(vm->host, EVENT_RUN_STARTED, vm->id, execution_id));
 }
 
 void vm_on_run_output(gpointer owner, const char *execution_id, guint stream, GBytes *bytes)
 {
     const struct vm *vm = owner;
+    if (!vm_has_run(vm, execution_id)) {
+        g_bytes_unref(bytes);
+        return;
+    }
     struct event *event = run_event(vm->host, EVENT_RUN_OUTPUT, vm->id, execution_id);
     event->stream = stream;
     event->bytes = bytes;
@@ -136,6 +148,10 @@ void vm_on_run_output(gpointer owner, const char *execution_id, guint stream, GB
 void vm_on_run_exit(gpointer owner, const char *execution_id, struct run_result *result)
 {
     struct vm *vm = owner;
+    if (!vm_has_run(vm, execution_id)) {
+        run_result_free(result);
+        return;
+    }
     post_exit(vm->host, vm->id, execution_id, result);
     g_hash_table_remove(vm->runs, execution_id);
     if (g_hash_table_size(vm->runs) == 0)

@@ -40,6 +40,7 @@ static void vm_drop_guest(struct vm *vm)
     timer_cancel(&vm->hail_timer);
     timer_cancel(&vm->heart_timer);
     timer_cancel(&vm->cancel_timer);
+    timer_cancel(&vm->warm_timer);
     vm_sampling_stop(vm);
     if (vm->channel == NULL)
         guest_free(vm->guest);
@@ -258,6 +259,7 @@ static void vm_check_ready(struct vm *vm)
     event->shape = vm->shape;
     event->text = vm_shape_to_string(&vm->shape);
     host_post(vm->host, event);
+    vm_warm_up(vm);
 }
 
 static void vm_on_answered(gpointer owner, const struct guest_facts *facts)

@@ -63,7 +63,7 @@ struct vm {
     guint64 next_ticket, boot_ticket;
     GPtrArray *shapings;
     GHashTable *runs; /* ids of open executions */
-    GSource *boot_timer, *hail_timer, *heart_timer, *cancel_timer;
+    GSource *boot_timer, *hail_timer, *heart_timer, *cancel_timer, *warm_timer;
     struct vm_sampling sampling;
 };
 
@@ -108,6 +108,11 @@ void vm_on_run_started(gpointer owner, const char *execution_id);
 void vm_on_run_output(gpointer owner, const char *execution_id, guint stream, GBytes *bytes);
 void vm_on_run_exit(gpointer owner, const char *execution_id, struct run_result *result);
 void vm_on_stdin_taken(gpointer owner, const char *execution_id, guint64 request, GError *error);
+
+/* vm-warm.c: programs of our own that make the first one of the user as fast as a later one. vm_warm_up begins when the instance has
+ * nothing to do, vm_warm_stop makes way for the user's. */
+void vm_warm_up(struct vm *vm);
+void vm_warm_stop(struct vm *vm);
 
 /* vm-sample.c */
 void vm_sampling_start(struct vm *vm);
