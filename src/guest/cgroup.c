@@ -13,6 +13,8 @@
 
 #define PARENT_NAME "harbinger"
 #define CPU_PERIOD_US 20000u
+/* Of the executions together, where the kernel's own threads have 100 each: what brings memory and CPUs online must get its turn. */
+#define CPU_WEIGHT "10"
 
 static int open_directory(int dir_fd, const char *path)
 {
@@ -39,6 +41,7 @@ void cgroup_root_init(struct cgroup_root *root, const char *mount_point)
         root->has_pids = enable_controller(top_fd, root->fd, "+pids");
         root->has_cpu = enable_controller(top_fd, root->fd, "+cpu");
         enable_controller(top_fd, root->fd, "+io");
+        system_write_at(root->fd, "cpu.weight", CPU_WEIGHT);
     }
     close(top_fd);
 }

@@ -117,8 +117,10 @@ static int serve(const struct settings *settings, const char *trouble)
         log_line("start: %s", strerror(errno));
         return EXIT_FAILURE;
     }
-    if (is_port)
+    if (is_port) {
         protect_from_oom();
+        system_hurry();
+    }
     loop_run(&agent.loop);
     agent_clear(&agent);
     return EXIT_SUCCESS;

@@ -115,6 +115,7 @@ static bool online_all(const char *directory, const char *prefix, const char *fi
 static int online_work(void *argument)
 {
     (void)argument;
+    system_hurry();
     online_all(MEMORY_DIRECTORY, "memory", "state", "online_movable");
     online_all(CPU_DIRECTORY, "cpu", "online", "1");
     return 0;

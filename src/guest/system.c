@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,4 +120,10 @@ void log_line(const char *format, ...)
     (void)written;
     if (fd != STDERR_FILENO)
         close(fd);
+}
+
+void system_hurry(void)
+{
+    const struct sched_param first = {.sched_priority = 1};
+    sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &first);
 }

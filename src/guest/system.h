@@ -31,3 +31,7 @@ char *text_trim(char *text);
 
 /* One line to the kernel's log when the agent is init, to standard error otherwise. */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* This process runs before whatever else wants a CPU, its children do not: an agent answers, and brings CPUs online, however busy
+ * the executions are. Best effort. */
+void system_hurry(void);
