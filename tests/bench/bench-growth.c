@@ -22,18 +22,18 @@ static const char policy[] =
     "    profile: small\n"
     "    demand: { vcpus: { p50: 0.5, p90: 1, p99: 1 }, memory: { p50: 50 MiB, p90: 100 MiB, p99: 150 MiB } }\n"
     "provisioning: { sizing: demand, memory_min: 512 MiB, memory_step: 512 MiB, no_show: 60 s, boot_timeout: 60 s }\n"
-    "scaling: { sample_interval: 250 ms, pressure: 0.35 }\n"
-    "history: { samples_min: 1000 }\n";
+    "scaling: { sample_interval: 250 ms, pressure: 0.35 }\n";
 
 static const char source[] = "hold() { dd if=/dev/zero bs=${1}M count=1 2>/dev/null | sleep 600 & }\n"
                              "memory() { awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo; }\n"
-                             "hold 160\n"
+                             "hold 220\n"
                              "for i in 1 2 3; do while :; do :; done & done\n"
                              "until [ $(memory) -gt 900 ]; do sleep 0.2; done\n"
-                             "hold 200\n"
+                             "hold 240\n"
                              "until [ $(memory) -gt 1400 ] && [ $(nproc) -ge 3 ]; do sleep 0.2; done\n"
                              "echo grown\n"
-                             "sleep 0.5\n";
+                             "trap : TERM\n"
+    "kill 0\n";
 
 static gint64 time_of(const json_t *adjustment, const char *name)
 {
@@ -68,14 +68,16 @@ static void add_adjustment(struct growth_series *series, const json_t *adjustmen
         series->others++;
 }
 
-static void one_round(struct world *world, struct growth_series *series)
+/* Each round has a function of its own: of one that is known, the growth would be foreseen. */
+static void one_round(struct world *world, guint round, struct growth_series *series)
 {
     struct world_run run;
     size_t i;
     json_t *adjustment;
-    g_autofree char *reservation = world_reserve(world, "grows");
+    g_autofree char *function = g_strdup_printf("grows-%u", round);
+    g_autofree char *reservation = world_reserve(world, function);
     world_let_stand();
-    world_execute(world, "grows", reservation, source, &run);
+    world_execute(world, function, reservation, source, &run);
     json_array_foreach (json_object_get(run.execution, "adjustments"), i, adjustment)
         add_adjustment(series, adjustment);
     world_wait_gone(world, &run);
@@ -92,7 +94,7 @@ int main(int argc, char **argv)
     };
     struct world *world = world_new(policy);
     for (guint i = 0; i < ROUNDS_MAX && MIN(series_count(series.cpu), series_count(series.memory)) < wanted; i++)
-        one_round(world, &series);
+        one_round(world, i, &series);
     world_free(world);
     series_print_head();
     series_print(series.cpu);
