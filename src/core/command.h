@@ -60,7 +60,7 @@ struct boot_spec {
     gint64 sample_interval_ms;
     gint64 timeout_ms;              /* for all of it */
     char *reservation_id, *profile; /* for the metadata */
-    char *language; /* of the code that is expected, or NULL: its interpreter is warmed up meanwhile */
+    char *language;                 /* of the code that is expected, or NULL: its interpreter is warmed up meanwhile */
 };
 
 struct run_spec {

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* A program in a small VM fills its memory and keeps three CPUs busy. Measured is each growth, from the sample that crossed the threshold to the
+/* A program in a small VM keeps three CPUs busy and fills its memory. Measured is each growth, from the sample that crossed the threshold to the
  * bigger shape as confirmed by the guest: steps of one vCPU, and of 512 MiB. */
 
 #define ADJUSTMENTS 20
@@ -24,16 +24,18 @@ static const char policy[] =
     "provisioning: { sizing: demand, memory_min: 512 MiB, memory_step: 512 MiB, no_show: 60 s, boot_timeout: 60 s }\n"
     "scaling: { sample_interval: 250 ms, pressure: 0.35 }\n";
 
+/* The kernel lets memory wait for a CPU that is coming online: so first the CPUs, then, while they are busy, the memory. */
 static const char source[] = "hold() { dd if=/dev/zero bs=${1}M count=1 2>/dev/null | sleep 600 & }\n"
                              "memory() { awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo; }\n"
-                             "hold 220\n"
                              "for i in 1 2 3; do while :; do :; done & done\n"
+                             "until [ $(nproc) -ge 3 ]; do sleep 0.2; done\n"
+                             "hold 220\n"
                              "until [ $(memory) -gt 900 ]; do sleep 0.2; done\n"
                              "hold 240\n"
-                             "until [ $(memory) -gt 1400 ] && [ $(nproc) -ge 3 ]; do sleep 0.2; done\n"
+                             "until [ $(memory) -gt 1400 ]; do sleep 0.2; done\n"
                              "echo grown\n"
                              "trap : TERM\n"
-    "kill 0\n";
+                             "kill 0\n";
 
 static gint64 time_of(const json_t *adjustment, const char *name)
 {
