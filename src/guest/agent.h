@@ -51,7 +51,8 @@ struct agent {
     struct loop_timer shape_timer;
     struct helper *online_helper;
     int64_t settle_until_us;
-    uint64_t reserved_kib; /* kernel memory that MemTotal leaves out */
+    uint64_t reserved_kib;      /* kernel memory that MemTotal leaves out */
+    bool memory_onlines_itself; /* the kernel does it */
     uint64_t last_memory_kib;
 
     struct loop_timer usage_timer;

@@ -18,7 +18,7 @@
 #define MEMORY_DIRECTORY "/sys/devices/system/memory"
 
 /* virtio-mem adds 1 GiB within about 14 ms and announces only whole memory blocks: look often at first, seldom later. */
-#define POLL_FAST_US INT64_C(2000)
+#define POLL_FAST_US INT64_C(4000)
 #define POLL_SLOW_US INT64_C(10000)
 #define POLL_FAST_FOR_US INT64_C(300000)
 #define SETTLE_US INT64_C(500000)
@@ -114,10 +114,11 @@ static bool online_all(const char *directory, const char *prefix, const char *fi
 /* In a child, because one CPU takes the kernel up to 200 ms under emulation. */
 static int online_work(void *argument)
 {
-    (void)argument;
+    const struct agent *agent = argument;
     system_hurry();
-    online_all(MEMORY_DIRECTORY, "memory", "state", "online_movable");
     online_all(CPU_DIRECTORY, "cpu", "online", "1");
+    if (!agent->memory_onlines_itself)
+        online_all(MEMORY_DIRECTORY, "memory", "state", "online_movable");
     return 0;
 }
 
@@ -138,7 +139,7 @@ static void on_online_done(struct agent *agent, void *argument, bool succeeded)
 static void bring_online(struct agent *agent)
 {
     if (agent->options.is_init && !agent->online_helper)
-        agent->online_helper = helper_run(agent, online_work, NULL, on_online_done);
+        agent->online_helper = helper_run(agent, online_work, agent, on_online_done);
 }
 
 static bool wait_is_satisfied(const struct shape_wait *wait, const struct shape *now)
@@ -215,8 +216,9 @@ static void on_uevent(void *owner, uint32_t events)
     if (!concerns_us)
         return;
     agent->settle_until_us = loop_now_us() + SETTLE_US;
-    bring_online(agent);
-    shape_check(agent);
+    if (!agent->memory_onlines_itself)
+        bring_online(agent);
+    shape_check(agent); /* brings CPUs online */
 }
 
 static void listen_to_kernel(struct agent *agent)
@@ -237,7 +239,7 @@ void shape_start(struct agent *agent)
     agent->uevent_source = (struct loop_source){.fd = -1, .on_ready = on_uevent, .owner = agent};
     agent->reserved_kib = read_reserved_kib();
     if (agent->options.is_init) {
-        system_write(MEMORY_DIRECTORY "/auto_online_blocks", "online_movable");
+        agent->memory_onlines_itself = system_write(MEMORY_DIRECTORY "/auto_online_blocks", "online_movable") == 0;
         listen_to_kernel(agent);
     }
     shape_refresh(agent, &now);
