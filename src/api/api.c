@@ -9,8 +9,9 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define API_THREADS 2                     /* of each listener */
-#define API_CONNECTION_MEMORY (32 * 1024) /* request line and headers, and the buffers of a connection */
+#define API_THREADS 2 /* of each listener */
+#define API_CONNECTION_MEMORY \
+    (16 * 1024) /* request line and headers, and the buffers of a connection; cleared for each request */
 
 static void api_log(void *cls G_GNUC_UNUSED, const char *format, va_list args) G_GNUC_PRINTF(2, 0);
 
