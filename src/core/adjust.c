@@ -155,7 +155,31 @@ static void adjust_grow(struct core *core, struct execution_entry *entry, struct
     struct command *command = core_command_for(instance->doc->host, COMMAND_SHAPE, instance->doc->id);
     command->serial = instance->shaping[growth->resource];
     command->shape = growth->after;
+    command->count = entry->policy->scaling.confirm_timeout_ms;
     core_emit(core, command);
+}
+
+static struct adjustment *adjust_find_last(const struct execution *doc, enum resource resource)
+{
+    for (guint i = doc->adjustments != NULL ? doc->adjustments->len : 0; i > 0; i--) {
+        struct adjustment *adjustment = doc->adjustments->pdata[i - 1];
+        if (adjustment->resource == resource)
+            return adjustment;
+    }
+    return NULL;
+}
+
+/* A want that the host has no room for is recorded once, however long it lasts. */
+static void adjust_refuse(struct core *core, struct execution_entry *entry, const struct growth *growth,
+                          const struct vm_shape *present)
+{
+    static const char no_room[] = "the host has no room for it";
+    const struct adjustment *last = adjust_find_last(entry->doc, growth->resource);
+    entry->grow_after_at[growth->resource] = core->now + RETRY_MS * CLOCK_MS;
+    if (last != NULL && g_strcmp0(last->error, no_room) == 0)
+        return;
+    adjust_record(core, entry, growth, present)->error = g_strdup(no_room);
+    core->counters[COUNTER_ADJUSTMENTS_FAILED]++;
 }
 
 /* The step wanted by one sample, if any. */
@@ -183,10 +207,7 @@ static void adjust_resource(struct core *core, struct execution_entry *entry, st
         adjust_grow(core, entry, instance, &growth);
         return;
     }
-    struct adjustment *refused = adjust_record(core, entry, &growth, &instance->promised);
-    refused->error = g_strdup("the host has no room for it");
-    entry->grow_after_at[resource] = core->now + RETRY_MS * CLOCK_MS;
-    core->counters[COUNTER_ADJUSTMENTS_FAILED]++;
+    adjust_refuse(core, entry, &growth, &instance->promised);
 }
 
 /* What the VM has for code: a guest keeps some of its memory for itself. */
@@ -206,20 +227,10 @@ void adjust_sample(struct core *core, struct instance_entry *instance, const str
     if (!entry->policy->scaling.enabled || entry->cancelled)
         return;
     adjust_resource(core, entry, instance, RESOURCE_CPU, adjust_cpu_wanted(sample), 0);
-    if (sample->has_guest)
+    if (sample->memory_total_mib > 0)
         adjust_resource(core, entry, instance, RESOURCE_MEMORY, sample->memory_used_mib, adjust_usable_mib(instance));
     adjust_resource(core, entry, instance, RESOURCE_NETWORK, MAX(sample->network_rx_mbps, sample->network_tx_mbps),
                     instance->promised.network_mbps);
-}
-
-static struct adjustment *adjust_find_open(const struct execution *doc, enum resource resource)
-{
-    for (guint i = doc->adjustments != NULL ? doc->adjustments->len : 0; i > 0; i--) {
-        struct adjustment *adjustment = doc->adjustments->pdata[i - 1];
-        if (adjustment->resource == resource)
-            return adjustment->confirmed_at == 0 && adjustment->error == NULL ? adjustment : NULL;
-    }
-    return NULL;
 }
 
 /* What the guest confirmed of the resource becomes the instance's shape, and the book follows a failure back. */
@@ -232,7 +243,7 @@ static void adjust_settle(struct core *core, struct instance_entry *instance, en
     switch (resource) {
     case RESOURCE_CPU:
         shape->vcpus = is_done ? promised.vcpus : shape->vcpus;
-        shape->cpu_percent = is_done ? promised.cpu_percent : shape->cpu_percent;
+        shape->cpu_percent = is_done ? event->shape.cpu_percent : shape->cpu_percent;
         promised.vcpus = MAX(shape->vcpus, event->shape.vcpus); /* what came half way stays held */
         promised.cpu_percent = shape->cpu_percent;
         break;
@@ -241,7 +252,7 @@ static void adjust_settle(struct core *core, struct instance_entry *instance, en
         promised.memory_mib = MAX(shape->memory_mib, event->shape.memory_mib);
         break;
     default:
-        shape->network_mbps = is_done ? promised.network_mbps : shape->network_mbps;
+        shape->network_mbps = is_done ? event->shape.network_mbps : shape->network_mbps;
         promised.network_mbps = shape->network_mbps;
         break;
     }
@@ -258,8 +269,8 @@ static void adjust_stream(struct core *core, struct execution_entry *entry, cons
 static void adjust_report(struct core *core, struct execution_entry *entry, struct instance_entry *instance,
                           enum resource resource, const struct event *event)
 {
-    struct adjustment *adjustment = adjust_find_open(entry->doc, resource);
-    if (adjustment == NULL)
+    struct adjustment *adjustment = adjust_find_last(entry->doc, resource);
+    if (adjustment == NULL || adjustment->confirmed_at != 0 || adjustment->error != NULL)
         return;
     const double took_ms = (double)(core->now - adjustment->at) / 1000;
     if (event->error == NULL) {

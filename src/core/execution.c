@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#define PROGRAM_BYTES_MAX (256 * 1024 * 1024) /* of programs that wait; a request is at most MODEL_DOCUMENT_MAX more */
 #define KILL_GRACE_MS \
     5000 /* an agent that has not ended an execution this long after it should have is taken for hung */
 
@@ -42,6 +43,23 @@ static gboolean execution_step(struct core *core, struct execution_entry *entry,
     return TRUE;
 }
 
+/* Large parts of a program; the rest is bounded by counts. */
+static gsize execution_program_bytes(const struct program *program)
+{
+    gsize bytes = program->source != NULL ? strlen(program->source) : 0;
+    bytes += program->stdin_bytes != NULL ? g_bytes_get_size(program->stdin_bytes) : 0;
+    for (guint i = 0; program->files != NULL && i < program->files->len; i++)
+        bytes += g_bytes_get_size(((struct program_file *)program->files->pdata[i])->content);
+    return bytes;
+}
+
+static void execution_drop_program(struct core *core, struct execution_entry *entry)
+{
+    core->program_bytes -= entry->program_bytes;
+    entry->program_bytes = 0;
+    codec_clear(&program_codec, &entry->program);
+}
+
 static void execution_copy_code(const struct code_metadata *from, struct code_metadata *to)
 {
     g_autofree struct code_metadata *copy = code_metadata_copy(from);
@@ -74,7 +92,7 @@ static struct observation *execution_observation(const struct core *core, const 
 
 static void execution_record(struct core *core, const struct execution_entry *entry)
 {
-    if (entry->doc->result == NULL)
+    if (entry->doc->result == NULL || entry->doc->started_at == 0)
         return;
     struct observation *observation = execution_observation(core, entry->doc);
     predictor_observe(core->predictor, entry->policy, observation);
@@ -93,10 +111,10 @@ static void execution_end(struct core *core, struct execution_entry *entry)
     struct execution *doc = entry->doc;
     doc->ended_at = core->now;
     core->open_executions--;
+    execution_drop_program(core, entry);
     if (doc->result != NULL)
         core->exits[doc->result->reason]++;
-    if (doc->state == EXECUTION_FINISHED)
-        execution_record(core, entry);
+    execution_record(core, entry);
     core_retain_finished(core, OBJECT_EXECUTION, doc->id);
     struct reservation_entry *reservation = execution_reservation(core, entry);
     if (reservation != NULL &&
@@ -213,10 +231,29 @@ void execution_send(struct core *core, struct execution_entry *entry, struct ins
     command->run->execution_id = g_strdup(doc->id);
     command->run->program = entry->program;
     memset(&entry->program, 0, sizeof entry->program);
+    execution_drop_program(core, entry);
     command->run->limits = doc->limits;
     core_emit(core, command);
     entry->give_up_at = core->now + (doc->limits.wall_ms + KILL_GRACE_MS) * CLOCK_MS;
     core_wake_at(core, entry->give_up_at, OBJECT_EXECUTION, doc->id);
+}
+
+static gboolean execution_labels_cover(char **announced, char **wanted)
+{
+    for (; wanted != NULL && *wanted != NULL; wanted++)
+        if (announced == NULL || !g_strv_contains((const char *const *)announced, *wanted))
+            return FALSE;
+    return TRUE;
+}
+
+/* The name of what the request asks for and the reservation was not made with, or NULL. */
+static const char *execution_uncovered(const struct code_metadata *code, const struct reservation *doc)
+{
+    if (code->template != NULL && g_strcmp0(code->template, doc->template) != 0)
+        return "template";
+    if (!execution_labels_cover(doc->notification->code.labels, code->labels))
+        return "labels";
+    return code->gpu && doc->shape.gpus == 0 ? "gpu" : NULL;
 }
 
 /* The best of what was announced for a function: a ready one, else the one that will be ready first. */
@@ -231,6 +268,8 @@ static struct reservation_entry *execution_find_sibling(struct core *core, const
                                                           [RESERVATION_STARTING] = 3,
                                                           [RESERVATION_WAITING] = 2,
                                                           [RESERVATION_SCHEDULED] = 1};
+        if (execution_uncovered(code, entry->doc) != NULL)
+            continue;
         if (best == NULL || rank[entry->doc->state] > rank[best->doc->state] ||
             (rank[entry->doc->state] == rank[best->doc->state] && entry->doc->arrival_at < best->doc->arrival_at))
             best = entry;
@@ -250,12 +289,26 @@ static gboolean execution_matches_named(const struct execution_entry *entry,
                       entry->doc->code.tenant);
         return FALSE;
     }
+    const char *uncovered = execution_uncovered(&entry->doc->code, reservation->doc);
+    if (uncovered != NULL) {
+        hbr_error_set(error, HBR_ERROR_CONFLICT,
+                      "/code/%s: is not what reservation %s was made with; right would be to leave it out", uncovered,
+                      reservation->doc->id);
+        return FALSE;
+    }
     if (reservation->doc->execution_id != NULL) {
         hbr_error_set(error, HBR_ERROR_CONFLICT, "/reservation_id: %s belongs to execution %s already",
                       reservation->doc->id, reservation->doc->execution_id);
         return FALSE;
     }
     return TRUE;
+}
+
+/* Why nothing that was announced serves it. */
+static enum execution_match execution_miss(struct core *core, const struct code_metadata *code)
+{
+    g_autofree char *key = core_key("f", code->tenant, code->function);
+    return g_hash_table_contains(core->by_function, key) ? MATCH_OTHER : MATCH_NONE;
 }
 
 /* Finds what was reserved for it; NULL without an error when it must be booted on demand. */
@@ -265,7 +318,7 @@ static struct reservation_entry *execution_find_reservation(struct core *core, s
     struct reservation_entry *found;
     if (id == NULL) {
         found = execution_find_sibling(core, &entry->doc->code);
-        entry->doc->match = found == NULL                            ? MATCH_NONE
+        entry->doc->match = found == NULL                            ? execution_miss(core, &entry->doc->code)
                             : found->doc->state == RESERVATION_READY ? MATCH_FUNCTION
                                                                      : MATCH_EARLY;
         return found;
@@ -302,6 +355,8 @@ static void execution_bind(struct core *core, struct execution_entry *entry, str
 {
     struct reservation *doc = reservation->doc;
     reservation_unindex(core, reservation);
+    if (entry->doc->deadline_at != 0)
+        reservation_rank(core, reservation, entry->doc->deadline_at);
     core_set_string(&doc->execution_id, entry->doc->id);
     codec_fill_absent(&code_metadata_codec, &entry->doc->code, &doc->notification->code); /* announced once is enough */
     entry->policy = policy_ref(reservation->policy);
@@ -345,6 +400,8 @@ static struct execution_entry *execution_entry_new(struct core *core, struct eve
     entry->doc->deadline_at = request->deadline_at;
     entry->doc->limits = request->limits;
     entry->program = request->program;
+    entry->program_bytes = execution_program_bytes(&entry->program);
+    core->program_bytes += entry->program_bytes;
     memset(&request->program, 0, sizeof request->program);
     entry->detach = request->detach;
     entry->request = event->request;
@@ -360,6 +417,12 @@ static GError *execution_objection(const struct core *core, const struct executi
         return hbr_error_new(HBR_ERROR_EXHAUSTED,
                              "%u executions are open, the policy's limits.executions_max; try later",
                              core->open_executions);
+    if (core->program_bytes > PROGRAM_BYTES_MAX)
+        return hbr_error_new(HBR_ERROR_EXHAUSTED,
+                             "programs of %d MiB wait for their VMs, no more are taken in; try later",
+                             PROGRAM_BYTES_MAX >> 20);
+    if (request->deadline_at > core->now + CORE_HORIZON)
+        return hbr_error_new(HBR_ERROR_INVALID, "/deadline_at: is more than 366 days away");
     if (request->deadline_at != 0 && request->deadline_at <= core->now)
         return hbr_error_new(HBR_ERROR_INVALID, "/deadline_at: is in the past; right would be a time to come");
     if (program->source == NULL && (program->argv == NULL || program->argv[0] == NULL))
@@ -429,6 +492,7 @@ void core_execute(struct core *core, struct event *event)
         reservation = execution_reserve_on_demand(core, entry, &error);
     if (error != NULL) {
         core_reply_error(core, event->request, error);
+        execution_drop_program(core, entry);
         execution_entry_free(entry);
         return;
     }

@@ -176,6 +176,9 @@ static void instance_ready(struct core *core, struct instance_entry *entry, cons
     struct reservation_entry *reservation = g_hash_table_lookup(core->reservations, entry->doc->reservation_id);
     if (!instance_step(core, entry, INSTANCE_STEP_READY, "the guest confirms", g_strdup_printf("%s", shape)))
         return;
+    entry->doc->shape.network_mbps = event->shape.network_mbps; /* limits are what is in force */
+    entry->doc->shape.cpu_percent = event->shape.cpu_percent;
+    instance_book(core, entry, &entry->doc->shape);
     instance_count_boot(core, entry->doc, -1);
     entry->doc->ready_at = core->now;
     if (!entry->is_adopting)

@@ -11,6 +11,7 @@ static const struct {
                                         "Notifications that repeated an idempotency key."},
     [COUNTER_NOTIFICATIONS_REFUSED] = {"notifications_refused_total", "Notifications refused."},
     [COUNTER_NO_SHOWS] = {"no_shows_total", "Reservations that expired unclaimed."},
+    [COUNTER_UNPLACED] = {"unplaced_total", "Reservations that expired before a host had room."},
     [COUNTER_EXECUTIONS] = {"executions_total", "Executions accepted."},
     [COUNTER_EXECUTIONS_LOST] = {"executions_lost_total", "Executions whose VM was lost."},
     [COUNTER_BOOTS] = {"boots_total", "Instances started."},

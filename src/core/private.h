@@ -13,6 +13,8 @@
 
 /* What the files of the core share. Entries hold a model object and what the core alone knows of it. */
 
+#define CORE_HORIZON (366 * 24 * CLOCK_HOUR) /* no arrival or deadline may be farther away */
+
 /* A queued GET ... ?wait= */
 struct waiter {
     enum object_kind object;
@@ -45,7 +47,8 @@ struct execution_entry {
     struct execution *doc;
     struct policy *policy;
     struct program program; /* until it is sent */
-    guint64 request;        /* its stream; 0: nobody listens */
+    gsize program_bytes;
+    guint64 request; /* its stream; 0: nobody listens */
     gboolean detach, cancelled, is_dirty;
     gint64 unconsumed;                    /* output sent to the client that it has not taken */
     const char *kill_reason;              /* static; why we destroyed its VM */
@@ -78,6 +81,7 @@ enum counter {
     COUNTER_NOTIFICATIONS_REPEATED,
     COUNTER_NOTIFICATIONS_REFUSED,
     COUNTER_NO_SHOWS,
+    COUNTER_UNPLACED,
     COUNTER_EXECUTIONS,
     COUNTER_EXECUTIONS_LOST,
     COUNTER_BOOTS,
@@ -117,6 +121,7 @@ struct core {
     guint64 serial;
     GQueue finished; /* "kind:id" of ended objects that are kept, oldest first */
     guint open_reservations, open_executions;
+    gsize program_bytes; /* of programs that wait for their instance */
     guint64 counters[COUNTER_COUNT];
     guint64 matches[8], exits[16];
     gboolean place_again; /* room may have appeared */
@@ -176,6 +181,7 @@ void reservation_instance_lost(struct core *core, struct reservation_entry *entr
 void reservation_cancel(struct core *core, struct reservation_entry *entry, const char *reason);
 void reservation_tick(struct core *core, struct reservation_entry *entry);
 void reservation_index(struct core *core, struct reservation_entry *entry);
+void reservation_rank(struct core *core, struct reservation_entry *entry, gint64 rank_at);
 void reservation_unindex(struct core *core, struct reservation_entry *entry);
 struct host_entry *reservation_choose_host(struct core *core, struct reservation_entry *entry);
 void core_place_waiting(struct core *core);

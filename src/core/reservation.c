@@ -34,6 +34,15 @@ static void reservation_leave_line(struct reservation_entry *entry)
     entry->place_in_line = NULL;
 }
 
+void reservation_rank(struct core *core, struct reservation_entry *entry, gint64 rank_at)
+{
+    const gboolean stands_in_line = entry->place_in_line != NULL;
+    reservation_leave_line(entry);
+    entry->rank_at = rank_at;
+    if (stands_in_line)
+        reservation_join_line(core, entry);
+}
+
 /* Executions of its function may claim it from now on. */
 void reservation_index(struct core *core, struct reservation_entry *entry)
 {
@@ -212,7 +221,7 @@ static void reservation_expire(struct core *core, struct reservation_entry *entr
     if (!reservation_step(core, entry, RESERVATION_STEP_EXPIRE, "expired",
                           g_strdup(was_ready ? "nobody came" : "no host had room before it expired")))
         return;
-    core->counters[COUNTER_NO_SHOWS]++;
+    core->counters[was_ready ? COUNTER_NO_SHOWS : COUNTER_UNPLACED]++;
     reservation_release_instance(core, entry, "its reservation expired");
 }
 

@@ -50,7 +50,7 @@ CODEC_DEFINE(execution_request, execution_request_fields)
 
 CODEC_WORDS_DEFINE(execution_state_words, "queued", "starting", "running", "finished", "failed", "cancelled",
                    "interrupted");
-CODEC_WORDS_DEFINE(execution_match_words, "reservation", "early", "function", "none", "reservation-failed");
+CODEC_WORDS_DEFINE(execution_match_words, "reservation", "early", "function", "none", "other", "reservation-failed");
 
 static const struct codec_field execution_fields[] = {
     {"id", CODEC_NAME, AT(execution, id), CODEC_REQUIRED, 0, MODEL_NAME_MAX, NULL, NULL},

@@ -69,6 +69,7 @@ enum execution_match {
     MATCH_EARLY,              /* its reservation was not ready yet */
     MATCH_FUNCTION,           /* no reservation named, one of the same function was ready */
     MATCH_NONE,               /* nobody announced it: booted on demand */
+    MATCH_OTHER,              /* announced, but for another template, label or GPU: booted on demand */
     MATCH_RESERVATION_FAILED, /* the reservation named had failed or expired: booted on demand */
 };
 
