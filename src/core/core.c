@@ -63,6 +63,7 @@ struct core *core_new(const struct core_settings *settings, struct policy *polic
     core->commits = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, pending_commit_free);
     core->commit_replies = g_ptr_array_new_with_free_func((GDestroyNotify)command_free);
     core->commit_records = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
+    core->unwritten_records = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
     core->unwritten = g_ptr_array_new_with_free_func(g_free);
     g_queue_init(&core->finished);
     return core;
@@ -92,6 +93,7 @@ void core_free(struct core *core)
     g_ptr_array_unref(core->commit_replies);
     g_ptr_array_unref(core->commit_records);
     g_ptr_array_unref(core->unwritten);
+    g_ptr_array_unref(core->unwritten_records);
     policy_unref(core->commit_policy);
     g_queue_clear_full(&core->finished, g_free);
     predictor_free(core->predictor);

@@ -66,6 +66,7 @@ void event_free(struct event *event)
     host_spec_free(event->host_spec);
     host_report_free(event->host_report);
     g_clear_pointer(&event->inventory, g_ptr_array_unref);
+    g_clear_pointer(&event->records, g_ptr_array_unref);
     usage_sample_free(event->sample);
     run_result_free(event->result);
     g_free(event);

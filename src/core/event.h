@@ -42,7 +42,7 @@ enum event_kind {
 
     /* From the store. */
     EVENT_COMMITTED,     /* serial: all of this COMMAND_PERSIST is durable */
-    EVENT_COMMIT_FAILED, /* serial, error: nothing of it is */
+    EVENT_COMMIT_FAILED, /* serial, error, records: nothing of it is */
 
     EVENT_TICK,     /* the time that the core asked to be woken at */
     EVENT_SHUTDOWN, /* stop taking work; instances without a running execution are destroyed */
@@ -113,7 +113,8 @@ struct event {
     struct vm_shape shape;
     struct usage_sample *sample;
     struct run_result *result;
-    gint64 at; /* when it happened, where that is earlier than when the core hears of it (0: the same) */
+    GPtrArray *records; /* struct record, given back by EVENT_COMMIT_FAILED; freed with g_ptr_array_unref */
+    gint64 at;          /* when it happened, where that is earlier than when the core hears of it (0: the same) */
 };
 
 struct event *event_new(enum event_kind kind);

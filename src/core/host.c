@@ -3,6 +3,8 @@
 
 #include "plan/placing.h"
 
+#include <string.h>
+
 #define HOSTS_MAX 4096
 
 void host_entry_free(struct host_entry *entry)
@@ -38,6 +40,13 @@ const struct host *core_host(const struct core *core, const char *name)
     return entry != NULL ? entry->doc : NULL;
 }
 
+static void host_connect(struct core *core, const struct host_spec *spec)
+{
+    struct command *command = core_command_for(spec->name, COMMAND_HOST_CONNECT, NULL);
+    command->host_spec = host_spec_copy(spec);
+    core_emit(core, command);
+}
+
 struct host_entry *host_add(struct core *core, struct host_spec *spec)
 {
     struct host_entry *entry = g_new0(struct host_entry, 1);
@@ -45,25 +54,73 @@ struct host_entry *host_add(struct core *core, struct host_spec *spec)
     entry->doc->spec = spec;
     entry->doc->since_at = core->now;
     g_hash_table_insert(core->hosts, spec->name, entry);
-    struct command *command = core_command_for(spec->name, COMMAND_HOST_CONNECT, NULL);
-    command->host_spec = host_spec_copy(spec);
-    core_emit(core, command);
+    host_connect(core, spec);
     return entry;
+}
+
+/* What is being asked for is not what is there. NULL when it is the same. Static string. */
+static const char *host_difference(const struct host_spec *known, const struct host_spec *wanted)
+{
+    for (guint i = 0; i < host_spec_codec.field_count; i++) {
+        const struct codec_field *field = &host_spec_codec.fields[i];
+        const struct codec one = {"field", sizeof(struct host_spec), field, 1};
+        g_autofree char *a = codec_encode_text(&one, known, CODEC_STORE);
+        g_autofree char *b = codec_encode_text(&one, wanted, CODEC_STORE);
+        if (strcmp(a, b) != 0)
+            return field->name;
+    }
+    return NULL;
+}
+
+static gboolean host_uri_is_known(const char *uri)
+{
+    return g_str_has_prefix(uri, "qemu:") || g_str_has_prefix(uri, "qemu+") || g_str_has_prefix(uri, "sim:");
+}
+
+/* The configuration file has the last word: a host that the database remembers otherwise is connected anew. */
+static void host_reconfigure(struct core *core, struct host_entry *entry, struct host_spec *spec)
+{
+    struct host_spec *before = entry->doc->spec;
+    entry->doc->spec = spec;
+    g_hash_table_steal(core->hosts, before->name);
+    g_hash_table_insert(core->hosts, spec->name, entry);
+    host_spec_free(before);
+    host_connect(core, spec);
+    core_touch_host(core, entry);
+}
+
+static void host_attach_known(struct core *core, struct event *event, struct host_entry *known)
+{
+    const char *difference = host_difference(known->doc->spec, event->host_spec);
+    if (difference != NULL && event->request == 0) {
+        host_reconfigure(core, known, g_steal_pointer(&event->host_spec));
+    } else if (difference != NULL) {
+        core_reply_error(core, event->request,
+                         hbr_error_new(HBR_ERROR_CONFLICT,
+                                       "/%s: host %s is attached already, with another %s; detach it first", difference,
+                                       event->host_spec->name, difference));
+    } else {
+        core_reply_object(core, event->request, 200, NULL, &host_codec, known->doc);
+    }
 }
 
 void host_attach(struct core *core, struct event *event)
 {
     const struct host_spec *spec = event->host_spec;
-    const struct host_entry *known = g_hash_table_lookup(core->hosts, spec->name);
-    if (known != NULL) {
-        const gboolean is_same = g_strcmp0(known->doc->spec->uri, spec->uri) == 0;
-        if (is_same && event->request != 0)
-            core_reply_object(core, event->request, 200, NULL, &host_codec, known->doc);
-        else if (event->request != 0)
-            core_reply_error(core, event->request,
-                             hbr_error_new(HBR_ERROR_CONFLICT,
-                                           "/name: host %s is attached already, as %s; detach it first", spec->name,
-                                           known->doc->spec->uri));
+    struct host_entry *known = g_hash_table_lookup(core->hosts, spec->name);
+    if (known != NULL && known->is_detached) {
+        core_flush(core); /* its going is written first, and then it is forgotten */
+    } else if (known != NULL) {
+        host_attach_known(core, event, known);
+        return;
+    }
+    if (!host_uri_is_known(spec->uri)) {
+        core_reply_error(
+            core, event->request,
+            hbr_error_new(
+                HBR_ERROR_INVALID,
+                "/uri: \"%s\" is of no kind that is known; right would be one of libvirt's, such as qemu:///system or qemu+ssh://host/system",
+                spec->uri));
         return;
     }
     if (g_hash_table_size(core->hosts) >= HOSTS_MAX) {
@@ -73,8 +130,7 @@ void host_attach(struct core *core, struct event *event)
     }
     struct host_entry *entry = host_add(core, g_steal_pointer(&event->host_spec));
     core_touch_host(core, entry);
-    if (event->request != 0)
-        core_reply_object(core, event->request, 201, NULL, &host_codec, entry->doc);
+    core_reply_object(core, event->request, 201, NULL, &host_codec, entry->doc);
 }
 
 void host_detach(struct core *core, struct event *event)

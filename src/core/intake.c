@@ -22,6 +22,11 @@ static gboolean intake_check_times(const struct core *core, struct notification 
                       (core->now - notification->arrival_at) / CLOCK_SECOND);
         return FALSE;
     }
+    if (notification->arrival_at > core->now + CORE_HORIZON || notification->deadline_at > core->now + CORE_HORIZON) {
+        hbr_error_set(error, HBR_ERROR_INVALID, "/%s: is more than 366 days away",
+                      notification->arrival_at > core->now + CORE_HORIZON ? "arrival_at" : "deadline_at");
+        return FALSE;
+    }
     if (notification->arrival_in_ms != 0)
         notification->arrival_at = core->now + notification->arrival_in_ms * CLOCK_MS;
     const gint64 arrival_at = MAX(notification->arrival_at, core->now);
@@ -48,9 +53,9 @@ gboolean core_check_satisfiable(struct core *core, const struct vm_shape *shape,
     g_autofree char *wanted = labels != NULL && labels[0] != NULL ? g_strjoinv(", ", labels) : NULL;
     hbr_error_set(
         error, HBR_ERROR_UNSATISFIABLE,
-        "profile %s needs %s%s%s, and none of the %u hosts could hold that even when empty; attach a larger host or change the policy",
-        profile, text, wanted != NULL ? " on a host labelled " : "", wanted != NULL ? wanted : "",
-        g_hash_table_size(core->hosts));
+        "%sprofile %s needs %s%s%s, and none of the %u hosts could hold that even when empty; attach a larger host or change the policy",
+        wanted != NULL ? "/code/labels: " : "", profile, text, wanted != NULL ? " on a host labelled " : "",
+        wanted != NULL ? wanted : "", g_hash_table_size(core->hosts));
     return FALSE;
 }
 
@@ -164,11 +169,13 @@ static void intake_answer_repeat(struct core *core, struct event *event, struct 
                           entry->doc->notification->code.function, entry->doc->id));
         return;
     }
-    if (!entry->is_dirty && entry->notify_request == 0 && g_hash_table_size(core->commits) == 0) {
-        core_emit(core, core_receipt_new(event->request, entry->doc));
+    if (entry->is_durable) {
+        struct command *receipt = core_receipt_new(event->request, entry->doc->id);
+        core_receipt_fill(receipt, entry->doc);
+        core_emit(core, receipt);
         return;
     }
-    /* its first write may still be under way: answer with a commit, too */
+    /* its first write is still under way: answer with a commit, too */
     if (entry->notify_request != 0)
         core_flush(core);
     entry->notify_request = event->request;

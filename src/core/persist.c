@@ -7,6 +7,7 @@
  * commit. */
 
 #define COMMIT_RETRY_MS 1000
+#define UNWRITTEN_RECORDS_MAX 100000
 
 void core_touch_reservation(struct core *core, struct reservation_entry *entry)
 {
@@ -127,7 +128,7 @@ static void core_collect_reservations(struct core *core, struct pending_commit *
         commit_add(commit, records, record_of_reservation(entry->doc));
         if (entry->notify_request == 0)
             continue;
-        g_ptr_array_add(commit->replies, core_receipt_new(entry->notify_request, entry->doc));
+        g_ptr_array_add(commit->replies, core_receipt_new(entry->notify_request, entry->doc->id));
         entry->notify_request = 0;
     }
 }
@@ -152,8 +153,10 @@ static void core_forget_detached_hosts(struct core *core)
 {
     for (guint i = 0; i < core->dirty_hosts->len; i++) {
         struct host_entry *entry = core->dirty_hosts->pdata[i];
-        if (entry->is_detached)
-            g_hash_table_remove(core->hosts, entry->doc->spec->name);
+        if (!entry->is_detached)
+            continue;
+        core_answer_vanished(core, entry->doc->spec->name);
+        g_hash_table_remove(core->hosts, entry->doc->spec->name);
     }
 }
 
@@ -256,6 +259,23 @@ void core_retain_finished(struct core *core, enum object_kind object, const char
     g_queue_push_tail(&core->finished, object_name_new(object, id));
 }
 
+/* The answer to a notification tells the reservation as it stands when it is durable. */
+static void core_send_durable(struct core *core, struct command *reply)
+{
+    if (reply->body == NULL && reply->error == NULL && reply->id != NULL) {
+        struct reservation_entry *entry = g_hash_table_lookup(core->reservations, reply->id);
+        if (entry != NULL && (entry->is_durable || entry->doc->state != RESERVATION_CANCELLED)) {
+            entry->is_durable = TRUE;
+            core_receipt_fill(reply, entry->doc);
+        } else {
+            reply->error = hbr_error_new(
+                HBR_ERROR_STORE,
+                "reservation %s was withdrawn: it could not be made durable; send the notification again", reply->id);
+        }
+    }
+    core_emit(core, reply);
+}
+
 void core_committed(struct core *core, const struct event *event)
 {
     struct pending_commit *commit = g_hash_table_lookup(core->commits, &event->serial);
@@ -265,7 +285,7 @@ void core_committed(struct core *core, const struct event *event)
     commit->replies = g_ptr_array_new();
     g_ptr_array_set_free_func(replies, NULL);
     for (guint i = 0; i < replies->len; i++)
-        core_emit(core, replies->pdata[i]);
+        core_send_durable(core, replies->pdata[i]);
     if (commit->policy != NULL) {
         policy_unref(core->policy);
         core->policy = policy_ref(commit->policy);
@@ -300,9 +320,27 @@ static void core_touch_again(struct core *core, const char *name)
     }
 }
 
+static void core_withdraw(struct core *core, struct reservation_entry *entry)
+{
+    const struct notification *notification = entry->doc->notification;
+    core_forget_key(core, "n", notification->code.tenant, notification->idempotency_key, entry->doc->id);
+    reservation_cancel(core, entry, "its notification could not be made durable");
+}
+
+/* What no object stands for, history and deletions, came back with the failure and is kept. */
+static void core_keep_records(struct core *core, GPtrArray *records)
+{
+    for (guint i = records != NULL ? records->len : 0; i > 0; i--) {
+        const enum record_kind kind = ((struct record *)records->pdata[i - 1])->kind;
+        if ((kind == RECORD_OBSERVATION || kind == RECORD_DELETE) &&
+            core->unwritten_records->len < UNWRITTEN_RECORDS_MAX)
+            g_ptr_array_add(core->unwritten_records, g_ptr_array_steal_index(records, i - 1));
+    }
+}
+
 /* Nothing was promised yet: whoever waits for the commit gets the error, notifications are withdrawn, and the rest is written again a little
  * later. */
-void core_commit_failed(struct core *core, const struct event *event)
+void core_commit_failed(struct core *core, struct event *event)
 {
     core->counters[COUNTER_COMMITS_FAILED]++;
     struct pending_commit *commit = g_hash_table_lookup(core->commits, &event->serial);
@@ -317,8 +355,8 @@ void core_commit_failed(struct core *core, const struct event *event)
                                               : hbr_error_new(HBR_ERROR_STORE, "the database did not take it"));
         struct reservation_entry *withdrawn =
             reply->id != NULL ? g_hash_table_lookup(core->reservations, reply->id) : NULL;
-        if (withdrawn != NULL)
-            reservation_cancel(core, withdrawn, "its notification could not be made durable");
+        if (withdrawn != NULL && !withdrawn->is_durable)
+            core_withdraw(core, withdrawn);
     }
     if (commit->policy != NULL)
         core->policy_loading = FALSE;
@@ -327,6 +365,7 @@ void core_commit_failed(struct core *core, const struct event *event)
     g_hash_table_remove(core->commits, &event->serial);
     for (guint i = 0; i < dirty->len; i++)
         g_ptr_array_add(core->unwritten, g_strdup(dirty->pdata[i]));
+    core_keep_records(core, event->records);
     core_wake_at(core, core->now + COMMIT_RETRY_MS * CLOCK_MS, OBJECT_POLICY, "unwritten");
 }
 
@@ -336,4 +375,6 @@ void core_write_again(struct core *core)
     core->unwritten = g_ptr_array_new_with_free_func(g_free);
     for (guint i = 0; i < names->len; i++)
         core_touch_again(core, names->pdata[i]);
+    g_ptr_array_extend_and_steal(core->commit_records, g_steal_pointer(&core->unwritten_records));
+    core->unwritten_records = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
 }

@@ -27,6 +27,7 @@ struct reservation_entry {
     struct reservation *doc;
     struct policy *policy;
     GPtrArray *failed_hosts;      /* names; owned */
+    gboolean is_durable;          /* the database has it, its sender was told */
     guint64 notify_request;       /* answered at the commit */
     gint64 rank_at;               /* order in the queue: deadline, else arrival */
     GSequenceIter *place_in_line; /* in core->waiting, or NULL */
@@ -115,9 +116,10 @@ struct core {
     GHashTable *waiter_ids; /* request -> id of the object it waits for */
     GSequence *timers;
     GPtrArray *dirty_reservations, *dirty_instances, *dirty_executions,
-        *dirty_hosts;     /* entries touched since the last core_flush() */
-    GPtrArray *unwritten; /* "kind:id" of objects whose last write failed */
-    GHashTable *commits;  /* serial -> struct pending_commit */
+        *dirty_hosts;             /* entries touched since the last core_flush() */
+    GPtrArray *unwritten_records; /* struct record of failed writes that no object stands for */
+    GPtrArray *unwritten;         /* "kind:id" of objects whose last write failed */
+    GHashTable *commits;          /* serial -> struct pending_commit */
     guint64 serial;
     GQueue finished; /* "kind:id" of ended objects that are kept, oldest first */
     guint open_reservations, open_executions;
@@ -145,7 +147,8 @@ void core_reply_error(struct core *core, guint64 request, GError *error); /* tak
 void core_reply_object(struct core *core, guint64 request, guint status, const char *member, const struct codec *codec,
                        gconstpointer object);
 /* The answer to a notification. Its id is that of the reservation, which is withdrawn when the commit that it waits for fails. */
-struct command *core_receipt_new(guint64 request, const struct reservation *doc);
+struct command *core_receipt_new(guint64 request, const char *reservation_id);
+void core_receipt_fill(struct command *receipt, const struct reservation *doc);
 void core_stream_event(struct core *core, struct execution_entry *entry, const char *event);
 /* A line of an execution's stream, {"event": event, member: object}. */
 struct command *core_line_new(guint64 request, const char *event, const char *member, const struct codec *codec,
@@ -159,7 +162,7 @@ void core_touch_execution(struct core *core, struct execution_entry *entry);
 void core_touch_host(struct core *core, struct host_entry *entry);
 void core_flush(struct core *core);
 void core_committed(struct core *core, const struct event *event);
-void core_commit_failed(struct core *core, const struct event *event);
+void core_commit_failed(struct core *core, struct event *event);
 void core_write_again(struct core *core);
 void core_retain_finished(struct core *core, enum object_kind object, const char *id);
 
@@ -228,6 +231,7 @@ GPtrArray *host_entries_sorted(struct core *core);
 void core_query(struct core *core, struct event *event);
 void core_notify_waiters(struct core *core, enum object_kind object, const char *id);
 void core_tick_waiters(struct core *core, const char *id);
+void core_answer_vanished(struct core *core, const char *id);
 void core_waiter_gone(struct core *core, guint64 request);
 void waiter_free(struct waiter *waiter);
 

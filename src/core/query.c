@@ -208,6 +208,19 @@ void core_tick_waiters(struct core *core, const char *id)
         query_answer_waiters(core, (enum object_kind)object, id);
 }
 
+void core_answer_vanished(struct core *core, const char *id)
+{
+    GPtrArray *list = g_hash_table_lookup(core->waiters, id);
+    for (guint i = 0; list != NULL && i < list->len; i++) {
+        const struct waiter *waiter = list->pdata[i];
+        core_reply_error(core, waiter->request,
+                         hbr_error_new(HBR_ERROR_NOT_FOUND, "there is no %s \"%s\" any more",
+                                       codec_word(&object_kind_words, waiter->object), id));
+        g_hash_table_remove(core->waiter_ids, &waiter->request);
+    }
+    g_hash_table_remove(core->waiters, id);
+}
+
 void core_waiter_gone(struct core *core, guint64 request)
 {
     const char *id = g_hash_table_lookup(core->waiter_ids, &request);

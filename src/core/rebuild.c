@@ -102,6 +102,7 @@ static void rebuild_reservation(struct core *core, const struct record *record, 
     entry->failed_hosts = g_ptr_array_new_with_free_func(g_free);
     entry->rank_at = doc->notification->deadline_at != 0 ? doc->notification->deadline_at : doc->arrival_at;
     entry->is_on_demand = doc->notification->id == NULL;
+    entry->is_durable = TRUE;
     g_hash_table_insert(core->reservations, doc->id, entry);
     if (doc->notification->idempotency_key != NULL)
         g_hash_table_insert(core->keys,

@@ -5,6 +5,11 @@
 
 void core_reply_error(struct core *core, guint64 request, GError *error)
 {
+    if (request == 0) { /* the daemon itself asked */
+        log_warning("core", "%s", error->message);
+        g_error_free(error);
+        return;
+    }
     struct command *reply = command_new(COMMAND_REPLY);
     reply->request = request;
     reply->error = error;
@@ -27,6 +32,8 @@ GBytes *core_json_bytes(json_t *json)
 void core_reply_object(struct core *core, guint64 request, guint status, const char *member, const struct codec *codec,
                        gconstpointer object)
 {
+    if (request == 0)
+        return;
     GString *text = g_string_sized_new(1024);
     if (member != NULL)
         g_string_append_printf(text, "{\"%s\":", member);
@@ -40,18 +47,22 @@ void core_reply_object(struct core *core, guint64 request, guint status, const c
     core_emit(core, reply);
 }
 
-struct command *core_receipt_new(guint64 request, const struct reservation *doc)
+struct command *core_receipt_new(guint64 request, const char *reservation_id)
+{
+    struct command *receipt = command_new(COMMAND_REPLY);
+    receipt->request = request;
+    receipt->status = 202;
+    receipt->id = g_strdup(reservation_id);
+    return receipt;
+}
+
+void core_receipt_fill(struct command *receipt, const struct reservation *doc)
 {
     GString *text = g_string_sized_new(1024);
     g_string_append(text, "{\"reservation\":");
     codec_write(text, &reservation_receipt_codec, doc, CODEC_CLIENT);
     g_string_append_c(text, '}');
-    struct command *reply = command_new(COMMAND_REPLY);
-    reply->request = request;
-    reply->status = 202;
-    reply->id = g_strdup(doc->id);
-    reply->body = g_string_free_to_bytes(text);
-    return reply;
+    receipt->body = g_string_free_to_bytes(text);
 }
 
 struct command *core_line_new(guint64 request, const char *event, const char *member, const struct codec *codec,

@@ -277,12 +277,14 @@ static gboolean writer_transaction(struct writer *writer, GList *first, guint co
     return fine;
 }
 
-static void writer_answer(const struct command *command, GError *error, event_sink sink, gpointer sink_data)
+static void writer_answer(struct command *command, GError *error, event_sink sink, gpointer sink_data)
 {
     struct event *event = event_new(error == NULL ? EVENT_COMMITTED : EVENT_COMMIT_FAILED);
     event->serial = command->serial;
     event->request = command->request;
     event->error = error;
+    if (error != NULL)
+        event->records = g_steal_pointer(&command->records);
     sink(event, sink_data);
 }
 

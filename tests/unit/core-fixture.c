@@ -38,14 +38,41 @@ static void world_sink(struct command *command, gpointer data)
     g_ptr_array_add(world->commands, taken);
 }
 
+static struct policy *world_read_policy(const char *file, GPtrArray **ret_sources)
+{
+    g_autofree char *path = g_build_filename(g_getenv("HBR_SOURCE_DIR"), "policies", file, NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) sources = policy_sources_read(path, &error);
+    struct policy *policy = sources != NULL ? policy_parse(sources, &error) : NULL;
+    ck_assert_msg(policy != NULL, "%s", error != NULL ? error->message : path);
+    if (ret_sources != NULL)
+        *ret_sources = g_steal_pointer(&sources);
+    return policy;
+}
+
+struct event *world_load_policy(struct world *world, const char *file)
+{
+    struct event *event = event_new(EVENT_POLICY_LOAD);
+    event->request = ++world->request;
+    event->policy = world_read_policy(file, &event->policy_sources);
+    return event;
+}
+
+struct event *world_query(struct world *world, const char *object, const char *id)
+{
+    struct event *event = event_new(EVENT_QUERY);
+    event->request = ++world->request;
+    event->query = g_new0(struct query, 1);
+    event->query->kind = id != NULL ? QUERY_GET : QUERY_LIST;
+    event->query->object = (enum object_kind)codec_value(&object_kind_words, object);
+    event->query->id = g_strdup(id);
+    return event;
+}
+
 struct world *world_new(const char *policy_file)
 {
     struct world *world = g_new0(struct world, 1);
-    g_autofree char *path = g_build_filename(g_getenv("HBR_SOURCE_DIR"), "policies", policy_file, NULL);
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) sources = policy_sources_read(path, &error);
-    world->policy = sources != NULL ? policy_parse(sources, &error) : NULL;
-    ck_assert_msg(world->policy != NULL, "%s", error != NULL ? error->message : path);
+    world->policy = world_read_policy(policy_file, NULL);
     world->commands = g_ptr_array_new_with_free_func(taken_free);
     world->records = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
     world->serials = g_array_new(FALSE, FALSE, sizeof(guint64));

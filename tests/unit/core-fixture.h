@@ -50,3 +50,9 @@ const char *world_boot(struct world *world);
 
 /* Member `name` of the JSON body; free with g_free. */
 char *world_body_string(const struct command *command, const char *path);
+
+/* EVENT_QUERY of one object, or of all of the kind when `id` is NULL; its request is world->request. */
+struct event *world_query(struct world *world, const char *object, const char *id);
+
+/* EVENT_POLICY_LOAD of a shipped file. */
+struct event *world_load_policy(struct world *world, const char *file);

@@ -5,6 +5,7 @@
 
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define NOTIFY "{\"code\":{\"function\":\"f\",\"language\":\"python\"}}"
 #define NOTIFY_LATER "{\"code\":{\"function\":\"f\"},\"arrival_in_ms\":60000}"
@@ -81,12 +82,18 @@ START_TEST(test_failed_commit_is_told)
     const guint64 request = world_notify(world, NOTIFY_LATER);
     const struct command *reply = world_expect(world, COMMAND_REPLY, request);
     ck_assert_int_eq(reply->error->code, HBR_ERROR_STORE);
+    const char *keyed = "{\"idempotency_key\":\"k\",\"code\":{\"function\":\"f\"},\"arrival_in_ms\":60000}";
+    ck_assert_ptr_nonnull(world_expect(world, COMMAND_REPLY, world_notify(world, keyed))->error);
     world->fails_commits = FALSE;
+    const struct command *again = world_expect(world, COMMAND_REPLY, world_notify(world, keyed));
+    ck_assert_ptr_null(again->error);
+    assert_body(again, "reservation.state", "scheduled"); /* the withdrawn one does not answer for it */
     const guint before = world->records->len;
     world_pass(world, 2000);
-    ck_assert_uint_gt(world->records->len, before); /* written again: as cancelled */
-    const struct record *last = world->records->pdata[world->records->len - 1];
-    ck_assert_uint_eq(last->state, RESERVATION_CANCELLED);
+    guint cancelled = 0; /* written again: as cancelled */
+    for (guint i = before; i < world->records->len; i++)
+        cancelled += ((struct record *)world->records->pdata[i])->state == RESERVATION_CANCELLED;
+    ck_assert_uint_eq(cancelled, 2);
 }
 END_TEST
 
@@ -206,7 +213,12 @@ START_TEST(test_failed_together)
     const guint64 first = world_notify_together(world, (const char *[]){NOTIFY_LATER, NOTIFY_LATER}, 2);
     for (guint i = 0; i < 2; i++)
         ck_assert_int_eq(world_expect(world, COMMAND_REPLY, first + i)->error->code, HBR_ERROR_STORE);
+    const char *keyed = "{\"idempotency_key\":\"k\",\"code\":{\"function\":\"f\"},\"arrival_in_ms\":60000}";
+    ck_assert_ptr_nonnull(world_expect(world, COMMAND_REPLY, world_notify(world, keyed))->error);
     world->fails_commits = FALSE;
+    const struct command *again = world_expect(world, COMMAND_REPLY, world_notify(world, keyed));
+    ck_assert_ptr_null(again->error);
+    assert_body(again, "reservation.state", "scheduled"); /* the withdrawn one does not answer for it */
     const guint before = world->records->len;
     world_pass(world, 2000);
     ck_assert_uint_ge(world->records->len, before + 2);
@@ -330,10 +342,131 @@ START_TEST(test_growth_without_room)
     world_execute(full, EXECUTE);
     const char *vm = world_boot(full);
     world_event(full, world_answer(EVENT_RUN_STARTED, world_expect(full, COMMAND_RUN, 0)));
-    sample(vm, 4.0, 50, 400);
+    for (guint i = 0; i < 100; i++) {
+        world_pass(full, 1000);
+        sample(vm, 4.0, 50, 400);
+    }
     ck_assert_ptr_null(world_take(full, COMMAND_SHAPE, 0));
+    world_event(full, world_query(full, "execution", NULL));
+    const struct command *list = world_expect(full, COMMAND_REPLY, full->request);
+    gsize length;
+    const char *text = g_bytes_get_data(list->body, &length);
+    const char *refusal = g_strstr_len(text, (gssize)length, "the host has no room for it");
+    ck_assert_ptr_nonnull(refusal);
+    ck_assert_ptr_null(strstr(refusal + 1, "the host has no room for it")); /* said once, however long it lasts */
+    ck_assert_uint_eq(core_host(full->core, "h1")->committed_vcpus, 1);
     world = outer;
     world_free(full);
+}
+END_TEST
+
+/* Rule: bandwidth grows on its own, by what libvirt says is in force. */
+START_TEST(test_network_growth)
+{
+    world_notify(world, NOTIFY);
+    const struct command *boot = world_expect(world, COMMAND_BOOT, 0);
+    struct event *ready = world_answer(EVENT_INSTANCE_READY, boot);
+    ready->shape = boot->boot->shape;
+    ready->shape.network_mbps = 10;
+    world_event(world, ready);
+    world_execute(world, EXECUTE);
+    world_event(world, world_answer(EVENT_RUN_STARTED, world_expect(world, COMMAND_RUN, 0)));
+    struct event *event = event_new(EVENT_SAMPLE);
+    event->host = g_strdup("h1");
+    event->id = g_strdup(boot->id);
+    event->sample = g_new0(struct usage_sample, 1);
+    *event->sample = (struct usage_sample){.at = world->now, .network_rx_mbps = 9.9};
+    world_event(world, event);
+    const struct command *shape = world_expect(world, COMMAND_SHAPE, 0);
+    ck_assert_uint_gt(shape->shape.network_mbps, 10);
+    ck_assert_uint_eq(shape->shape.vcpus, boot->boot->shape.vcpus);
+    ck_assert_int_eq(shape->count, world->policy->scaling.confirm_timeout_ms);
+}
+END_TEST
+
+/* Rule: a policy takes effect with its commit; what was reserved before keeps the old one. */
+START_TEST(test_policy_load)
+{
+    g_autofree char *before =
+        world_body_string(world_expect(world, COMMAND_REPLY, world_notify(world, NOTIFY_LATER)), "reservation.id");
+    world->fails_commits = TRUE;
+    world_event(world, world_load_policy(world, "default.yaml"));
+    ck_assert_int_eq(world_expect(world, COMMAND_REPLY, world->request)->error->code, HBR_ERROR_STORE);
+    world->fails_commits = FALSE;
+    assert_body(world_expect(world, COMMAND_REPLY, world_notify(world, NOTIFY_LATER)), "reservation.profile", "small");
+    world->holds_commits = TRUE;
+    world_event(world, world_load_policy(world, "default.yaml"));
+    const guint64 first = world->request;
+    world_event(world, world_load_policy(world, "default.yaml"));
+    ck_assert_int_eq(world_expect(world, COMMAND_REPLY, world->request)->error->code, HBR_ERROR_CONFLICT);
+    world->holds_commits = FALSE;
+    world_event(world, event_new(EVENT_TICK));
+    assert_body(world_expect(world, COMMAND_REPLY, first), "version", "1");
+    assert_body(world_expect(world, COMMAND_REPLY, world_notify(world, NOTIFY_LATER)), "reservation.profile", "low");
+    struct event *old = world_query(world, "reservation", before);
+    world_event(world, old);
+    assert_body(world_expect(world, COMMAND_REPLY, world->request), "policy_version", "0");
+}
+END_TEST
+
+/* Rule: a request is not served by what was announced otherwise; named, it is a conflict. */
+START_TEST(test_uncovered_request)
+{
+    g_autofree char *id =
+        world_body_string(world_expect(world, COMMAND_REPLY, world_notify(world, NOTIFY)), "reservation.id");
+    world_boot(world);
+    const guint64 execute =
+        world_execute(world, "{\"code\":{\"function\":\"f\",\"template\":\"base\"},\"program\":{\"argv\":[\"true\"]}}");
+    assert_body(world_expect(world, COMMAND_STREAM, execute), "execution.match", "other");
+    g_autofree char *named = g_strdup_printf(
+        "{\"reservation_id\":\"%s\",\"code\":{\"function\":\"f\",\"template\":\"base\"},\"program\":{\"argv\":[\"true\"]}}",
+        id);
+    ck_assert_int_eq(world_expect(world, COMMAND_REPLY, world_execute(world, named))->error->code, HBR_ERROR_CONFLICT);
+}
+END_TEST
+
+/* Rule: an execution's own deadline decides its place in the line. */
+START_TEST(test_deadline_of_bound_execution)
+{
+    struct world *small = world_new("quickstart.yaml");
+    world_add_host(small, "tiny", 1, 16384);
+    world_execute(small, EXECUTE);
+    world_notify(small, "{\"code\":{\"function\":\"a\"}}");
+    world_notify(small, "{\"code\":{\"function\":\"b\"}}");
+    world_execute(
+        small,
+        "{\"code\":{\"function\":\"a\"},\"program\":{\"argv\":[\"a\"]},\"deadline_at\":\"2023-11-14T22:33:30Z\"}");
+    world_execute(
+        small,
+        "{\"code\":{\"function\":\"b\"},\"program\":{\"argv\":[\"b\"]},\"deadline_at\":\"2023-11-14T22:23:30Z\"}");
+    world_boot(small);
+    struct event *exit = world_answer(EVENT_RUN_EXIT, world_expect(small, COMMAND_RUN, 0));
+    exit->result = g_new0(struct run_result, 1);
+    world_event(small, exit);
+    world_event(small, world_answer(EVENT_INSTANCE_DESTROYED, world_expect(small, COMMAND_DESTROY, 0)));
+    world_boot(small);
+    ck_assert_str_eq(world_expect(small, COMMAND_RUN, 0)->run->program.argv[0], "b");
+    world_free(small);
+}
+END_TEST
+
+/* Rule: who waits for a host that is detached hears of it; another host of that name may come. */
+START_TEST(test_host_detached)
+{
+    struct event *wait = world_query(world, "host", "h1");
+    wait->query->wait_until_at = world->now + CLOCK_MINUTE;
+    wait->query->state = g_strdup("down");
+    const guint64 waiting = wait->request;
+    world_event(world, wait);
+    struct event *remove = event_new(EVENT_REMOVE);
+    remove->request = ++world->request;
+    remove->object = OBJECT_HOST;
+    remove->id = g_strdup("h1");
+    world_event(world, remove);
+    ck_assert_int_eq(world_expect(world, COMMAND_REPLY, waiting)->error->code, HBR_ERROR_NOT_FOUND);
+    ck_assert_ptr_null(core_host(world->core, "h1"));
+    world_add_host(world, "h1", 2, 2048);
+    ck_assert_uint_eq(core_host(world->core, "h1")->cpus, 2);
 }
 END_TEST
 
@@ -537,6 +670,11 @@ int main(void)
     tcase_add_test(cases, test_queue_by_deadline);
     tcase_add_test(cases, test_growth);
     tcase_add_test(cases, test_growth_without_room);
+    tcase_add_test(cases, test_network_growth);
+    tcase_add_test(cases, test_policy_load);
+    tcase_add_test(cases, test_uncovered_request);
+    tcase_add_test(cases, test_deadline_of_bound_execution);
+    tcase_add_test(cases, test_host_detached);
     tcase_add_test(cases, test_lost_instances);
     tcase_add_test(cases, test_client_gone);
     tcase_add_test(cases, test_inventory);
