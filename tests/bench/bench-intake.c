@@ -28,8 +28,14 @@
 
 static enum MHD_Result bare_answer(struct MHD_Connection *connection)
 {
-    static char body[] = "{\"reservation\":{\"id\":\"res-00000000000000000000\",\"state\":\"scheduled\"}}";
+    static char body[] =
+        "{\"reservation\":{\"id\":\"res-01m7xsm6twr4443pcd\",\"state\":\"scheduled\",\"profile\":\"low\",\"template\":"
+        "\"runtimes\",\"shape\":{\"vcpus\":1,\"memory_mib\":2048,\"network_mbps\":10,\"gpus\":0},\"policy_version\":1,"
+        "\"created_at\":\"2026-11-21T00:55:43.196489Z\",\"arrival_at\":\"2026-11-21T01:55:43.196489Z\",\"start_at\":"
+        "\"2026-11-21T01:55:37.696489Z\",\"expires_at\":\"2026-11-21T01:56:43.196489Z\",\"boot_p95_ms\":5000}}";
     struct MHD_Response *response = MHD_create_response_from_buffer(sizeof body - 1, body, MHD_RESPMEM_PERSISTENT);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+    MHD_add_response_header(response, MHD_HTTP_HEADER_LOCATION, "/v1/reservations/res-01m7xsm6twr4443pcd");
     const enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_ACCEPTED, response);
     MHD_destroy_response(response);
     return result;
@@ -74,12 +80,13 @@ static int listen_unix(const char *path)
     return fd;
 }
 
-/* With the switches that the daemon's own listeners have, but for suspending, which it does not need. Takes over `fd`. */
+/* With the switches that the daemon's own listeners have, but for suspending, which it does not need; the answer is as long as the daemon's.
+ * Takes over `fd`. */
 static void serve_bare(int fd)
 {
     if (MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TURBO, 0, NULL, NULL, bare_access, NULL,
                          MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, 2, MHD_OPTION_CONNECTION_LIMIT, 256,
-                         MHD_OPTION_END) == NULL)
+                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(16 * 1024), MHD_OPTION_END) == NULL)
         g_error("cannot start the reference");
 }
 
