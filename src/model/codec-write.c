@@ -39,8 +39,14 @@ void codec_write_string(GString *out, const char *text)
 
 static void codec_write_integer(GString *out, gint64 value)
 {
-    char text[24];
-    g_string_append_len(out, text, g_snprintf(text, sizeof text, "%" G_GINT64_FORMAT, value));
+    char text[24], *at = text + sizeof text;
+    guint64 rest = value < 0 ? -(guint64)value : (guint64)value;
+    do
+        *--at = (char)('0' + rest % 10);
+    while ((rest /= 10) > 0);
+    if (value < 0)
+        *--at = '-';
+    g_string_append_len(out, at, text + sizeof text - at);
 }
 
 #define CODEC_EXACT_INTEGER 1e15
