@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
-#define KVM_DEVICE "/dev/kvm"
 
 /* One file for each URI: the boot id, the verdict and the reason, a line each. */
 static char *proof_path(const char *state_dir, const char *uri)
@@ -41,14 +40,14 @@ static enum acceleration proof_read(const char *state_dir, const char *uri, char
     return (enum acceleration)verdict;
 }
 
-enum acceleration kvm_proof_recall(const char *state_dir, const char *uri, gboolean as_us, char **ret_reason)
+enum acceleration kvm_proof_recall(const char *state_dir, const char *uri, const char *device, char **ret_reason)
 {
-    if (g_access(KVM_DEVICE, F_OK) != 0) {
-        *ret_reason = g_strdup("there is no " KVM_DEVICE);
+    if (device != NULL && g_access(device, F_OK) != 0) {
+        *ret_reason = g_strdup_printf("there is no %s", device);
         return ACCELERATION_TCG;
     }
-    if (as_us && g_access(KVM_DEVICE, R_OK | W_OK) != 0) {
-        *ret_reason = g_strdup(KVM_DEVICE " may not be opened by this user");
+    if (device != NULL && g_access(device, R_OK | W_OK) != 0) {
+        *ret_reason = g_strdup_printf("%s may not be opened by this user", device);
         return ACCELERATION_TCG;
     }
     return proof_read(state_dir, uri, ret_reason);

@@ -228,9 +228,10 @@ static void host_decide_acceleration(struct libvirt_host *host)
         host_up(host);
         return;
     }
-    const enum acceleration known =
-        host->is_local ? kvm_proof_recall(host->settings.state_dir, host->spec->uri, !host->is_system, &reason)
-                       : ACCELERATION_UNKNOWN;
+    const enum acceleration known = host->is_local
+                                        ? kvm_proof_recall(host->settings.state_dir, host->spec->uri,
+                                                           host->is_system ? NULL : KVM_PROOF_DEVICE, &reason)
+                                        : ACCELERATION_UNKNOWN;
     if (known != ACCELERATION_UNKNOWN) {
         host_settle_acceleration(host, known, reason);
         host_up(host);
