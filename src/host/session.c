@@ -64,8 +64,9 @@ static void session_hail(struct guest *guest)
     struct session *session = (struct session *)guest;
     if (session->has_answered)
         return;
-    if (getrandom(&session->nonce, sizeof session->nonce, 0) != (gssize)sizeof session->nonce)
+    if (session->hails == 0 && getrandom(&session->nonce, sizeof session->nonce, 0) != (gssize)sizeof session->nonce)
         session->nonce = (guint64)g_get_monotonic_time();
+    session->hails++;
     const struct wire_hello hello = {
         .version_min = WIRE_VERSION_MIN, .version_max = WIRE_VERSION_MAX, .nonce = session->nonce};
     session_send(session, WIRE_TYPE_HELLO, 0, WIRE_STREAM_CONTROL, &hello);
@@ -194,12 +195,16 @@ static gboolean session_read(struct session *session, const struct wire_frame *f
 static void on_hello(struct session *session, const struct wire_frame *frame)
 {
     struct wire_hello hello;
-    if (session->has_answered) {
+    if (!session_read(session, frame, &hello))
+        return;
+    const gboolean is_answer = hello.nonce == session->nonce && session->hails > 0;
+    if (session->has_answered && !is_answer) {
         session_violation(session, "it began a new session: the agent or its guest was restarted");
         return;
     }
-    if (!session_read(session, frame, &hello) || hello.nonce != session->nonce)
-        return; /* the answer to a hail before the last one: the last one's follows */
+    session->hails -= is_answer ? 1 : 0;
+    if (session->has_answered || !is_answer)
+        return; /* to a hail that was not waited for, or to an earlier daemon's */
     if (hello.version_min > WIRE_VERSION_MAX || hello.version_max < WIRE_VERSION_MIN) {
         session_violation(session, "it speaks no version of the protocol that we speak");
         return;

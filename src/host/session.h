@@ -22,7 +22,8 @@ struct session {
     struct session_io io;
     struct wire_reader reader;
     struct wire_buffer out;
-    guint64 nonce;
+    guint64 nonce; /* of all hails of this session, so that a slow guest may answer any of them */
+    guint hails;   /* not answered yet */
     gboolean has_answered, is_lost;
     guint32 next_stream, usage_stream, identity_stream;
     GHashTable *runs;  /* stream -> struct session_run */

@@ -11,6 +11,7 @@
 /* libvirt asks QEMU politely for 10 s before it kills it, and waits for the kernel to reap it. */
 #define DESTROY_MS 40000
 #define HAIL_MS 500
+#define HAIL_LAST_MS 2000
 #define PROOF_MEMORY_MIB 256
 
 static struct vm *vm_find(struct libvirt_host *host, const char *id)
@@ -220,10 +221,22 @@ static gboolean vm_on_boot_timeout(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
+static void vm_hail_later(struct vm *vm, gint64 after_ms);
+
 static gboolean vm_on_hail(gpointer data)
 {
-    guest_hail(((struct vm *)data)->guest);
-    return G_SOURCE_CONTINUE;
+    struct vm *vm = data;
+    vm_hail_later(vm, MIN(vm->hail_ms + vm->hail_ms / 4, HAIL_LAST_MS));
+    guest_hail(vm->guest);
+    return G_SOURCE_REMOVE;
+}
+
+/* Ever less often, so that a slow guest is not kept busy with answers. */
+static void vm_hail_later(struct vm *vm, gint64 after_ms)
+{
+    timer_cancel(&vm->hail_timer);
+    vm->hail_ms = after_ms;
+    vm->hail_timer = host_timer(vm->host, after_ms, vm_on_hail, vm);
 }
 
 static gboolean vm_on_heartbeat(gpointer data)
@@ -238,11 +251,6 @@ static gboolean vm_on_heartbeat(gpointer data)
         hbr_error_new(HBR_ERROR_TIMEOUT, "its agent gave no sign of life for %" G_GINT64_FORMAT " ms", silent_ms);
     vm_lose(vm, error);
     return G_SOURCE_REMOVE;
-}
-
-static GSource *vm_repeat(struct vm *vm, gint64 every_ms, GSourceFunc callback)
-{
-    return host_timer(vm->host, every_ms, callback, vm);
 }
 
 static void vm_check_ready(struct vm *vm)
@@ -271,7 +279,7 @@ static void vm_on_answered(gpointer owner, const struct guest_facts *facts)
     (void)facts;
     timer_cancel(&vm->hail_timer);
     vm_progress(vm, "agent answered");
-    vm->heart_timer = vm_repeat(vm, vm->host->settings.heartbeat_ms, vm_on_heartbeat);
+    vm->heart_timer = host_timer(vm->host, vm->host->settings.heartbeat_ms, vm_on_heartbeat, vm);
     vm->boot_ticket = ++vm->next_ticket;
     guest_prepare(vm->guest, hostname, machine_id, clock_now());
     guest_wait_shape(vm->guest, vm->boot_ticket, vm->boot.shape.vcpus, vm->boot.shape.memory_mib, vm->boot.timeout_ms);
@@ -320,7 +328,7 @@ static const struct guest_watch vm_watch = {
 
 void vm_has_guest(struct vm *vm)
 {
-    vm->hail_timer = vm_repeat(vm, HAIL_MS, vm_on_hail);
+    vm_hail_later(vm, HAIL_MS);
     guest_hail(vm->guest);
 }
 

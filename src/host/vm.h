@@ -51,6 +51,7 @@ struct vm {
     gboolean is_proof, is_calling; /* a create or destroy call is under way */
     GError *end_error;
     gint64 began_at; /* its domain is there since */
+    gint64 hail_ms;  /* between the last hail and the next */
     struct boot_spec boot;
     enum template_agent agent;
     struct domain_live *live;

@@ -207,7 +207,7 @@ START_TEST(test_run)
 }
 END_TEST
 
-/* Only the answer to the last hail counts, and what came before a preamble does not. */
+/* Only the answer to a hail of this session counts, and what came before a preamble does not. */
 START_TEST(test_hello)
 {
     struct fixture *fixture = fixture_new();
@@ -216,6 +216,24 @@ START_TEST(test_hello)
     ck_assert_str_eq(fixture->log->str, "");
     say_hello(fixture, fixture->session->nonce);
     ck_assert_str_eq(fixture->log->str, "answered ");
+    fixture_free(fixture);
+}
+END_TEST
+
+/* A guest that needs longer than hails are apart is ready with its first answer; those to the others are no new session, one more is. */
+START_TEST(test_slow_hello)
+{
+    struct fixture *fixture = fixture_new();
+    const guint64 nonce = fixture->session->nonce;
+    guest_hail(&fixture->session->guest);
+    guest_hail(&fixture->session->guest);
+    say_hello(fixture, nonce);
+    ck_assert_str_eq(fixture->log->str, "answered ");
+    say_hello(fixture, nonce);
+    say_hello(fixture, nonce);
+    ck_assert_str_eq(fixture->log->str, "answered ");
+    say_hello(fixture, nonce);
+    ck_assert_str_eq(fixture->log->str, "answered lost ");
     fixture_free(fixture);
 }
 END_TEST
@@ -419,6 +437,7 @@ int main(void)
     TCase *tests = tcase_create("all");
     tcase_add_test(tests, test_run);
     tcase_add_test(tests, test_hello);
+    tcase_add_test(tests, test_slow_hello);
     tcase_add_test(tests, test_prepare);
     tcase_add_test(tests, test_stdin);
     tcase_add_test(tests, test_credit);
