@@ -21,6 +21,7 @@
 #define POLL_FAST_US INT64_C(4000)
 #define POLL_SLOW_US INT64_C(10000)
 #define POLL_FAST_FOR_US INT64_C(300000)
+#define MEMORY_FIRST_US INT64_C(150000)
 #define SETTLE_US INT64_C(500000)
 #define WAITS_MAX 16u
 #define TIMEOUT_MAX_MS 600000u
@@ -188,11 +189,22 @@ static void schedule_next_look(struct agent *agent)
     loop_timer_set(&agent->loop, &agent->shape_timer, now_us + (fast ? POLL_FAST_US : POLL_SLOW_US));
 }
 
+/* While a CPU comes online, which under emulation takes 200 ms, the kernel adds no memory; which is here within 50 ms, and more urgent. */
+static bool memory_is_coming(const struct agent *agent, const struct shape *now)
+{
+    int64_t since_us = loop_now_us() - MEMORY_FIRST_US;
+    for (const struct shape_wait *wait = agent->shape_waits; wait; wait = wait->next) {
+        if (wait->asked_us > since_us && now->memory_mib + 1 < wait->memory_mib)
+            return true;
+    }
+    return false;
+}
+
 static void shape_check(struct agent *agent)
 {
     struct shape now;
     shape_refresh(agent, &now);
-    if (now.vcpus_present > now.vcpus_online)
+    if (now.vcpus_present > now.vcpus_online && !memory_is_coming(agent, &now))
         bring_online(agent);
     answer_waits(agent, &now);
     schedule_next_look(agent);

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 
 /* From the sample that crossed the threshold to the bigger shape as confirmed by the guest: steps of one vCPU, and of 512 MiB. Two programs take turns
- * in small VMs: one fills its memory, the other keeps three CPUs busy and, when it has got them, fills its memory. (The kernel lets memory wait
- * for a CPU that is coming online: asked for at once, the two could not be told apart.) */
+ * in small VMs: one fills its memory, the other keeps three CPUs busy and, when it has got them, fills its memory. */
 
 #define ADJUSTMENTS 20
 #define ROUNDS_MAX 30
@@ -13,15 +12,22 @@
 #define CPU_TARGET_MS 400
 #define MEMORY_TARGET_MS 60
 
-/* Each VM starts with 1 vCPU and 512 MiB and makes two steps of each kind. */
+/* Each VM starts with 1 vCPU and 512 MiB, and makes two steps of each kind; the one that is filled has no more CPUs to get. */
 static const char policy[] =
     "profiles:\n"
-    "  - { name: small, template: base, vcpus: 1, memory: 512 MiB, maximum: { vcpus: 3, memory: 1536 MiB } }\n"
+    "  - { name: spun, template: base, vcpus: 1, memory: 512 MiB, maximum: { vcpus: 3, memory: 1536 MiB } }\n"
+    "  - { name: filled, template: base, vcpus: 1, memory: 512 MiB, maximum: { vcpus: 1, memory: 1536 MiB } }\n"
     "classes:\n"
-    "  - name: small\n"
-    "    score_max: 100\n"
-    "    profile: small\n"
+    "  - name: spun\n"
+    "    score_max: 50\n"
+    "    profile: spun\n"
     "    demand: { vcpus: { p50: 0.5, p90: 1, p99: 1 }, memory: { p50: 50 MiB, p90: 100 MiB, p99: 150 MiB } }\n"
+    "  - name: filled\n"
+    "    score_max: 100\n"
+    "    profile: filled\n"
+    "    demand: { vcpus: { p50: 0.5, p90: 1, p99: 1 }, memory: { p50: 50 MiB, p90: 100 MiB, p99: 150 MiB } }\n"
+    "rules:\n"
+    "  - { name: fill, when: { function: [\"fill-*\"] }, then: { score: 100 } }\n"
     "provisioning: { sizing: demand, memory_min: 512 MiB, memory_step: 512 MiB, no_show: 60 s, boot_timeout: 60 s }\n"
     "scaling: { sample_interval: 250 ms, pressure: 0.35 }\n";
 
@@ -78,13 +84,14 @@ static void add_adjustment(struct growth_series *series, struct series *memory, 
 }
 
 /* Each round has a function of its own: of one that is known, the growth would be foreseen. */
-static void one_round(struct world *world, const char *source, struct growth_series *series, struct series *memory)
+static void one_round(struct world *world, const char *kind, const char *source, struct growth_series *series,
+                      struct series *memory)
 {
     struct world_run run;
     size_t i;
     json_t *adjustment;
     static guint serial;
-    g_autofree char *function = g_strdup_printf("grows-%u", ++serial);
+    g_autofree char *function = g_strdup_printf("%s-%u", kind, ++serial);
     g_autofree char *reservation = world_reserve(world, function);
     world_let_stand();
     world_execute(world, function, reservation, source, &run);
@@ -105,8 +112,8 @@ int main(int argc, char **argv)
     };
     struct world *world = world_new(policy);
     for (guint i = 0; i < ROUNDS_MAX && MIN(series_count(series.cpu), series_count(series.memory)) < wanted; i++) {
-        one_round(world, fill, &series, series.memory);
-        one_round(world, spin_and_fill, &series, series.busy_memory);
+        one_round(world, "fill", fill, &series, series.memory);
+        one_round(world, "spin", spin_and_fill, &series, series.busy_memory);
     }
     world_free(world);
     series_print_head();
