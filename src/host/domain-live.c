@@ -59,12 +59,32 @@ static void live_read_vcpus(struct domain_live *live, const xmlNode *root)
     live->vcpus = current == NULL ? live->vcpus_max : (guint)g_ascii_strtoull(current, NULL, 10);
 }
 
+static guint64 live_number(char *text)
+{
+    g_autofree char *owned = text;
+    return owned == NULL ? 0 : g_ascii_strtoull(owned, NULL, 10);
+}
+
 static void live_read_nic(struct domain_live *live, const xmlNode *devices)
 {
-    for (const xmlNode *nic = xml_child(devices, "interface"); nic != NULL; nic = xml_next(nic)) {
-        if (live->nic_device == NULL)
-            live->nic_device = xml_attribute(xml_child(nic, "target"), "dev");
-    }
+    const xmlNode *nic = xml_child(devices, "interface");
+    while (nic != NULL && (live->nic_device = xml_attribute(xml_child(nic, "target"), "dev")) == NULL)
+        nic = xml_next(nic);
+    if (nic == NULL)
+        return;
+    const guint64 in_kib = live_number(xml_attribute(xml_path(nic, "bandwidth/inbound"), "average"));
+    const guint64 out_kib = live_number(xml_attribute(xml_path(nic, "bandwidth/outbound"), "average"));
+    live->network_mbps = in_kib == 0 || out_kib == 0 ? 0 : domain_bandwidth_mbps(MAX(in_kib, out_kib));
+}
+
+static void live_read_quota(struct domain_live *live, const xmlNode *root)
+{
+    const guint64 period_us = live_number(xml_text(xml_path(root, "cputune/global_period")));
+    g_autofree char *quota = xml_text(xml_path(root, "cputune/global_quota"));
+    guint64 quota_us;
+    if (period_us == 0 || quota == NULL || !g_ascii_string_to_unsigned(quota, 10, 1, G_MAXUINT32, &quota_us, NULL))
+        return; /* no quota is -1 */
+    live->cpu_percent = (guint)((quota_us * 100 + period_us / 2) / period_us);
 }
 
 static guint live_hex(const xmlNode *node, const char *name)
@@ -129,6 +149,7 @@ struct domain_live *domain_live_parse(const char *xml, const char *channel_name,
     live_read_memory(live, root, devices);
     live_read_vcpus(live, root);
     live_read_nic(live, devices);
+    live_read_quota(live, root);
     live_read_gpus(live, devices);
     live_read_metadata(live, root);
     return live;

@@ -48,6 +48,11 @@ guint domain_bandwidth_kib(guint network_mbps)
     return (guint)((guint64)network_mbps * 1000000 / 8 / 1024);
 }
 
+guint domain_bandwidth_mbps(guint64 kib)
+{
+    return (guint)((MIN(kib, G_MAXUINT32) * 1024 * 8 + 500000) / 1000000);
+}
+
 static xmlNode *xml_append_mib(xmlNode *parent, const char *name, guint mib)
 {
     g_autofree char *text = g_strdup_printf("%u", mib);

@@ -45,6 +45,9 @@ char *domain_mac(const char *uuid);
 /* The <bandwidth> rate of libvirt, in KiB/s. */
 guint domain_bandwidth_kib(guint network_mbps);
 
+/* And back, to the nearest. */
+guint domain_bandwidth_mbps(guint64 kib);
+
 /* What a running domain's XML says. */
 struct domain_live {
     char *channel_path;    /* UNIX socket of the agent's channel; NULL: it has none */
@@ -54,6 +57,8 @@ struct domain_live {
     guint requested_mib;
     guint vcpus, vcpus_max;
     char *nic_device;          /* tap on the host; NULL: none whose bandwidth could be limited */
+    guint network_mbps;        /* the limit of both ways of that NIC; 0: none */
+    guint cpu_percent;         /* the cap of CPU time; 0: none */
     char **gpus;               /* PCI addresses; never NULL */
     char *instance_id, *owner; /* of our metadata; NULL: not ours */
 };

@@ -52,14 +52,17 @@ static gboolean change_with(gpointer data, GError **error, int (*change)(virDoma
     return change(domain, call) >= 0 || libvirt_fail(error, what);
 }
 
-static int set_vcpus(virDomainPtr domain, const struct change_call *call)
-{
-    return virDomainSetVcpusFlags(domain, call->vcpus, VIR_DOMAIN_AFFECT_LIVE);
-}
-
 gboolean change_vcpus_run(gpointer data, GError **error)
 {
-    return change_with(data, error, set_vcpus, "add vCPUs");
+    struct change_call *call = data;
+    g_autoptr(virDomain) domain = link_find(call->link, LINK_CONTROL, call->uuid, error);
+    if (domain == NULL)
+        return FALSE;
+    if (virDomainSetVcpusFlags(domain, call->vcpus, VIR_DOMAIN_AFFECT_LIVE) >= 0)
+        return TRUE;
+    libvirt_fail(error, "add vCPUs");
+    call->vcpus_present = (guint)MAX(virDomainGetVcpusFlags(domain, VIR_DOMAIN_AFFECT_LIVE), 0);
+    return FALSE;
 }
 
 static int set_memory(virDomainPtr domain, const struct change_call *call)

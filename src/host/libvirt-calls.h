@@ -70,6 +70,8 @@ struct change_call {
     char *nic_device; /* change_bandwidth_run: both ways */
     guint network_mbps;
     guint cpu_percent; /* change_quota_run: 0 lifts it */
+    /* result */
+    guint vcpus_present; /* after a failure of change_vcpus_run; 0: not known */
 };
 gboolean change_vcpus_run(gpointer call, GError **error);
 gboolean change_memory_run(gpointer call, GError **error);

@@ -73,7 +73,7 @@ static void do_shape(struct libvirt_host *host, struct command *command)
 {
     struct vm *vm = g_hash_table_lookup(host->vms, command->id);
     if (vm != NULL && vm->state == VM_READY) {
-        vm_reshape(vm, command->serial, &command->shape);
+        vm_reshape(vm, command->serial, &command->shape, command->count);
         return;
     }
     struct event *event = host_event(host, EVENT_INSTANCE_SHAPED, command->id);

@@ -2,15 +2,21 @@
 #include "base/error.h"
 #include "host/vm.h"
 
-/* Growth of a running instance. libvirt and the guest are asked at the same time; it is done when the guest says that it has it. */
+/* Growth of a running instance. libvirt and the guest are asked at the same time; it is done when libvirt has taken all of it and the guest
+ * says that it has it. What fails is told with what the instance has, and may still get, so that the core's book is never overdrawn. */
 
-#define CONFIRM_MS 10000
+#define CONFIRM_MS 10000 /* unless the command says */
 
-void vm_confirm_unseen(struct vm *vm, const struct vm_shape *asked)
+void vm_shape_begin(struct vm *vm, const struct guest_facts *facts)
 {
-    vm->shape.network_mbps = vm->has_bandwidth ? asked->network_mbps : 0;
-    vm->shape.cpu_percent = vm->host->is_system ? asked->cpu_percent : 0;
-    vm->shape.gpus = vm->boot.shape.gpus;
+    vm->shape = (struct vm_shape){
+        .vcpus = facts->vcpus,
+        .memory_mib = MAX(facts->memory_mib, vm->boot.shape.memory_mib),
+        .network_mbps = vm->live->network_mbps,
+        .gpus = vm->boot.shape.gpus,
+        .cpu_percent = vm->live->cpu_percent,
+    };
+    vm->asked = vm->held = vm->shape;
 }
 
 static struct shaping *shaping_find(const struct vm *vm, guint64 ticket)
@@ -23,36 +29,191 @@ static struct shaping *shaping_find(const struct vm *vm, guint64 ticket)
     return NULL;
 }
 
-static void shaping_report(struct shaping *shaping, const GError *error)
+static void shaping_free(struct shaping *shaping)
+{
+    g_clear_error(&shaping->error);
+    g_free(shaping);
+}
+
+static void shaping_report(struct shaping *shaping)
 {
     struct vm *vm = shaping->vm;
     struct event *event = host_event(vm->host, EVENT_INSTANCE_SHAPED, vm->id);
     event->serial = shaping->serial;
     event->shape = vm->shape;
-    event->error = error == NULL ? NULL : g_error_copy(error);
-    host_post(vm->host, event);
-    if (error != NULL) {
-        vm->asked.vcpus = vm->shape.vcpus;
-        vm->asked.memory_mib = vm->shape.memory_mib;
+    if (shaping->error != NULL) {
+        event->shape.vcpus = MAX(vm->shape.vcpus, vm->held.vcpus);
+        event->shape.memory_mib = MAX(vm->shape.memory_mib, vm->held.memory_mib);
     }
+    event->error = g_steal_pointer(&shaping->error);
+    host_post(vm->host, event);
     g_ptr_array_remove_fast(vm->shapings, shaping);
-    g_free(shaping);
+    shaping_free(shaping);
+}
+
+static void shaping_fail(struct shaping *shaping, const GError *error)
+{
+    if (shaping->error == NULL)
+        shaping->error = g_error_copy(error);
 }
 
 void vm_forget_shapings(struct vm *vm, const GError *error)
 {
-    while (error != NULL && vm->shapings->len > 0)
-        shaping_report(vm->shapings->pdata[0], error);
+    while (error != NULL && vm->shapings->len > 0) {
+        shaping_fail(vm->shapings->pdata[0], error);
+        shaping_report(vm->shapings->pdata[0]);
+    }
     for (guint i = 0; i < vm->shapings->len; i++)
-        g_free(vm->shapings->pdata[i]);
+        shaping_free(vm->shapings->pdata[i]);
     g_ptr_array_set_size(vm->shapings, 0);
 }
 
-/* One step has succeeded; the last one ends the whole. */
+/* One call to libvirt: what it is to set, and on its way back which shaping it belongs to. */
+struct step {
+    const struct step_kind *kind;
+    char *id;
+    guint64 ticket;
+    guint value;
+};
+
+struct step_kind {
+    gboolean (*run)(gpointer call, GError **error);
+    /* What is known after it. `call` is NULL when it has not returned in time: it may or may not have been done. */
+    void (*note)(struct vm *vm, guint value, const struct change_call *call, const GError *error);
+    gboolean needs_guest; /* without it the guest need not be waited for */
+};
+
+static void note_vcpus(struct vm *vm, guint value, const struct change_call *call, const GError *error)
+{
+    const guint present = error != NULL && call != NULL ? call->vcpus_present : value;
+    vm->held.vcpus = MAX(vm->held.vcpus, present);
+}
+
+static void note_memory(struct vm *vm, guint value, const struct change_call *call, const GError *error)
+{
+    if (error == NULL || call == NULL)
+        vm->held.memory_mib = MAX(vm->held.memory_mib, value);
+}
+
+static void note_memory_back(struct vm *vm, guint value, const struct change_call *call, const GError *error)
+{
+    (void)call;
+    if (error == NULL)
+        vm->held.memory_mib = value;
+}
+
+/* A limit is in force when libvirt has taken it; until then it may be asked for again. */
+static void note_limit(guint value, const GError *error, guint *in_force, guint *asked)
+{
+    if (error == NULL)
+        *in_force = value;
+    else if (*asked == value)
+        *asked = *in_force;
+}
+
+static void note_network(struct vm *vm, guint value, const struct change_call *call, const GError *error)
+{
+    (void)call;
+    note_limit(value, error, &vm->shape.network_mbps, &vm->asked.network_mbps);
+}
+
+static void note_quota(struct vm *vm, guint value, const struct change_call *call, const GError *error)
+{
+    (void)call;
+    note_limit(value, error, &vm->shape.cpu_percent, &vm->asked.cpu_percent);
+}
+
+static const struct step_kind step_vcpus = {change_vcpus_run, note_vcpus, TRUE},
+                              step_memory = {change_memory_run, note_memory, TRUE},
+                              step_memory_back = {change_memory_run, note_memory_back, FALSE},
+                              step_network = {change_bandwidth_run, note_network, FALSE},
+                              step_quota = {change_quota_run, note_quota, FALSE};
+
+static void step_free(gpointer data)
+{
+    struct step *step = data;
+    g_free(step->id);
+    g_free(step);
+}
+
+static void shaping_release(struct shaping *shaping);
+
+static void on_step(gpointer owner, gpointer data, gpointer call, const GError *error)
+{
+    struct libvirt_host *host = owner;
+    const struct step *step = data;
+    struct vm *vm = g_hash_table_lookup(host->vms, step->id);
+    struct shaping *shaping = vm == NULL ? NULL : shaping_find(vm, step->ticket);
+    if (shaping != NULL) {
+        step->kind->note(vm, step->value, call, error);
+        if (error != NULL)
+            shaping_fail(shaping, error);
+        if (error != NULL && step->kind->needs_guest && shaping->awaits_guest) {
+            shaping->awaits_guest = FALSE;
+            shaping->references--;
+        }
+        shaping_release(shaping);
+    }
+    host_check_lost(host);
+}
+
+static struct change_call *change_new(const struct vm *vm, const struct step_kind *kind, guint value)
+{
+    struct change_call *call = g_new0(struct change_call, 1);
+    call->link = link_ref(vm->host->link);
+    call->uuid = g_strdup(vm->uuid);
+    call->vcpus = call->network_mbps = call->cpu_percent = value;
+    call->nic_device = g_strdup(vm->live->nic_device);
+    if (kind->run == change_memory_run) {
+        const struct vm_shape shape = {.memory_mib = value};
+        call->memory_xml = domain_memory_xml(vm->live, domain_requested_mib(vm->live->boot_memory_mib, &shape));
+    }
+    return call;
+}
+
+static void shaping_step(struct shaping *shaping, const struct step_kind *kind, guint value)
+{
+    struct vm *vm = shaping->vm;
+    struct step *step = g_new0(struct step, 1);
+    step->kind = kind;
+    step->id = g_strdup(vm->id);
+    step->ticket = shaping->ticket;
+    step->value = value;
+    struct job job = host_job(vm->host, LINK_CONTROL);
+    job.key = g_strdup(vm->id);
+    job.run = kind->run;
+    job.call = change_new(vm, kind, value);
+    job.call_free = change_call_free;
+    job.done = on_step;
+    job.context = step;
+    job.context_free = step_free;
+    shaping->references++;
+    workers_submit(vm->host->workers, &job);
+}
+
+/* vCPUs are never unplugged: those stay held. Memory that has not come is asked back, unless another change asks for it. */
+static void shaping_undo(struct shaping *shaping)
+{
+    struct vm *vm = shaping->vm;
+    if (shaping->vcpus > 0 && vm->asked.vcpus == shaping->vcpus)
+        vm->asked.vcpus = vm->shape.vcpus;
+    if (shaping->memory_mib > 0 && vm->asked.memory_mib == shaping->memory_mib) {
+        vm->asked.memory_mib = vm->shape.memory_mib;
+        if (vm->held.memory_mib > vm->shape.memory_mib && vm->host->link != NULL)
+            shaping_step(shaping, &step_memory_back, vm->shape.memory_mib);
+    }
+    shaping->vcpus = shaping->memory_mib = 0;
+}
+
+/* One step has answered; the last one ends the whole. */
 static void shaping_release(struct shaping *shaping)
 {
-    if (--shaping->references == 0)
-        shaping_report(shaping, NULL);
+    if (--shaping->references > 0)
+        return;
+    if (shaping->error != NULL)
+        shaping_undo(shaping);
+    if (shaping->references == 0)
+        shaping_report(shaping);
 }
 
 void vm_on_shaped(gpointer owner, guint64 ticket, const struct guest_facts *facts, const GError *error)
@@ -67,149 +228,93 @@ void vm_on_shaped(gpointer owner, guint64 ticket, const struct guest_facts *fact
         vm->shape.vcpus = facts->vcpus;
         vm->shape.memory_mib = MAX(facts->memory_mib, vm->shape.memory_mib);
     }
-    if (shaping == NULL)
+    if (shaping == NULL || !shaping->awaits_guest)
         return;
+    shaping->awaits_guest = FALSE;
     if (error != NULL)
-        shaping_report(shaping, error);
+        shaping_fail(shaping, error);
     else
-        shaping_release(shaping);
+        vm->shape.memory_mib = MAX(shaping->memory_mib, vm->shape.memory_mib);
+    shaping_release(shaping);
 }
 
-struct step_context {
-    char *id;
-    guint64 ticket;
-};
-
-static void step_context_free(gpointer data)
+static const char *network_obstacle(const struct vm *vm)
 {
-    struct step_context *context = data;
-    g_free(context->id);
-    g_free(context);
+    if (vm->has_bandwidth)
+        return NULL;
+    if (!vm->host->is_system)
+        return "a session libvirt cannot limit bandwidth";
+    return vm->live->nic_device == NULL ? "the instance has no NIC on a bridge, and only that of one can be limited"
+                                        : "the host's tc cannot limit bandwidth";
 }
 
-static void on_step(gpointer owner, gpointer data, gpointer call, const GError *error)
+static const char *quota_obstacle(const struct vm *vm)
 {
-    struct libvirt_host *host = owner;
-    const struct step_context *context = data;
-    struct vm *vm = g_hash_table_lookup(host->vms, context->id);
-    struct shaping *shaping = vm == NULL ? NULL : shaping_find(vm, context->ticket);
-    (void)call;
-    if (shaping != NULL && error != NULL)
-        shaping_report(shaping, error);
-    else if (shaping != NULL)
-        shaping_release(shaping);
-    host_check_lost(host);
+    return vm->host->is_system ? NULL : "a session libvirt cannot cap CPU time";
 }
 
-static struct change_call *change_new(const struct vm *vm)
+/* What is not in force since the start, as the core was told then, is not asked for by naming it again. */
+static gboolean limit_is_change(guint wanted, guint in_force, guint at_boot)
 {
-    struct change_call *call = g_new0(struct change_call, 1);
-    call->link = link_ref(vm->host->link);
-    call->uuid = g_strdup(vm->uuid);
-    return call;
-}
-
-static void shaping_step(struct shaping *shaping, gboolean (*run)(gpointer call, GError **error),
-                         struct change_call *call)
-{
-    struct vm *vm = shaping->vm;
-    struct step_context *context = g_new0(struct step_context, 1);
-    context->id = g_strdup(vm->id);
-    context->ticket = shaping->ticket;
-    struct job job = host_job(vm->host, LINK_CONTROL);
-    job.key = g_strdup(vm->id);
-    job.run = run;
-    job.call = call;
-    job.call_free = change_call_free;
-    job.done = on_step;
-    job.context = context;
-    job.context_free = step_context_free;
-    shaping->references++;
-    workers_submit(vm->host->workers, &job);
-}
-
-static void step_vcpus(struct shaping *shaping, guint vcpus)
-{
-    struct change_call *call = change_new(shaping->vm);
-    call->vcpus = vcpus;
-    shaping_step(shaping, change_vcpus_run, call);
-}
-
-static void step_memory(struct shaping *shaping, const struct vm_shape *shape)
-{
-    const struct domain_live *live = shaping->vm->live;
-    struct change_call *call = change_new(shaping->vm);
-    call->memory_xml = domain_memory_xml(live, domain_requested_mib(live->boot_memory_mib, shape));
-    shaping_step(shaping, change_memory_run, call);
-}
-
-static void step_network(struct shaping *shaping, guint network_mbps)
-{
-    struct change_call *call = change_new(shaping->vm);
-    call->nic_device = g_strdup(shaping->vm->live->nic_device);
-    call->network_mbps = network_mbps;
-    shaping_step(shaping, change_bandwidth_run, call);
-}
-
-static void step_quota(struct shaping *shaping, guint cpu_percent)
-{
-    struct change_call *call = change_new(shaping->vm);
-    call->cpu_percent = cpu_percent;
-    shaping_step(shaping, change_quota_run, call);
+    return wanted != in_force && wanted != at_boot;
 }
 
 /* Why this instance cannot be given that shape at all, or NULL. */
-static const char *shape_obstacle(const struct vm *vm, const struct vm_shape *shape)
+static GError *shape_obstacle(const struct vm *vm, const struct vm_shape *shape)
 {
+    const struct vm_shape *boot = &vm->boot.shape;
+    const char *what = NULL;
     if (vm->host->link == NULL)
-        return "the host is down";
+        return hbr_error_new(HBR_ERROR_UNAVAILABLE, "the host is down");
     if (shape->memory_mib > vm->asked.memory_mib && vm->live->memory_xml == NULL)
-        return "the instance was started without a device for more memory";
-    return NULL;
+        what = "the instance was started without a device for more memory";
+    if (what == NULL && limit_is_change(shape->network_mbps, vm->shape.network_mbps, boot->network_mbps))
+        what = network_obstacle(vm);
+    if (what == NULL && limit_is_change(shape->cpu_percent, vm->shape.cpu_percent, boot->cpu_percent))
+        what = quota_obstacle(vm);
+    return what == NULL ? NULL : hbr_error_new(HBR_ERROR_UNSUPPORTED, "%s", what);
 }
 
-static void shaping_begin(struct shaping *shaping, const struct vm_shape *shape)
+static void shaping_begin(struct shaping *shaping, const struct vm_shape *shape, gint64 confirm_ms)
 {
     struct vm *vm = shaping->vm;
     const struct vm_shape before = vm->asked;
-    const guint vcpus = shape->vcpus > before.vcpus ? shape->vcpus : 0;
-    const guint memory_mib = shape->memory_mib > before.memory_mib ? shape->memory_mib : 0;
-    vm->asked = *shape;
+    const guint vcpus = shaping->vcpus = shape->vcpus > before.vcpus ? shape->vcpus : 0;
+    const guint memory_mib = shaping->memory_mib = shape->memory_mib > before.memory_mib ? shape->memory_mib : 0;
     vm->asked.vcpus = MAX(shape->vcpus, before.vcpus);
     vm->asked.memory_mib = MAX(shape->memory_mib, before.memory_mib);
     if (memory_mib > 0)
-        step_memory(shaping, shape);
+        shaping_step(shaping, &step_memory, memory_mib);
     if (vcpus > 0)
-        step_vcpus(shaping, vcpus);
-    if (shape->network_mbps != before.network_mbps && vm->has_bandwidth)
-        step_network(shaping, shape->network_mbps);
-    if (shape->cpu_percent != before.cpu_percent && vm->host->is_system)
-        step_quota(shaping, shape->cpu_percent);
+        shaping_step(shaping, &step_vcpus, MAX(vcpus, vm->held.vcpus));
+    if (shape->network_mbps != before.network_mbps && network_obstacle(vm) == NULL) {
+        vm->asked.network_mbps = shape->network_mbps;
+        shaping_step(shaping, &step_network, shape->network_mbps);
+    }
+    if (shape->cpu_percent != before.cpu_percent && quota_obstacle(vm) == NULL) {
+        vm->asked.cpu_percent = shape->cpu_percent;
+        shaping_step(shaping, &step_quota, shape->cpu_percent);
+    }
     if (vcpus > 0 || memory_mib > 0) {
         shaping->references++;
-        guest_wait_shape(vm->guest, shaping->ticket, vcpus, memory_mib, CONFIRM_MS);
+        shaping->awaits_guest = TRUE;
+        guest_wait_shape(vm->guest, shaping->ticket, vcpus, memory_mib, confirm_ms);
     }
 }
 
-void vm_reshape(struct vm *vm, guint64 serial, const struct vm_shape *shape)
+void vm_reshape(struct vm *vm, guint64 serial, const struct vm_shape *shape, gint64 confirm_ms)
 {
     struct shaping *shaping = g_new0(struct shaping, 1);
-    const char *obstacle = shape_obstacle(vm, shape);
+    const guint64 ticket = ++vm->next_ticket;
     shaping->vm = vm;
     shaping->serial = serial;
-    shaping->ticket = ++vm->next_ticket;
+    shaping->ticket = ticket;
     shaping->references = 1;
+    shaping->error = shape_obstacle(vm, shape);
     g_ptr_array_add(vm->shapings, shaping);
-    if (obstacle != NULL) {
-        g_autoptr(GError) error = hbr_error_new(HBR_ERROR_UNSUPPORTED, "%s", obstacle);
-        shaping_report(shaping, error);
-        return;
-    }
-    const guint64 ticket = shaping->ticket;
-    shaping_begin(shaping, shape);
+    if (shaping->error == NULL)
+        shaping_begin(shaping, shape, confirm_ms > 0 ? MIN(confirm_ms, G_MAXINT) : CONFIRM_MS);
     shaping = shaping_find(vm, ticket); /* the guest may have been lost under it */
-    if (shaping == NULL)
-        return;
-    vm_confirm_unseen(vm, shape);
-    shaping_release(shaping);
+    if (shaping != NULL)
+        shaping_release(shaping);
 }

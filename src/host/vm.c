@@ -26,7 +26,6 @@ static struct vm *vm_new(struct libvirt_host *host, const struct boot_spec *boot
     vm->id = g_strdup(boot->instance_id);
     vm->uuid = g_strdup(boot->uuid);
     boot_spec_copy_to(boot, &vm->boot);
-    vm->asked = boot->shape;
     vm->shapings = g_ptr_array_new();
     vm->runs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     vm->sampling.interval_ms = boot->sample_interval_ms;
@@ -302,9 +301,7 @@ void vm_shaped_at_boot(struct vm *vm, const struct guest_facts *facts, const GEr
         vm_lose(vm, error);
         return;
     }
-    vm->shape.vcpus = facts->vcpus;
-    vm->shape.memory_mib = MAX(facts->memory_mib, vm->boot.shape.memory_mib);
-    vm_confirm_unseen(vm, &vm->boot.shape);
+    vm_shape_begin(vm, facts);
     vm->is_shaped = TRUE;
     vm_check_ready(vm);
 }
@@ -355,7 +352,7 @@ static void vm_on_created(gpointer owner, gpointer context, gpointer data, const
     } else {
         vm->live = g_steal_pointer(&call->live);
         vm->agent = call->agent;
-        vm->has_bandwidth = vm->live->nic_device != NULL && !call->bandwidth_failed;
+        vm->has_bandwidth = host->is_system && vm->live->nic_device != NULL && !call->bandwidth_failed;
         host->bandwidth_failed |= call->bandwidth_failed;
         vm_progress(vm, "started");
         vm_wake(vm);
@@ -474,7 +471,7 @@ static void vm_on_looked(gpointer owner, gpointer context, gpointer data, const 
     } else {
         vm->live = g_steal_pointer(&call->live);
         vm->agent = vm->live->channel_path != NULL ? TEMPLATE_AGENT_HARBINGER : TEMPLATE_AGENT_QEMU;
-        vm->has_bandwidth = vm->live->nic_device != NULL && !vm->host->bandwidth_failed;
+        vm->has_bandwidth = vm->host->is_system && vm->live->nic_device != NULL && !vm->host->bandwidth_failed;
         vm->gpus = g_strdupv(vm->live->gpus);
         vm_wake(vm);
     }

@@ -19,12 +19,14 @@ enum vm_end {
     VM_END_DESTROYED, /* the core asked for it */
 };
 
-/* One COMMAND_SHAPE under way: calls to libvirt, then the guest's word. */
+/* One COMMAND_SHAPE under way: calls to libvirt, and the guest's word. */
 struct shaping {
     struct vm *vm;
     guint64 serial, ticket;
-    gint references; /* steps that have not answered */
-    GError *error;
+    guint vcpus, memory_mib; /* that it asks for; 0: as they are, or asked for by another one */
+    gint references;         /* steps that have not answered */
+    gboolean awaits_guest;
+    GError *error; /* of the first step that failed */
 };
 
 struct vm_sampling {
@@ -59,8 +61,9 @@ struct vm {
     struct guest *guest;
     char **gpus;
     gboolean is_prepared, is_shaped, has_bandwidth;
-    struct vm_shape asked; /* of the last shape command; what is under way is not asked for again */
-    struct vm_shape shape; /* confirmed */
+    struct vm_shape asked; /* what libvirt has, or is being asked for: that is not asked for again */
+    struct vm_shape shape; /* vCPUs and memory as the guest confirms them, limits as they are in force (0: none) */
+    struct vm_shape held;  /* vCPUs and memory that libvirt may have given, whether the guest has taken them or not */
     guint64 next_ticket, boot_ticket;
     GPtrArray *shapings;
     GHashTable *runs; /* ids of open executions */
@@ -92,12 +95,12 @@ void vm_has_guest(struct vm *vm);
 struct guest *qga_guest_new(struct vm *vm, const struct guest_watch *watch);
 
 /* vm-shape.c */
-void vm_reshape(struct vm *vm, guint64 serial, const struct vm_shape *shape);
+void vm_reshape(struct vm *vm, guint64 serial, const struct vm_shape *shape, gint64 confirm_ms);
 void vm_on_shaped(gpointer owner, guint64 ticket, const struct guest_facts *facts, const GError *error);
 void vm_forget_shapings(struct vm *vm, const GError *error);
 
-/* What the instance has on top of vCPUs and memory, of what is asked. */
-void vm_confirm_unseen(struct vm *vm, const struct vm_shape *asked);
+/* The guest has confirmed its first shape; limits are read from the domain. */
+void vm_shape_begin(struct vm *vm, const struct guest_facts *facts);
 
 /* vm-run.c. vm_run takes the run. */
 void vm_run(struct libvirt_host *host, const char *id, struct run_spec *run);

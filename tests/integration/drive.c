@@ -173,6 +173,7 @@ guint64 drive_shape(struct drive *drive, const char *id, const struct vm_shape *
     command->id = g_strdup(id);
     command->serial = ++drive->serial;
     command->shape = *shape;
+    command->count = drive->confirm_ms;
     hypervisor_submit(drive->hypervisor, clock_now(), command);
     return drive->serial;
 }

@@ -17,6 +17,7 @@ struct drive {
     struct event *up; /* EVENT_HOST_UP */
     guint64 serial;
     gboolean keeps_credit;
+    gint64 confirm_ms; /* that a guest has to confirm a change in; 0: as many as usual */
 };
 
 /* Set before drive_new(): agents are reached through libvirt's streams. */

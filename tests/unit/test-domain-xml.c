@@ -177,8 +177,10 @@ static const char live_xml[] =
     "<domain type='qemu' id='3'><name>harbinger-vm-1</name><metadata>"
     "<other:instance xmlns:other='urn:other' id='no' owner='no'/>"
     "<harbinger:instance xmlns:harbinger='urn:harbinger:instance:1' id='vm-1' owner='me'/></metadata>"
-    "<memory unit='KiB'>2097152</memory><vcpu placement='static' current='2'>4</vcpu><devices>"
-    "<interface type='bridge'><target dev='vnet3'/></interface>"
+    "<memory unit='KiB'>2097152</memory><vcpu placement='static' current='2'>4</vcpu>"
+    "<cputune><global_period>20000</global_period><global_quota>10000</global_quota></cputune><devices>"
+    "<interface type='bridge'><target dev='vnet3'/>"
+    "<bandwidth><inbound average='1220'/><outbound average='1220'/></bandwidth></interface>"
     "<channel type='unix'><source mode='bind' path='/run/c/org.qemu.guest_agent.0'/>"
     "<target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
     "<channel type='unix'><source mode='bind' path='/run/c/a.0'/><target type='virtio' name='a.0' state='connected'/></channel>"
@@ -198,6 +200,8 @@ START_TEST(test_live)
     ck_assert_uint_eq(live->vcpus, 2);
     ck_assert_uint_eq(live->vcpus_max, 4);
     ck_assert_str_eq(live->nic_device, "vnet3");
+    ck_assert_uint_eq(live->network_mbps, 10);
+    ck_assert_uint_eq(live->cpu_percent, 50);
     ck_assert_str_eq(live->gpus[0], "0000:65:00.1");
     ck_assert_ptr_null(live->gpus[1]);
     ck_assert_str_eq(live->instance_id, "vm-1");

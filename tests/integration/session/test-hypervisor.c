@@ -272,6 +272,40 @@ static gboolean test_grow(void)
     return TRUE;
 }
 
+/* Memory that the guest has not taken in time is asked back: what the host is told stays true. */
+static gboolean test_grow_unconfirmed(void)
+{
+    g_autoptr(GString) output = g_string_new(NULL);
+    guint memory_kib;
+    drive->confirm_ms = 1;
+    drive_shape(drive, "vm-a", &(struct vm_shape){3, 2048});
+    drive->confirm_ms = 0;
+    g_autoptr(event_auto) late = drive_wait(drive, EVENT_INSTANCE_SHAPED, "vm-a", 20000);
+    REQUIRE(late != NULL && late->error != NULL && late->error->code == HBR_ERROR_TIMEOUT);
+    printf("    %u MiB are told, %s\n", late->shape.memory_mib, late->error->message);
+    REQUIRE(late->shape.vcpus == 3 && late->shape.memory_mib >= 1024 && late->shape.memory_mib < 2048);
+    REQUIRE(script("vm-a", "exec-g2",
+                   "i=0; while [ $i -lt 20 ]; do sleep 0.1; i=$((i+1)); done;"
+                   "awk '/MemTotal/ {print $2}' /proc/meminfo",
+                   output, 0));
+    REQUIRE(sscanf(output->str, "%u", &memory_kib) == 1);
+    REQUIRE(memory_kib <= late->shape.memory_mib * 1024 && memory_kib > 950 * 1024);
+    return TRUE;
+}
+
+/* A session has neither cgroups nor tc: what it cannot limit is refused, and told as not limited. */
+static gboolean test_limits_refused(void)
+{
+    drive_shape(drive, "vm-a", &(struct vm_shape){.vcpus = 3, .memory_mib = 1024, .cpu_percent = 50});
+    g_autoptr(event_auto) quota = drive_wait(drive, EVENT_INSTANCE_SHAPED, "vm-a", 5000);
+    drive_shape(drive, "vm-a", &(struct vm_shape){.vcpus = 3, .memory_mib = 1024, .network_mbps = 10});
+    g_autoptr(event_auto) network = drive_wait(drive, EVENT_INSTANCE_SHAPED, "vm-a", 5000);
+    REQUIRE(quota != NULL && quota->error != NULL && quota->error->code == HBR_ERROR_UNSUPPORTED);
+    REQUIRE(network != NULL && network->error != NULL && network->error->code == HBR_ERROR_UNSUPPORTED);
+    REQUIRE(quota->shape.cpu_percent == 0 && network->shape.network_mbps == 0);
+    return TRUE;
+}
+
 /* Two growths under way at once are each confirmed on their own. */
 static gboolean test_grow_twice(void)
 {
@@ -522,6 +556,8 @@ static const struct {
     {"cancel", test_cancel},
     {"samples", test_samples},
     {"grow", test_grow},
+    {"grow-unconfirmed", test_grow_unconfirmed},
+    {"limits-refused", test_limits_refused},
     {"grow-twice", test_grow_twice},
     {"libvirtd-killed", test_libvirtd_killed},
     {"libvirtd-hangs", test_libvirtd_hangs},

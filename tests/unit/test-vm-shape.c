@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/error.h"
+#include "host/vm.h"
+
+#include <check.h>
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Changes of shape on libvirt's test driver, with a guest that is played by the test. That driver sets vCPUs and a NIC's bandwidth, and refuses
+ * a quota of CPU time and changes of a memory device: the failures that are wanted here. */
+
+#define UUID "3f1b6f6e-6a0f-4d56-8a5e-0c3f5b7a9d10"
+
+static const char domain_xml[] =
+    "<domain type='test'><name>harbinger-vm-1</name><uuid>" UUID "</uuid><memory unit='MiB'>512</memory>"
+    "<vcpu current='1'>4</vcpu><os><type arch='i686'>hvm</type></os><devices><interface type='network'>"
+    "<source network='default'/><target dev='nic0'/></interface></devices></domain>";
+
+static const char memory_xml[] = "<memory model='virtio-mem'><target><size unit='MiB'>1024</size><node>0</node>"
+                                 "<block unit='MiB'>2</block><requested unit='MiB'>0</requested></target></memory>";
+
+struct world {
+    struct libvirt_host host;
+    struct link link;
+    struct guest guest;
+    struct vm *vm;
+    GQueue events;
+    guint64 ticket; /* of the last wait */
+    guint waits, vcpus, memory_mib;
+    gint64 timeout_ms;
+};
+
+static struct world *world;
+
+static void on_event(struct event *event, gpointer data)
+{
+    (void)data;
+    g_queue_push_tail(&world->events, event);
+}
+
+static void wait_shape(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib, gint64 timeout_ms)
+{
+    (void)guest;
+    world->waits++;
+    world->ticket = ticket;
+    world->vcpus = vcpus;
+    world->memory_mib = memory_mib;
+    world->timeout_ms = timeout_ms;
+}
+
+static void guest_stays(struct guest *guest)
+{
+    (void)guest;
+}
+
+static const struct guest_class guest_class = {.wait_shape = wait_shape, .free = guest_stays};
+
+static void ignore_error(void *data, virErrorPtr error)
+{
+    (void)data, (void)error;
+}
+
+static void host_setup(struct libvirt_host *host)
+{
+    static const guint limits[LINK_LANES] = {[LINK_CONTROL] = 2, [LINK_MONITOR] = 1, [LINK_SLOW] = 1, [LINK_AGENT] = 1};
+    host->base = (struct hypervisor){.name = (char *)"test", .sink = on_event};
+    host->settings.call_ms = 20000;
+    host->is_system = TRUE;
+    host->context = g_main_context_new();
+    host->inbox = inbox_new();
+    host->inbox_source = inbox_attach(host->inbox, host, host->context);
+    host->workers = workers_new(host, host->inbox, host->context, limits, LINK_LANES);
+    host->vms = g_hash_table_new(g_str_hash, g_str_equal);
+    host->link = &world->link;
+}
+
+static void setup(void)
+{
+    world = g_new0(struct world, 1);
+    virSetErrorFunc(NULL, ignore_error);
+    g_queue_init(&world->events);
+    host_setup(&world->host);
+    world->link.references = 1;
+    for (guint lane = 0; lane < LINK_LANES; lane++) {
+        world->link.connections[lane] = virConnectOpen("test:///default");
+        ck_assert_ptr_nonnull(world->link.connections[lane]);
+    }
+    virDomainPtr domain = virDomainCreateXML(world->link.connections[LINK_CONTROL], domain_xml, 0);
+    ck_assert_ptr_nonnull(domain);
+    virDomainFree(domain);
+    struct vm *vm = world->vm = g_new0(struct vm, 1);
+    vm->host = &world->host;
+    vm->id = g_strdup("vm-1");
+    vm->uuid = g_strdup(UUID);
+    vm->state = VM_READY;
+    vm->has_bandwidth = TRUE;
+    vm->boot.shape = (struct vm_shape){.vcpus = 1, .memory_mib = 512};
+    vm->live = domain_live_parse(domain_xml, "none", NULL);
+    vm->live->memory_xml = g_strdup(memory_xml);
+    vm->live->boot_memory_mib = 512;
+    vm->guest = &world->guest;
+    world->guest.klass = &guest_class;
+    vm->shapings = g_ptr_array_new();
+    vm->runs = g_hash_table_new(g_str_hash, g_str_equal);
+    g_hash_table_insert(world->host.vms, vm->id, vm);
+    vm_shape_begin(vm, &(struct guest_facts){.vcpus = 1, .memory_mib = 512});
+}
+
+static void teardown(void)
+{
+    struct libvirt_host *host = &world->host;
+    ck_assert(g_queue_is_empty(&world->events));
+    vm_free(world->vm);
+    inbox_close(host->inbox);
+    workers_free(host->workers);
+    timer_cancel(&host->inbox_source);
+    inbox_unref(host->inbox);
+    g_main_context_unref(host->context);
+    g_hash_table_unref(host->vms);
+    for (guint lane = 0; lane < LINK_LANES; lane++)
+        virConnectClose(world->link.connections[lane]);
+    g_free(world);
+}
+
+static struct event *next_event(void)
+{
+    while (g_queue_is_empty(&world->events))
+        g_main_context_iteration(world->host.context, TRUE);
+    struct event *event = g_queue_pop_head(&world->events);
+    ck_assert_int_eq(event->kind, EVENT_INSTANCE_SHAPED);
+    return event;
+}
+
+static struct event *reshape(const struct vm_shape *shape)
+{
+    static guint64 serial;
+    vm_reshape(world->vm, ++serial, shape, 0);
+    struct event *event = next_event();
+    ck_assert_uint_eq(event->serial, serial);
+    return event;
+}
+
+/* Waits for libvirt's part of what is under way. */
+static void settle_calls(void)
+{
+    const struct shaping *shaping = world->vm->shapings->pdata[0];
+    while (shaping->references > 1)
+        g_main_context_iteration(world->host.context, TRUE);
+}
+
+static guint vcpus_of_domain(void)
+{
+    virDomainPtr domain = virDomainLookupByUUIDString(world->link.connections[LINK_CONTROL], UUID);
+    const int vcpus = virDomainGetVcpusFlags(domain, VIR_DOMAIN_AFFECT_LIVE);
+    virDomainFree(domain);
+    return (guint)vcpus;
+}
+
+static const struct vm_shape capped = {.vcpus = 1, .memory_mib = 512, .network_mbps = 20, .cpu_percent = 50};
+
+/* A limit that libvirt has refused is not in force: the next change asks for it again, and one that it has taken is kept. */
+START_TEST(test_limit_refused)
+{
+    for (guint i = 0; i < 2; i++) {
+        g_autoptr(event_auto) event = reshape(&capped);
+        ck_assert_ptr_nonnull(event->error);
+        ck_assert_uint_eq(event->shape.cpu_percent, 0);
+        ck_assert_uint_eq(event->shape.network_mbps, 20);
+    }
+    g_autoptr(event_auto) other = reshape(&(struct vm_shape){.vcpus = 1, .memory_mib = 512, .network_mbps = 30});
+    ck_assert_ptr_null(other->error);
+    ck_assert_uint_eq(other->shape.network_mbps, 30);
+    ck_assert_uint_eq(world->waits, 0);
+}
+END_TEST
+
+static void lose_link(void)
+{
+    world->host.link = NULL;
+}
+
+static void be_session(void)
+{
+    world->host.is_system = world->vm->has_bandwidth = FALSE;
+}
+
+static void lose_tc(void)
+{
+    world->vm->has_bandwidth = FALSE;
+}
+
+static void lose_memory(void)
+{
+    g_clear_pointer(&world->vm->live->memory_xml, g_free);
+}
+
+static const struct {
+    void (*spoil)(void);
+    struct vm_shape shape;
+    int code;
+    const char *message;
+} obstacles[] = {
+    {be_session, {.vcpus = 1, .memory_mib = 512, .cpu_percent = 50}, HBR_ERROR_UNSUPPORTED, "cannot cap CPU time"},
+    {be_session, {.vcpus = 1, .memory_mib = 512, .network_mbps = 9}, HBR_ERROR_UNSUPPORTED, "session libvirt"},
+    {lose_tc, {.vcpus = 1, .memory_mib = 512, .network_mbps = 9}, HBR_ERROR_UNSUPPORTED, "tc cannot"},
+    {lose_memory, {.vcpus = 2, .memory_mib = 1024}, HBR_ERROR_UNSUPPORTED, "without a device for more memory"},
+    {lose_link, {.vcpus = 2, .memory_mib = 512}, HBR_ERROR_UNAVAILABLE, "down"},
+};
+
+/* What the host cannot do is refused as a whole, with the reason, and nothing is in force of it. */
+START_TEST(test_obstacle)
+{
+    obstacles[_i].spoil();
+    g_autoptr(event_auto) event = reshape(&obstacles[_i].shape);
+    ck_assert_ptr_nonnull(event->error);
+    ck_assert_int_eq(event->error->code, obstacles[_i].code);
+    ck_assert_msg(strstr(event->error->message, obstacles[_i].message) != NULL, "%s", event->error->message);
+    ck_assert(vm_shape_equal(&event->shape, &world->vm->boot.shape));
+    ck_assert_uint_eq(vcpus_of_domain(), 1);
+}
+END_TEST
+
+/* Limits of the start that are not in force do not stop the growth of something else. */
+START_TEST(test_unmet_since_boot)
+{
+    be_session();
+    world->vm->boot.shape = capped;
+    vm_reshape(world->vm, 1, &(struct vm_shape){.vcpus = 2, .memory_mib = 512, .network_mbps = 20, .cpu_percent = 50},
+               0);
+    vm_on_shaped(world->vm, world->ticket, &(struct guest_facts){.vcpus = 2, .memory_mib = 512}, NULL);
+    g_autoptr(event_auto) event = next_event();
+    ck_assert_ptr_null(event->error);
+    ck_assert(vm_shape_equal(&event->shape, &(struct vm_shape){.vcpus = 2, .memory_mib = 512}));
+}
+END_TEST
+
+static const struct guest_facts as_before = {.vcpus = 1, .memory_mib = 512};
+
+/* vCPUs that the guest has not taken in time are told as held, never unplugged, and waited for again at the next try. */
+START_TEST(test_vcpus_unconfirmed)
+{
+    g_autoptr(GError) late = hbr_error_new(HBR_ERROR_TIMEOUT, "not yet");
+    vm_reshape(world->vm, 1, &(struct vm_shape){.vcpus = 3, .memory_mib = 512}, 1234);
+    ck_assert(world->waits == 1 && world->vcpus == 3 && world->memory_mib == 0 && world->timeout_ms == 1234);
+    settle_calls();
+    vm_on_shaped(world->vm, world->ticket, &as_before, late);
+    g_autoptr(event_auto) failed = next_event();
+    ck_assert_int_eq(failed->error->code, HBR_ERROR_TIMEOUT);
+    ck_assert_uint_eq(failed->shape.vcpus, 3);
+    vm_reshape(world->vm, 2, &(struct vm_shape){.vcpus = 2, .memory_mib = 512}, 0);
+    ck_assert(world->waits == 2 && world->vcpus == 2 && world->timeout_ms == 10000);
+    settle_calls();
+    ck_assert_uint_eq(vcpus_of_domain(), 3);
+    vm_on_shaped(world->vm, world->ticket, &(struct guest_facts){.vcpus = 3, .memory_mib = 512}, NULL);
+    g_autoptr(event_auto) event = next_event();
+    ck_assert_ptr_null(event->error);
+    ck_assert_uint_eq(event->shape.vcpus, 3);
+}
+END_TEST
+
+/* A call that failed is told at once, without the guest, and is made again at the next try. */
+START_TEST(test_call_refused)
+{
+    for (guint i = 0; i < 2; i++) {
+        g_autoptr(event_auto) memory = reshape(&(struct vm_shape){.vcpus = 1, .memory_mib = 1024});
+        ck_assert_ptr_nonnull(memory->error);
+        ck_assert_uint_eq(memory->shape.memory_mib, 512);
+        g_autoptr(event_auto) vcpus = reshape(&(struct vm_shape){.vcpus = 9, .memory_mib = 512});
+        ck_assert_ptr_nonnull(vcpus->error);
+        ck_assert_uint_eq(vcpus->shape.vcpus, 1);
+    }
+    ck_assert_uint_eq(world->waits, 4);
+    vm_on_shaped(world->vm, world->ticket, &as_before, NULL);
+}
+END_TEST
+
+/* An instance that ends answers for what is under way. */
+START_TEST(test_ends)
+{
+    g_autoptr(GError) error = hbr_error_new(HBR_ERROR_INTERRUPTED, "gone");
+    vm_reshape(world->vm, 7, &(struct vm_shape){.vcpus = 2, .memory_mib = 512}, 0);
+    vm_forget_shapings(world->vm, error);
+    g_autoptr(event_auto) event = next_event();
+    ck_assert(event->serial == 7 && event->error->code == HBR_ERROR_INTERRUPTED);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("vm-shape");
+    TCase *tests = tcase_create("all");
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, test_limit_refused);
+    tcase_add_loop_test(tests, test_obstacle, 0, G_N_ELEMENTS(obstacles));
+    tcase_add_test(tests, test_unmet_since_boot);
+    tcase_add_test(tests, test_vcpus_unconfirmed);
+    tcase_add_test(tests, test_call_refused);
+    tcase_add_test(tests, test_ends);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
