@@ -2,10 +2,31 @@
 #include "store/store-private.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "model/limits.h"
 #include "store/table.h"
 
-/* What a start reads: whole tables into the structs that the core rebuilds itself from. */
+/* What a start reads: whole tables into the structs that the core rebuilds itself from. A row that cannot be understood is left out: the others
+ * are worth more than an error. */
+
+#define LOAD_COMPLAINTS_MAX 10 /* each row that is left out is named, up to so many */
+
+struct load_losses {
+    const char *table;
+    guint count;
+};
+
+static void load_lose(struct load_losses *losses, const char *id, const char *why)
+{
+    if (losses->count++ < LOAD_COMPLAINTS_MAX)
+        log_error("store", "%s %s cannot be read and is left out: %s", losses->table, id, why);
+}
+
+static void load_tell_losses(const struct load_losses *losses)
+{
+    if (losses->count > 0)
+        log_warning("store", "rows of the table %s that were left out: %u", losses->table, losses->count);
+}
 
 static void load_free_record(gpointer record)
 {
@@ -33,14 +54,12 @@ static GBytes *load_bytes(sqlite3_stmt *row, int column)
     return g_bytes_new(text, (gsize)sqlite3_column_bytes(row, column));
 }
 
-static struct record *load_record(enum object_kind object, const struct table *table, sqlite3_stmt *row, GError **error)
+/* NULL when its state is none that we know. */
+static struct record *load_record(enum object_kind object, const struct table *table, sqlite3_stmt *row)
 {
     const int state = codec_value(table->states, database_text(row, 3));
-    if (state < 0) {
-        hbr_error_set(error, HBR_ERROR_STORE, "%s %s is in the state \"%s\", which does not exist", table->name,
-                      database_text(row, 0), database_text(row, 3));
+    if (state < 0)
         return NULL;
-    }
     struct record *record = g_new0(struct record, 1);
     record->kind = RECORD_PUT;
     record->object = object;
@@ -54,10 +73,23 @@ static struct record *load_record(enum object_kind object, const struct table *t
     return record;
 }
 
+static void load_row(enum object_kind object, const struct table *table, sqlite3_stmt *row, GPtrArray *records,
+                     struct load_losses *losses)
+{
+    struct record *record = load_record(object, table, row);
+    if (record != NULL) {
+        g_ptr_array_add(records, record);
+        return;
+    }
+    g_autofree char *why = g_strdup_printf("there is no state \"%s\"", database_text(row, 3));
+    load_lose(losses, database_text(row, 0), why);
+}
+
 static gboolean load_table(struct database *reader, enum object_kind object, gint64 since_at, GPtrArray *records,
                            GError **error)
 {
     const struct table *table = table_of(object, NULL);
+    struct load_losses losses = {.table = table->name};
     g_autofree char *sql =
         g_strdup_printf("SELECT id, function, tenant, state, final, created_at, body FROM %s WHERE final = 0 UNION ALL"
                         " SELECT id, function, tenant, state, final, created_at, body FROM %s"
@@ -68,12 +100,9 @@ static gboolean load_table(struct database *reader, enum object_kind object, gin
         return FALSE;
     sqlite3_bind_int64(statement, 1, since_at);
     int code;
-    while ((code = database_step(reader, statement, error)) == SQLITE_ROW) {
-        struct record *record = load_record(object, table, statement, error);
-        if (record == NULL)
-            return FALSE;
-        g_ptr_array_add(records, record);
-    }
+    while ((code = database_step(reader, statement, error)) == SQLITE_ROW)
+        load_row(object, table, statement, records, &losses);
+    load_tell_losses(&losses);
     return code == SQLITE_DONE;
 }
 
@@ -102,11 +131,23 @@ GPtrArray *store_load_objects(struct store *store, gint64 since_at, GError **err
     return store_with_reader(store, load_objects, &since_at, error);
 }
 
+static void load_observation(sqlite3_stmt *row, GPtrArray *observations, struct load_losses *losses)
+{
+    g_autoptr(GError) problem = NULL;
+    const char *text = database_text(row, 0);
+    struct observation *observation = codec_decode_text(&observation_codec, text, (gsize)sqlite3_column_bytes(row, 0),
+                                                        MODEL_DOCUMENT_MAX, CODEC_STORE, &problem);
+    if (observation != NULL)
+        g_ptr_array_add(observations, observation);
+    else
+        load_lose(losses, database_text(row, 1), problem->message);
+}
+
 static gpointer load_observations(struct database *reader, gpointer query, GError **error)
 {
     /* The inner select reads the index alone. */
     static const char sql[] =
-        "SELECT o.body FROM (SELECT rowid AS row, row_number() OVER"
+        "SELECT o.body, o.execution_id FROM (SELECT rowid AS row, row_number() OVER"
         " (PARTITION BY function, tenant ORDER BY ended_at DESC) AS age FROM observation) AS newest"
         " JOIN observation AS o ON o.rowid = newest.row WHERE newest.age <= ?1 ORDER BY o.ended_at, o.execution_id";
     g_autoptr(statement_auto) statement = database_prepare(reader, sql, error);
@@ -114,18 +155,11 @@ static gpointer load_observations(struct database *reader, gpointer query, GErro
         return NULL;
     sqlite3_bind_int64(statement, 1, *(const guint *)query);
     g_autoptr(GPtrArray) observations = g_ptr_array_new_with_free_func(load_free_observation);
+    struct load_losses losses = {.table = "observation"};
     int code;
-    while ((code = database_step(reader, statement, error)) == SQLITE_ROW) {
-        const char *text = database_text(statement, 0);
-        struct observation *observation =
-            codec_decode_text(&observation_codec, text, (gsize)sqlite3_column_bytes(statement, 0), MODEL_DOCUMENT_MAX,
-                              CODEC_STORE, error);
-        if (observation == NULL) {
-            g_prefix_error(error, "%s, history: ", reader->path);
-            return NULL;
-        }
-        g_ptr_array_add(observations, observation);
-    }
+    while ((code = database_step(reader, statement, error)) == SQLITE_ROW)
+        load_observation(statement, observations, &losses);
+    load_tell_losses(&losses);
     return code == SQLITE_DONE ? g_steal_pointer(&observations) : NULL;
 }
 

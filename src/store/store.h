@@ -22,7 +22,7 @@ void store_submit(struct store *store, struct command *command);
 void store_free(struct store *store);
 
 /* What the core needs to rebuild itself: struct record (RECORD_PUT) of every object that is not final, and of those final ones that ended since
- * `since_at` (for idempotency keys), oldest first. Free with g_ptr_array_unref. */
+ * `since_at` (for idempotency keys), oldest first. Rows that cannot be understood are left out, logged and counted there; so below. Free with g_ptr_array_unref. */
 GPtrArray *store_load_objects(struct store *store, gint64 since_at, GError **error);
 
 /* The newest `count` observations of each function, oldest first: struct observation. Free with g_ptr_array_unref. */

@@ -167,6 +167,32 @@ START_TEST(test_second)
 }
 END_TEST
 
+/* Rule: rows that cannot be understood do not keep the daemon from starting with the others. */
+START_TEST(test_spoilt_rows)
+{
+    daemon_bed_start(&bed);
+    json_auto_t *kept = daemon_bed_notify(&bed, "kept", NULL, HOUR_MS);
+    json_auto_t *spoilt = daemon_bed_notify(&bed, "spoilt", NULL, HOUR_MS);
+    json_auto_t *odd = daemon_bed_notify(&bed, "odd", NULL, HOUR_MS);
+    json_auto_t *execution = execute("f", NULL, "# sim: duration_ms=5", NULL);
+    expect_clean_stop();
+    g_autofree char *sql = g_strdup_printf("UPDATE reservation SET body = '{' WHERE id = '%s';"
+                                           "UPDATE reservation SET state = 'odd' WHERE id = '%s';"
+                                           "UPDATE observation SET body = '{' WHERE execution_id = '%s';",
+                                           text_of(spoilt, "id"), text_of(odd, "id"), text_of(execution, "id"));
+    daemon_bed_sql(&bed, sql);
+    daemon_bed_start(&bed);
+    json_auto_t *after = daemon_bed_get(&bed, HBR_RESERVATION, text_of(kept, "id"));
+    ck_assert_str_eq(text_of(after, "state"), "scheduled");
+    g_autofree char *log = daemon_bed_log(&bed);
+    static const char *const counts[] = {"rows of the table reservation that were left out: 1",
+                                         "rows of the table observation that were left out: 1"};
+    for (guint i = 0; i < G_N_ELEMENTS(counts); i++)
+        ck_assert_msg(strstr(log, counts[i]) != NULL, "%s", log);
+    expect_clean_stop();
+}
+END_TEST
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -179,6 +205,7 @@ int main(void)
     tcase_add_test(cases, test_stop_while_busy);
     tcase_add_test(cases, test_hangup);
     tcase_add_test(cases, test_second);
+    tcase_add_test(cases, test_spoilt_rows);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -222,6 +222,32 @@ START_TEST(test_observations)
 }
 END_TEST
 
+/* Rule: a row that cannot be understood is left out, it does not keep the others back. */
+START_TEST(test_spoilt_rows)
+{
+    struct store *store = open_store();
+    put_one(store, 1, "exec-a", EXECUTION_QUEUED, SOME_DAY + 1000);
+    put_one(store, 2, "exec-b", EXECUTION_QUEUED, SOME_DAY + 2000);
+    submit(store, observation_command(3, "exec-a", "sort", 1000));
+    submit(store, observation_command(4, "exec-b", "sort", 2000));
+    submit(store, observation_command(5, "exec-c", "sort", 3000));
+    store_free(store);
+    run_sql("UPDATE execution SET state = 'bewitched' WHERE id = 'exec-a';"
+            "UPDATE observation SET body = '{\"execution_id\":' WHERE execution_id = 'exec-a';"
+            "UPDATE observation SET body = '' WHERE execution_id = 'exec-b';");
+
+    store = open_store();
+    g_autoptr(GPtrArray) records = load(store, 0);
+    g_autofree char *text = describe(records);
+    ck_assert_str_eq(text, "exec-b/0");
+    g_autoptr(GPtrArray) observations = store_load_observations(store, 10, NULL);
+    ck_assert_ptr_nonnull(observations);
+    ck_assert_uint_eq(observations->len, 1);
+    ck_assert_str_eq(((struct observation *)g_ptr_array_index(observations, 0))->execution_id, "exec-c");
+    store_free(store);
+}
+END_TEST
+
 /* Rule: the history's columns can be queried in SQL, without our programs. */
 START_TEST(test_observation_columns)
 {
@@ -476,6 +502,7 @@ int main(void)
     tcase_add_test(tests, test_answers_in_order);
     tcase_add_test(tests, test_free_writes_what_waits);
     tcase_add_test(tests, test_observations);
+    tcase_add_test(tests, test_spoilt_rows);
     tcase_add_test(tests, test_observation_columns);
     tcase_add_test(tests, test_policies);
     tcase_add_test(tests, test_identity);
