@@ -48,7 +48,7 @@ struct record {
     gint64 at;               /* created */
     GBytes *body;            /* the object in JSON, CODEC_STORE side */
     struct observation *observation;
-    guint version;
+    guint version; /* of the policy; RECORD_PUT: only as loaded, the one that an open object was made under, 0: none */
     GPtrArray *policy_sources;
 };
 

@@ -9,6 +9,7 @@
 /* What a start reads: whole tables into the structs that the core rebuilds itself from. A row that cannot be understood is left out: the others
  * are worth more than an error. */
 
+#define POLICY_VERSION_SQL "CASE WHEN json_valid(body) THEN json_extract(body, '$.policy_version') END"
 #define LOAD_COMPLAINTS_MAX 10 /* each row that is left out is named, up to so many */
 
 struct load_losses {
@@ -70,6 +71,7 @@ static struct record *load_record(enum object_kind object, const struct table *t
     record->final = sqlite3_column_int(row, 4) != 0;
     record->at = sqlite3_column_int64(row, 5);
     record->body = load_bytes(row, 6);
+    record->version = (guint)sqlite3_column_int64(row, 7);
     return record;
 }
 
@@ -90,11 +92,12 @@ static gboolean load_table(struct database *reader, enum object_kind object, gin
 {
     const struct table *table = table_of(object, NULL);
     struct load_losses losses = {.table = table->name};
+    const gboolean has_policy = object == OBJECT_RESERVATION || object == OBJECT_EXECUTION;
     g_autofree char *sql =
-        g_strdup_printf("SELECT id, function, tenant, state, final, created_at, body FROM %s WHERE final = 0 UNION ALL"
-                        " SELECT id, function, tenant, state, final, created_at, body FROM %s"
+        g_strdup_printf("SELECT id, function, tenant, state, final, created_at, body, %s FROM %s WHERE final = 0 UNION"
+                        " ALL SELECT id, function, tenant, state, final, created_at, body, 0 FROM %s"
                         " WHERE final = 1 AND updated_at >= ?1",
-                        table->name, table->name);
+                        has_policy ? POLICY_VERSION_SQL : "0", table->name, table->name);
     g_autoptr(statement_auto) statement = database_prepare(reader, sql, error);
     if (statement == NULL)
         return FALSE;

@@ -134,6 +134,26 @@ START_TEST(test_load_leaves_out_final_and_deleted)
 }
 END_TEST
 
+/* Rule: open objects tell the policy version that they were made under, ended ones need it no more. */
+START_TEST(test_load_policy_version)
+{
+    struct store *store = open_store();
+    put_one(store, 1, "exec-a", EXECUTION_QUEUED, SOME_DAY + 1000);
+    put_one(store, 2, "exec-b", EXECUTION_FINISHED, SOME_DAY + 2000);
+    put_one(store, 3, "exec-c", EXECUTION_QUEUED, SOME_DAY + 3000);
+    store_free(store);
+    run_sql("UPDATE execution SET body = json_set(body, '$.policy_version', 77);"
+            "UPDATE execution SET body = '{\"policy_version\":' WHERE id = 'exec-c'");
+    store = open_store();
+    g_autoptr(GPtrArray) records = load(store, 0);
+    static const guint expected[] = {77, 0, 0};
+    ck_assert_uint_eq(records->len, G_N_ELEMENTS(expected));
+    for (guint i = 0; i < G_N_ELEMENTS(expected); i++)
+        ck_assert_uint_eq(((const struct record *)g_ptr_array_index(records, i))->version, expected[i]);
+    store_free(store);
+}
+END_TEST
+
 /* Rule: one answer for each command, in the order of the commands, however they were grouped. */
 START_TEST(test_answers_in_order)
 {
@@ -499,6 +519,7 @@ int main(void)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, test_put_and_load);
     tcase_add_test(tests, test_load_leaves_out_final_and_deleted);
+    tcase_add_test(tests, test_load_policy_version);
     tcase_add_test(tests, test_answers_in_order);
     tcase_add_test(tests, test_free_writes_what_waits);
     tcase_add_test(tests, test_observations);
