@@ -8,6 +8,7 @@
 #include "base/mailbox.h"
 #include "core/core.h"
 #include "daemon/notify.h"
+#include "daemon/policies.h"
 #include "host/hypervisor.h"
 #include "store/store.h"
 
@@ -17,7 +18,6 @@
 
 #define STOP_TIMEOUT_S 30
 #define DAEMON_MEMORY_STEP (4 * 1024 * 1024)
-#define POLICY_VERSIONS_LOADED 64
 #define RECENT_S (24 * 3600)
 
 struct daemon {
@@ -32,6 +32,7 @@ struct daemon {
     GPtrArray *partings;     /* GThread: hosts being let go of, which a hung one may draw out */
     struct hypervisor_settings settings;
     char *owner;
+    guint64 persisted; /* serial of the newest write given to the store */
 };
 
 static void daemon_post(struct event *event, gpointer data)
@@ -126,6 +127,7 @@ static void daemon_route(struct command *command, gpointer data)
             command_free(command);
         break;
     case COMMAND_PERSIST:
+        daemon->persisted = command->serial;
         store_submit(daemon->store, command);
         break;
     case COMMAND_HOST_CONNECT:
@@ -225,44 +227,6 @@ static void daemon_add_sources(struct daemon *daemon)
     g_unix_signal_add(SIGINT, daemon_on_signal, daemon);
 }
 
-/* The policy to start with: the newest of the database, else the configured one, which becomes version 1. */
-static struct policy *daemon_initial_policy(struct daemon *daemon, GPtrArray **ret_new_sources, GError **error)
-{
-    guint version = 0;
-    g_autoptr(GError) problem = NULL;
-    g_autoptr(GPtrArray) sources = store_load_policy(daemon->store, &version, &problem);
-    if (problem != NULL) {
-        g_propagate_error(error, g_steal_pointer(&problem));
-        return NULL;
-    }
-    if (sources == NULL) {
-        sources = policy_sources_read(daemon->config->policy, error);
-        if (sources == NULL)
-            return NULL;
-        *ret_new_sources = g_ptr_array_ref(sources);
-    }
-    g_autoptr(policy_auto) policy = policy_parse(sources, error);
-    return policy != NULL ? policy_with_version(policy, version) : NULL;
-}
-
-static void daemon_unref_policy(gpointer policy)
-{
-    policy_unref(policy);
-}
-
-/* The versions that open reservations may have been made under. */
-static GHashTable *daemon_load_policies(struct daemon *daemon, guint newest)
-{
-    GHashTable *policies = g_hash_table_new_full(NULL, NULL, NULL, daemon_unref_policy);
-    for (guint version = newest; version > 0 && newest - version < POLICY_VERSIONS_LOADED; version--) {
-        g_autoptr(GPtrArray) sources = store_load_policy_version(daemon->store, version, NULL);
-        g_autoptr(policy_auto) policy = sources != NULL ? policy_parse(sources, NULL) : NULL;
-        if (policy != NULL)
-            g_hash_table_insert(policies, GUINT_TO_POINTER(version), policy_with_version(policy, version));
-    }
-    return policies;
-}
-
 static gboolean daemon_learn_history(struct daemon *daemon, const struct policy *policy, GError **error)
 {
     g_autoptr(GPtrArray) observations = store_load_observations(daemon->store, policy->history.samples_max, error);
@@ -278,17 +242,38 @@ static gboolean daemon_rebuild(struct daemon *daemon, const struct policy *polic
     g_autoptr(GPtrArray) records = store_load_objects(daemon->store, clock_now() - RECENT_S * CLOCK_SECOND, error);
     if (records == NULL)
         return FALSE;
-    g_autoptr(GHashTable) policies = daemon_load_policies(daemon, policy->version);
+    g_autoptr(GHashTable) policies = policies_of_records(daemon->store, policy, records);
     core_rebuild(daemon->core, records, policies, clock_now());
     if (records->len > 0)
         log_info("daemon", "rebuilt from %u records", records->len);
     return TRUE;
 }
 
+/* Makes `sources` the next version, and waits for it: whoever finds the API open finds it in force. */
+static gboolean daemon_load_policy(struct daemon *daemon, struct policy *policy, GPtrArray *sources, GError **error)
+{
+    struct event *load = event_new(EVENT_POLICY_LOAD);
+    load->policy = policy_ref(policy);
+    load->policy_sources = g_ptr_array_ref(sources);
+    core_handle(daemon->core, load, clock_now());
+    const guint64 serial = daemon->persisted;
+    for (gboolean is_answered = FALSE; !is_answered;) {
+        struct event *event = mailbox_take(daemon->events, -1);
+        is_answered = (event->kind == EVENT_COMMITTED || event->kind == EVENT_COMMIT_FAILED) && event->serial == serial;
+        if (is_answered && event->kind == EVENT_COMMIT_FAILED) {
+            g_propagate_error(error, g_steal_pointer(&event->error));
+            event_free(event);
+            return FALSE;
+        }
+        core_handle(daemon->core, event, clock_now());
+    }
+    return TRUE;
+}
+
 static gboolean daemon_start_core(struct daemon *daemon, GError **error)
 {
     g_autoptr(GPtrArray) new_sources = NULL;
-    g_autoptr(policy_auto) policy = daemon_initial_policy(daemon, &new_sources, error);
+    g_autoptr(policy_auto) policy = policies_initial(daemon->store, daemon->config->policy, &new_sources, error);
     if (policy == NULL)
         return FALSE;
     struct core_settings settings = {.owner = daemon->owner, .sink = daemon_route, .sink_data = daemon};
@@ -300,13 +285,7 @@ static gboolean daemon_start_core(struct daemon *daemon, GError **error)
     store_start(daemon->store, daemon_post, daemon);
     if (!daemon_rebuild(daemon, policy, error))
         return FALSE;
-    if (new_sources == NULL)
-        return TRUE;
-    struct event *load = event_new(EVENT_POLICY_LOAD);
-    load->policy = policy_ref(policy);
-    load->policy_sources = g_steal_pointer(&new_sources);
-    core_handle(daemon->core, load, clock_now());
-    return TRUE;
+    return new_sources == NULL || daemon_load_policy(daemon, policy, new_sources, error);
 }
 
 static void daemon_attach_configured_hosts(struct daemon *daemon)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#define NEWEST 70 /* version of the policy, after many that nothing open was made under */
 #define HOUR_MS (3600 * 1000)
 
 static struct daemon_bed bed;
@@ -102,11 +103,11 @@ START_TEST(test_policy_load)
     daemon_bed_start(&bed);
     json_auto_t *old = daemon_bed_notify(&bed, "old", NULL, HOUR_MS);
     g_autofree char *policy = daemon_bed_policy(30);
-    const guint version = daemon_bed_load_policy(&bed, policy);
-    ck_assert_uint_eq(version, 2);
+    for (guint version = 2; version <= NEWEST; version++)
+        ck_assert_uint_eq(daemon_bed_load_policy(&bed, policy), version);
     json_auto_t *new = daemon_bed_notify(&bed, "new", NULL, HOUR_MS);
     ck_assert_int_eq(number_of(old, "policy_version"), 1);
-    ck_assert_int_eq(number_of(new, "policy_version"), 2);
+    ck_assert_int_eq(number_of(new, "policy_version"), NEWEST);
     expect_clean_stop();
     daemon_bed_start(&bed);
     json_auto_t *under_old = execute("old", text_of(old, "id"), "# sim: duration_ms=5", NULL);
@@ -167,6 +168,31 @@ START_TEST(test_second)
 }
 END_TEST
 
+/* Rule: a stored policy that is not right any more does not keep the daemon from starting: the configured one is the next version. */
+START_TEST(test_policy_spoilt)
+{
+    daemon_bed_start(&bed);
+    json_auto_t *old = daemon_bed_notify(&bed, "old", NULL, HOUR_MS);
+    expect_clean_stop();
+    daemon_bed_sql(&bed, "UPDATE policy_file SET text = 'profiles: none'");
+    g_autofree char *policy = daemon_bed_policy(20);
+    daemon_bed_write_policy(&bed, policy);
+    for (guint start = 0; start < 2; start++) {
+        daemon_bed_start(&bed);
+        json_auto_t *new = daemon_bed_notify(&bed, "new", NULL, HOUR_MS);
+        ck_assert_int_eq(number_of(new, "policy_version"), 2);
+        g_autofree char *log = daemon_bed_log(&bed);
+        ck_assert_msg(strstr(log, "policy version 1 of the database is not right: policy.yaml:1") != NULL, "%s", log);
+        ck_assert_msg(strstr(log, "policy version 2 of") == NULL, "%s", log);
+        expect_clean_stop();
+    }
+    daemon_bed_start(&bed);
+    json_auto_t *execution = execute("old", text_of(old, "id"), "# sim: duration_ms=5", NULL);
+    ck_assert_int_eq(number_of(json_object_get(execution, "limits"), "wall_ms"), 20000);
+    expect_clean_stop();
+}
+END_TEST
+
 /* Rule: rows that cannot be understood do not keep the daemon from starting with the others. */
 START_TEST(test_spoilt_rows)
 {
@@ -202,6 +228,7 @@ int main(void)
     tcase_add_test(cases, test_notify_and_execute);
     tcase_add_test(cases, test_killed);
     tcase_add_test(cases, test_policy_load);
+    tcase_add_test(cases, test_policy_spoilt);
     tcase_add_test(cases, test_stop_while_busy);
     tcase_add_test(cases, test_hangup);
     tcase_add_test(cases, test_second);
