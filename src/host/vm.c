@@ -479,6 +479,9 @@ static void vm_on_looked(gpointer owner, gpointer context, gpointer data, const 
 
 void vm_adopt(struct libvirt_host *host, const struct boot_spec *boot)
 {
+    const struct vm *present = vm_find(host, boot->instance_id);
+    if (present != NULL && (present->state == VM_CREATING || present->state == VM_WAKING))
+        return; /* asked for again by an inventory that was taken meanwhile */
     struct vm *vm = vm_begin(host, boot);
     if (vm == NULL)
         return;
