@@ -10,8 +10,8 @@
 #include <string.h>
 
 /* FACTS: libvirt serves five calls of a connection at a time, and more than ten slow ones stall all of its clients. */
-static const guint lane_limits[LINK_LANES] = {
-    [LINK_CONTROL] = 4, [LINK_MONITOR] = 2, [LINK_SLOW] = 4, [LINK_AGENT] = 4};
+const guint host_lane_limits[HOST_LANES] = {
+    [LINK_CONTROL] = 2, [HOST_LANE_BOOT] = 3, [LINK_MONITOR] = 2, [LINK_SLOW] = 4, [LINK_AGENT] = 3};
 
 struct event *host_event(const struct libvirt_host *host, enum event_kind kind, const char *id)
 {
@@ -42,7 +42,7 @@ void timer_cancel(GSource **timer)
     g_clear_pointer(timer, g_source_unref);
 }
 
-struct job host_job(const struct libvirt_host *host, enum link_lane lane)
+struct job host_job(const struct libvirt_host *host, guint lane)
 {
     return (struct job){.lane = lane, .timeout_ms = host->settings.call_ms};
 }
@@ -255,7 +255,7 @@ struct hypervisor *libvirt_hypervisor_new(const struct host_spec *spec, const st
     host->loop = g_main_loop_new(host->context, FALSE);
     host->inbox = inbox_new();
     host->inbox_source = inbox_attach(host->inbox, host, host->context);
-    host->workers = workers_new(host, host->inbox, host->context, lane_limits, LINK_LANES);
+    host->workers = workers_new(host, host->inbox, host->context, host_lane_limits, HOST_LANES);
     host->channels = channels_new(host->context);
     host->vms = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, vm_free);
     host->by_uuid = g_hash_table_new(g_str_hash, g_str_equal);

@@ -16,6 +16,13 @@ enum host_link_state {
     LINK_UP,
 };
 
+/* Lanes of the workers: those of the connections, and one for boots, which go through LINK_CONTROL too. A boot may take seconds, and code that
+ * runs waits for its growth. */
+enum { HOST_LANE_BOOT = LINK_LANES, HOST_LANES };
+
+/* How many calls of each lane run at a time. */
+extern const guint host_lane_limits[HOST_LANES];
+
 struct libvirt_host {
     struct hypervisor base;
     struct host_spec *spec;
@@ -58,7 +65,7 @@ GSource *host_timer(const struct libvirt_host *host, gint64 after_ms, GSourceFun
 void timer_cancel(GSource **timer);
 
 /* A job with this host's ordinary deadline, to be filled. */
-struct job host_job(const struct libvirt_host *host, enum link_lane lane);
+struct job host_job(const struct libvirt_host *host, guint lane);
 
 /* libvirt-connect.c */
 void host_connect(struct libvirt_host *host);

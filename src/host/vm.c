@@ -383,7 +383,7 @@ static struct create_call *vm_create_call(const struct vm *vm)
 
 static void vm_create(struct vm *vm)
 {
-    struct job job = host_job(vm->host, LINK_CONTROL);
+    struct job job = host_job(vm->host, HOST_LANE_BOOT);
     job.timeout_ms = vm->boot.timeout_ms;
     job.run = create_call_run;
     job.call = vm_create_call(vm);

@@ -64,14 +64,13 @@ static void ignore_error(void *data, virErrorPtr error)
 
 static void host_setup(struct libvirt_host *host)
 {
-    static const guint limits[LINK_LANES] = {[LINK_CONTROL] = 2, [LINK_MONITOR] = 1, [LINK_SLOW] = 1, [LINK_AGENT] = 1};
     host->base = (struct hypervisor){.name = (char *)"test", .sink = on_event};
     host->settings.call_ms = 20000;
     host->is_system = TRUE;
     host->context = g_main_context_new();
     host->inbox = inbox_new();
     host->inbox_source = inbox_attach(host->inbox, host, host->context);
-    host->workers = workers_new(host, host->inbox, host->context, limits, LINK_LANES);
+    host->workers = workers_new(host, host->inbox, host->context, host_lane_limits, HOST_LANES);
     host->vms = g_hash_table_new(g_str_hash, g_str_equal);
     host->link = &world->link;
 }
@@ -260,6 +259,27 @@ START_TEST(test_vcpus_unconfirmed)
 }
 END_TEST
 
+struct hang {
+    GMutex lock;
+    guint left;
+};
+
+static gboolean hang_run(gpointer call, GError **error)
+{
+    struct hang *hang = call;
+    (void)error;
+    g_mutex_lock(&hang->lock);
+    g_mutex_unlock(&hang->lock);
+    return TRUE;
+}
+
+static void hang_done(gpointer owner, gpointer context, gpointer call, const GError *error)
+{
+    (void)owner, (void)context;
+    ck_assert_ptr_null(error);
+    ((struct hang *)call)->left--;
+}
+
 /* A call that failed is told at once, without the guest, and is made again at the next try. */
 START_TEST(test_call_refused)
 {
@@ -273,6 +293,30 @@ START_TEST(test_call_refused)
     }
     ck_assert_uint_eq(world->waits, 4);
     vm_on_shaped(world->vm, world->ticket, &as_before, NULL);
+}
+END_TEST
+
+/* Boots that hang in libvirt do not hold changes up, and both together are no more than libvirt serves on one connection. */
+START_TEST(test_boots_hang)
+{
+    struct hang hang;
+    g_mutex_init(&hang.lock);
+    g_mutex_lock(&hang.lock);
+    for (guint i = 0; i < 8; i++) {
+        struct job job = host_job(&world->host, HOST_LANE_BOOT);
+        job.run = hang_run;
+        job.call = &hang;
+        job.done = hang_done;
+        workers_submit(world->host.workers, &job);
+    }
+    g_autoptr(event_auto) event = reshape(&(struct vm_shape){.vcpus = 1, .memory_mib = 512, .network_mbps = 30});
+    ck_assert(event->error == NULL && event->shape.network_mbps == 30);
+    ck_assert_uint_le(host_lane_limits[HOST_LANE_BOOT] + host_lane_limits[LINK_CONTROL], 5);
+    hang.left = 8;
+    g_mutex_unlock(&hang.lock);
+    while (hang.left > 0)
+        g_main_context_iteration(world->host.context, TRUE);
+    g_mutex_clear(&hang.lock);
 }
 END_TEST
 
@@ -297,6 +341,7 @@ int main(void)
     tcase_add_test(tests, test_unmet_since_boot);
     tcase_add_test(tests, test_vcpus_unconfirmed);
     tcase_add_test(tests, test_call_refused);
+    tcase_add_test(tests, test_boots_hang);
     tcase_add_test(tests, test_ends);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
