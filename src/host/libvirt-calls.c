@@ -120,6 +120,30 @@ void change_call_free(gpointer data)
     g_free(call);
 }
 
+static guint64 stats_kib(const virDomainStatsRecord *record, const char *name)
+{
+    unsigned long long value = 0;
+    virTypedParamsGetULLong(record->params, record->nparams, name, &value);
+    return value;
+}
+
+/* FACTS: with NOWAIT a QEMU that hangs in another call is passed over. */
+static void sample_memory(struct sample_call *call, virDomainPtr domain)
+{
+    virDomainPtr domains[] = {domain, NULL};
+    virDomainStatsRecordPtr *records = NULL;
+    if (virDomainListGetStats(domains, VIR_DOMAIN_STATS_BALLOON, &records, VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT) ==
+        1) {
+        const guint64 total_kib = stats_kib(records[0], "balloon.available");
+        const guint64 usable_kib = stats_kib(records[0], "balloon.usable");
+        const guint64 free_kib = usable_kib > 0 ? usable_kib : stats_kib(records[0], "balloon.unused");
+        call->memory_total_mib = (guint)MIN(total_kib / 1024, G_MAXUINT);
+        call->memory_used_mib = (guint)MIN((total_kib - MIN(total_kib, free_kib)) / 1024, G_MAXUINT);
+    }
+    if (records != NULL)
+        virDomainStatsRecordListFree(records);
+}
+
 gboolean sample_call_run(gpointer data, GError **error)
 {
     struct sample_call *call = data;
@@ -132,6 +156,8 @@ gboolean sample_call_run(gpointer data, GError **error)
         return libvirt_fail(error, "look at the domain");
     call->at = g_get_monotonic_time();
     call->cpu_time_ns = info.cpuTime;
+    if (call->wants_memory)
+        sample_memory(call, domain);
     if (call->nic_device == NULL || virDomainInterfaceStats(domain, call->nic_device, &network, sizeof network) < 0)
         return TRUE;
     call->has_network = TRUE;

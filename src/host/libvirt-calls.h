@@ -79,15 +79,17 @@ gboolean change_bandwidth_run(gpointer call, GError **error);
 gboolean change_quota_run(gpointer call, GError **error);
 void change_call_free(gpointer call);
 
-/* Looking at one from outside; no call to its QEMU, so that a hung one does not hold it up. */
+/* Looking at one from outside. Its QEMU is asked only where the guest does not tell its memory itself. */
 struct sample_call {
     struct link *link;
     char *uuid, *nic_device;
+    gboolean wants_memory;
     /* results */
     guint64 cpu_time_ns;
     gint64 at; /* monotonic, us */
     gboolean has_network;
-    gint64 rx_bytes, tx_bytes; /* as the guest sees it */
+    gint64 rx_bytes, tx_bytes;               /* as the guest sees it */
+    guint memory_used_mib, memory_total_mib; /* of the balloon's statistics; total 0: there are none */
 };
 gboolean sample_call_run(gpointer call, GError **error);
 void sample_call_free(gpointer call);

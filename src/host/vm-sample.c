@@ -24,6 +24,8 @@ static void sample_set_outside(struct vm_sampling *sampling, const struct sample
         sample->network_rx_mbps = mbps(call->rx_bytes - sampling->rx_bytes, elapsed_us);
         sample->network_tx_mbps = mbps(call->tx_bytes - sampling->tx_bytes, elapsed_us);
     }
+    sample->memory_used_mib = call->memory_used_mib;
+    sample->memory_total_mib = call->memory_total_mib;
     sampling->at = call->at;
     sampling->cpu_time_ns = call->cpu_time_ns;
     sampling->rx_bytes = call->rx_bytes;
@@ -101,6 +103,7 @@ static void vm_look(struct vm *vm)
     call->link = link_ref(vm->host->link);
     call->uuid = g_strdup(vm->uuid);
     call->nic_device = g_strdup(vm->live->nic_device);
+    call->wants_memory = vm->agent == TEMPLATE_AGENT_QEMU;
     struct job job = host_job(vm->host, LINK_MONITOR);
     job.run = sample_call_run;
     job.call = call;
