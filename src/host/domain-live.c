@@ -5,6 +5,16 @@
 #include <libxml/parser.h>
 #include <string.h>
 
+/* libvirt writes no document type: what has one, and with it entities, is not libvirt's. */
+static xmlDoc *live_document(const char *text)
+{
+    xmlDoc *doc =
+        xmlReadMemory(text, (int)strlen(text), NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    if (doc != NULL && doc->intSubset != NULL)
+        g_clear_pointer(&doc, xmlFreeDoc);
+    return doc;
+}
+
 static guint live_mib(const xmlNode *node)
 {
     g_autofree char *text = xml_text(node);
@@ -110,8 +120,7 @@ static void live_read_gpus(struct domain_live *live, const xmlNode *devices)
 
 gboolean domain_metadata_parse(const char *text, char **ret_instance_id, char **ret_owner)
 {
-    g_autoptr(xmlDoc) doc =
-        xmlReadMemory(text, (int)strlen(text), NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    g_autoptr(xmlDoc) doc = live_document(text);
     if (doc == NULL)
         return FALSE;
     g_autofree char *instance_id = xml_attribute(xmlDocGetRootElement(doc), "id");
@@ -136,8 +145,7 @@ static void live_read_metadata(struct domain_live *live, const xmlNode *root)
 
 struct domain_live *domain_live_parse(const char *xml, const char *channel_name, GError **error)
 {
-    g_autoptr(xmlDoc) doc =
-        xmlReadMemory(xml, (int)strlen(xml), NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    g_autoptr(xmlDoc) doc = live_document(xml);
     if (doc == NULL) {
         hbr_error_set(error, HBR_ERROR_HYPERVISOR, "libvirt's domain XML is not well-formed");
         return NULL;
@@ -171,7 +179,7 @@ void domain_live_free(struct domain_live *live)
 /* libvirt looks the device up by all of its definition, address included, so that everything but `requested` stays as it is. */
 char *domain_memory_xml(const struct domain_live *live, guint requested_mib)
 {
-    g_autoptr(xmlDoc) doc = xmlReadMemory(live->memory_xml, (int)strlen(live->memory_xml), NULL, NULL, XML_PARSE_NONET);
+    g_autoptr(xmlDoc) doc = live_document(live->memory_xml);
     xmlNode *requested = xml_path(xmlDocGetRootElement(doc), "target/requested");
     g_autofree char *text = g_strdup_printf("%u", requested_mib);
     xml_set_text(requested, text);

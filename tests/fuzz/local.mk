@@ -18,6 +18,11 @@ tests_fuzz_policy_LDADD = $(FUZZ_LIBS)
 fuzz_targets += tests/fuzz/session
 tests_fuzz_session_LDADD = $(FUZZ_LIBS)
 
+fuzz_targets += tests/fuzz/domain tests/fuzz/qga-json tests/fuzz/template
+tests_fuzz_domain_LDADD = $(FUZZ_LIBS)
+tests_fuzz_qga_json_LDADD = $(FUZZ_LIBS)
+tests_fuzz_template_LDADD = $(FUZZ_LIBS)
+
 check_LTLIBRARIES = libhbr-replay.la
 libhbr_replay_la_CFLAGS = $(BARE_CFLAGS)
 libhbr_replay_la_SOURCES = tests/fuzz/replay-main.c
