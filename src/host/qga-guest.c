@@ -8,7 +8,8 @@
 
 /* The other kind of guest: an operator's image with qemu-guest-agent. It is asked through libvirt, so that everything takes a worker. What it
  * cannot do: output comes when the program has ended, at most 3 MB of it; standard input is given at the start, at most 90 KiB; limits of
- * memory and processes, and figures of usage, do not exist. */
+ * memory and processes, and figures of usage, do not exist. What is asked for and cannot be is refused; what only the policy says, and
+ * that is a limit of processes, is told with the result. */
 
 #define CALL_MS 20000
 #define START_MS 120000 /* large files go in pieces of 90 KiB, 3 MB a second */
@@ -189,7 +190,7 @@ static void on_prepared(gpointer owner, gpointer context, gpointer call, const G
 static void qga_prepare(struct guest *guest, const char *hostname, const char *machine_id, gint64 now)
 {
     struct qga_guest *qga = (struct qga_guest *)guest;
-    (void)hostname, (void)machine_id; /* the operator's image names itself */
+    (void)hostname, (void)machine_id; /* the operator's image names itself; QGA_LACKS says so */
     if (!qga_has_link(qga))
         return;
     struct qga_ping *call = g_new0(struct qga_ping, 1);
@@ -345,9 +346,18 @@ static struct run_result *result_new(const struct qga_run *run, enum exit_reason
     return result;
 }
 
+/* What the result has to say beside how it ended: free with g_free. */
+static char *run_remark(const struct qga_run *run)
+{
+    if (run->limits.pids == 0)
+        return NULL;
+    return g_strdup_printf("qemu-guest-agent cannot limit processes: the limit of %u was not kept", run->limits.pids);
+}
+
 static void run_finish(struct qga_run *run, const struct qga_status *status)
 {
     gint64 left = run->limits.output_bytes > 0 ? run->limits.output_bytes : G_MAXINT64;
+    g_autofree char *remark = run_remark(run);
     gboolean is_whole = run_queue(run, 1, status->output, &left);
     is_whole = run_queue(run, 2, status->errors, &left) && is_whole;
     enum exit_reason reason = status->signal != 0 ? EXIT_SIGNALLED : EXIT_EXITED;
@@ -356,7 +366,7 @@ static void run_finish(struct qga_run *run, const struct qga_status *status)
     else if (!is_whole || status->is_truncated)
         reason = EXIT_OUTPUT_LIMIT;
     timer_cancel(&run->wall_timer);
-    run->result = result_new(run, reason, status->signal != 0 ? status->signal : status->exit_code, NULL);
+    run->result = result_new(run, reason, status->signal != 0 ? status->signal : status->exit_code, remark);
     run_pump(run);
 }
 
@@ -458,7 +468,8 @@ static void on_started(gpointer owner, gpointer data, gpointer result, const GEr
     run_poll_later(run);
 }
 
-static const char *run_obstacle(const struct qga_guest *qga, const struct program *program)
+static const char *run_obstacle(const struct qga_guest *qga, const struct program *program,
+                                const struct run_limits *limits)
 {
     if (!qga_has_link(qga))
         return "the host is down";
@@ -466,6 +477,8 @@ static const char *run_obstacle(const struct qga_guest *qga, const struct progra
         return "qemu-guest-agent cannot stream standard input: send it with the request";
     if (program->stdin_bytes != NULL && g_bytes_get_size(program->stdin_bytes) > QGA_CHUNK_MAX)
         return "qemu-guest-agent takes at most 90 KiB of standard input";
+    if (limits->memory_mib > 0)
+        return "qemu-guest-agent cannot limit the memory of a program: leave limits.memory out, the VM's own is the limit";
     return NULL;
 }
 
@@ -473,7 +486,7 @@ static void qga_run(struct guest *guest, struct run_spec *spec)
 {
     struct qga_guest *qga = (struct qga_guest *)guest;
     struct qga_run *run = g_new0(struct qga_run, 1);
-    const char *obstacle = run_obstacle(qga, &spec->program);
+    const char *obstacle = run_obstacle(qga, &spec->program, &spec->limits);
     run->owner = qga;
     run->item = ++qga->next_item;
     run->execution_id = g_strdup(spec->execution_id);

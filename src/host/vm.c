@@ -278,6 +278,8 @@ static void vm_on_answered(gpointer owner, const struct guest_facts *facts)
     (void)facts;
     timer_cancel(&vm->hail_timer);
     vm_progress(vm, "agent answered");
+    if (vm->agent == TEMPLATE_AGENT_QEMU)
+        vm_progress(vm, QGA_LACKS);
     vm->heart_timer = host_timer(vm->host, vm->host->settings.heartbeat_ms, vm_on_heartbeat, vm);
     vm->boot_ticket = ++vm->next_ticket;
     guest_prepare(vm->guest, hostname, machine_id, clock_now());

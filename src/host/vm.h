@@ -92,6 +92,9 @@ void vm_open_guest(struct vm *vm, const struct guest_watch *watch);
 void vm_has_guest(struct vm *vm);
 
 /* qga-guest.c: an agent of the other kind. */
+#define QGA_LACKS                                                                                             \
+    "qemu-guest-agent: no output before the end, no standard input while it runs, no peak memory, no limits " \
+    "of memory and processes, no host name and machine id of its own"
 struct guest *qga_guest_new(struct vm *vm, const struct guest_watch *watch);
 
 /* vm-shape.c */

@@ -37,7 +37,12 @@ static gboolean run(const char *execution, const char *source, enum exit_reason 
 /* Ready means confirmed by the guest here too: vCPUs and memory blocks are counted by its agent. */
 static gboolean test_boot(void)
 {
+    gboolean is_told = FALSE;
     REQUIRE(drive_start(drive, "vm-q", "guest-agent-initrd", &small, &large));
+    for (struct event *event; (event = drive_wait(drive, EVENT_INSTANCE_PROGRESS, "vm-q", 0)) != NULL;
+         event_free(event))
+        is_told |= strstr(event->text, "no limits of memory and processes") != NULL;
+    REQUIRE(is_told);
     return TRUE;
 }
 
@@ -105,6 +110,41 @@ static gboolean test_limits(void)
     drive_run_spec(drive, "vm-q", spec);
     g_autoptr(run_result_auto) refused = drive_collect(drive, "exec-i", NULL, 10000);
     REQUIRE(refused != NULL && refused->reason == EXIT_REFUSED && strstr(refused->message, "standard input") != NULL);
+    spec = g_new0(struct run_spec, 1);
+    spec->execution_id = g_strdup("exec-m");
+    spec->program.argv = g_strsplit("true", " ", -1);
+    spec->limits.memory_mib = 100;
+    drive_run_spec(drive, "vm-q", spec);
+    g_autoptr(run_result_auto) limited = drive_collect(drive, "exec-m", NULL, 10000);
+    REQUIRE(limited != NULL && limited->reason == EXIT_REFUSED && strstr(limited->message, "limits.memory") != NULL);
+    spec = g_new0(struct run_spec, 1);
+    spec->execution_id = g_strdup("exec-l");
+    spec->program.argv = g_strsplit("true", " ", -1);
+    spec->limits.pids = 64;
+    drive_run_spec(drive, "vm-q", spec);
+    g_autoptr(run_result_auto) remarked = drive_collect(drive, "exec-l", NULL, 10000);
+    REQUIRE(remarked != NULL && remarked->reason == EXIT_EXITED && strstr(remarked->message, "64") != NULL);
+    return TRUE;
+}
+
+/* Without an agent that tells its figures, CPU time and the balloon's word for memory are seen from outside. */
+static gboolean test_samples(void)
+{
+    gboolean is_seen = FALSE;
+    drive_forget(drive, EVENT_SAMPLE);
+    drive_run(drive, "vm-q", "exec-u", "sh", "while :; do :; done");
+    for (guint i = 0; i < 12 && !is_seen; i++) {
+        g_autoptr(event_auto) event = drive_wait(drive, EVENT_SAMPLE, "vm-q", 5000);
+        REQUIRE(event != NULL && !event->sample->has_guest);
+        const struct usage_sample *sample = event->sample;
+        printf("    cpu %.2f, memory %u of %u MiB\n", sample->cpu_used, sample->memory_used_mib,
+               sample->memory_total_mib);
+        is_seen = sample->cpu_used > 0.1 && sample->memory_used_mib > 0 && sample->memory_total_mib > 400 &&
+                  sample->memory_used_mib < sample->memory_total_mib;
+    }
+    drive_cancel(drive, "vm-q", "exec-u");
+    g_autoptr(run_result_auto) result = drive_collect(drive, "exec-u", NULL, 20000);
+    REQUIRE(is_seen && result != NULL);
     return TRUE;
 }
 
@@ -123,8 +163,8 @@ static const struct {
     const char *name;
     gboolean (*run)(void);
 } cases[] = {
-    {"boot", test_boot},       {"run", test_run},       {"output", test_output},
-    {"program", test_program}, {"limits", test_limits}, {"grow", test_grow},
+    {"boot", test_boot},     {"run", test_run},         {"output", test_output}, {"program", test_program},
+    {"limits", test_limits}, {"samples", test_samples}, {"grow", test_grow},
 };
 
 int main(void)
