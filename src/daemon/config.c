@@ -38,6 +38,7 @@ static const struct config_key daemon_keys[] = {
     DAEMON("log-level", CONFIG_STRING, log_level, 0),
     DAEMON("connections-max", CONFIG_UINT, connections_max, 100000),
     DAEMON("request-timeout-s", CONFIG_UINT, request_timeout_s, 86400),
+    DAEMON("keep-days", CONFIG_UINT, keep_days, 36500),
 };
 
 static const struct config_key host_keys[] = {
@@ -88,10 +89,11 @@ static gboolean config_read_number(GKeyFile *file, const char *group, const stru
 {
     g_autoptr(GError) problem = NULL;
     const double value = g_key_file_get_double(file, group, key->name, &problem);
-    if (problem != NULL || !(value >= 0 && value <= key->max)) {
+    const gboolean is_whole = key->kind == CONFIG_UINT;
+    if (problem != NULL || !(value >= 0 && value <= key->max) || (is_whole && value != (double)(guint)value)) {
         g_autofree char *text = g_key_file_get_value(file, group, key->name, NULL);
-        hbr_error_set(error, HBR_ERROR_INVALID, "[%s] %s: \"%s\" is not a number from 0 to %.0f", group, key->name,
-                      text, key->max);
+        hbr_error_set(error, HBR_ERROR_INVALID, "[%s] %s: \"%s\" is not a %snumber from 0 to %.0f", group, key->name,
+                      text, is_whole ? "whole " : "", key->max);
         return FALSE;
     }
     if (key->kind == CONFIG_UINT)
@@ -194,6 +196,7 @@ static struct config *config_new(void)
     config->log_level = g_strdup("info");
     config->connections_max = 1024;
     config->request_timeout_s = 60;
+    config->keep_days = 30;
     config->hosts = g_ptr_array_new_with_free_func((GDestroyNotify)host_spec_free);
     return config;
 }

@@ -15,6 +15,7 @@ struct config {
     char *log_level;
     guint connections_max;
     guint request_timeout_s;
+    guint keep_days;  /* final objects and observations; 0: for ever */
     GPtrArray *hosts; /* struct host_spec */
 };
 

@@ -239,7 +239,8 @@ static gboolean daemon_learn_history(struct daemon *daemon, const struct policy 
 
 static gboolean daemon_rebuild(struct daemon *daemon, const struct policy *policy, GError **error)
 {
-    g_autoptr(GPtrArray) records = store_load_objects(daemon->store, clock_now() - RECENT_S * CLOCK_SECOND, error);
+    g_autoptr(GPtrArray) records =
+        store_load_objects(daemon->store, clock_now() - RECENT_S * CLOCK_SECOND, policy->limits.finished_kept, error);
     if (records == NULL)
         return FALSE;
     g_autoptr(GHashTable) policies = policies_of_records(daemon->store, policy, records);
@@ -282,6 +283,7 @@ static gboolean daemon_start_core(struct daemon *daemon, GError **error)
     daemon->core = core_new(&settings, policy, clock_now());
     if (!daemon_learn_history(daemon, policy, error))
         return FALSE;
+    store_set_retention(daemon->store, (gint64)daemon->config->keep_days * 24 * CLOCK_HOUR);
     store_start(daemon->store, daemon_post, daemon);
     if (!daemon_rebuild(daemon, policy, error))
         return FALSE;

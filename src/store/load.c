@@ -87,21 +87,27 @@ static void load_row(enum object_kind object, const struct table *table, sqlite3
     load_lose(losses, database_text(row, 0), why);
 }
 
-static gboolean load_table(struct database *reader, enum object_kind object, gint64 since_at, GPtrArray *records,
-                           GError **error)
+struct load_query {
+    gint64 since_at;
+    guint final_max;
+};
+
+static gboolean load_table(struct database *reader, enum object_kind object, const struct load_query *query,
+                           GPtrArray *records, GError **error)
 {
     const struct table *table = table_of(object, NULL);
     struct load_losses losses = {.table = table->name};
     const gboolean has_policy = object == OBJECT_RESERVATION || object == OBJECT_EXECUTION;
     g_autofree char *sql =
         g_strdup_printf("SELECT id, function, tenant, state, final, created_at, body, %s FROM %s WHERE final = 0 UNION"
-                        " ALL SELECT id, function, tenant, state, final, created_at, body, 0 FROM %s"
-                        " WHERE final = 1 AND updated_at >= ?1",
+                        " ALL SELECT * FROM (SELECT id, function, tenant, state, final, created_at, body, 0 FROM %s"
+                        " WHERE final = 1 AND updated_at >= ?1 ORDER BY updated_at DESC LIMIT ?2)",
                         has_policy ? POLICY_VERSION_SQL : "0", table->name, table->name);
     g_autoptr(statement_auto) statement = database_prepare(reader, sql, error);
     if (statement == NULL)
         return FALSE;
-    sqlite3_bind_int64(statement, 1, since_at);
+    sqlite3_bind_int64(statement, 1, query->since_at);
+    sqlite3_bind_int64(statement, 2, query->final_max);
     int code;
     while ((code = database_step(reader, statement, error)) == SQLITE_ROW)
         load_row(object, table, statement, records, &losses);
@@ -120,18 +126,18 @@ static gint load_compare(gconstpointer a, gconstpointer b)
 
 static gpointer load_objects(struct database *reader, gpointer query, GError **error)
 {
-    const gint64 since_at = *(const gint64 *)query;
     g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func(load_free_record);
     for (guint object = 0; object < OBJECT_POLICY; object++)
-        if (!load_table(reader, object, since_at, records, error))
+        if (!load_table(reader, object, query, records, error))
             return NULL;
     g_ptr_array_sort(records, load_compare);
     return g_steal_pointer(&records);
 }
 
-GPtrArray *store_load_objects(struct store *store, gint64 since_at, GError **error)
+GPtrArray *store_load_objects(struct store *store, gint64 since_at, guint final_max, GError **error)
 {
-    return store_with_reader(store, load_objects, &since_at, error);
+    struct load_query query = {.since_at = since_at, .final_max = final_max};
+    return store_with_reader(store, load_objects, &query, error);
 }
 
 static void load_observation(sqlite3_stmt *row, GPtrArray *observations, struct load_losses *losses)

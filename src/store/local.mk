@@ -5,6 +5,7 @@ libhbr_store_la_SOURCES = \
 	src/store/database.c src/store/database.h \
 	src/store/file.c src/store/file.h \
 	src/store/load.c \
+	src/store/prune.c src/store/prune.h \
 	src/store/read.c \
 	src/store/schema.c src/store/schema.h \
 	src/store/store.c src/store/store.h src/store/store-private.h \

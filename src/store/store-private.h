@@ -21,6 +21,7 @@ struct store {
     struct mailbox *mailbox; /* struct command */
     pthread_t thread;
     gboolean started;
+    gint64 keep_us; /* what ended longer ago is removed; 0: kept for ever */
     event_sink sink;
     gpointer sink_data;
     pthread_mutex_t readers_lock;

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "store/store.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "store/file.h"
+#include "store/prune.h"
 #include "store/schema.h"
 #include "store/store-private.h"
 
 #include <unistd.h>
+
+#define PRUNE_INTERVAL_US CLOCK_HOUR
 
 typedef struct store store_auto;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(store_auto, store_free)
@@ -60,13 +64,38 @@ struct store *store_open(const char *path, GError **error)
     return g_steal_pointer(&store);
 }
 
+/* Removes some of what is too old. When to come back, on the scale of mailbox_take(). */
+static gint64 store_prune(struct store *store)
+{
+    g_autoptr(GError) error = NULL;
+    gboolean is_done = TRUE;
+    if (!prune_batch(store->database, clock_now() - store->keep_us, &is_done, &error))
+        log_warning("store", "what is too old cannot be removed: %s", error->message);
+    return g_get_monotonic_time() + (is_done ? PRUNE_INTERVAL_US : 0);
+}
+
+/* What is too old is removed between two groups, at a moment when nothing waits. */
 static void *store_write_loop(void *data)
 {
     struct store *store = data;
     GQueue commands = G_QUEUE_INIT;
-    while (mailbox_take_all(store->mailbox, &commands, -1) > 0)
-        writer_write(store->writer, &commands, store->sink, store->sink_data);
+    gint64 prune_at = store->keep_us > 0 ? g_get_monotonic_time() : -1;
+    gboolean is_closed;
+    guint count;
+    do {
+        is_closed = mailbox_is_closed(store->mailbox);
+        count = mailbox_take_all(store->mailbox, &commands, prune_at);
+        if (count > 0)
+            writer_write(store->writer, &commands, store->sink, store->sink_data);
+        else if (!is_closed && prune_at >= 0 && g_get_monotonic_time() >= prune_at)
+            prune_at = store_prune(store);
+    } while (count > 0 || !is_closed);
     return NULL;
+}
+
+void store_set_retention(struct store *store, gint64 keep_us)
+{
+    store->keep_us = keep_us;
 }
 
 void store_start(struct store *store, event_sink sink, gpointer sink_data)

@@ -12,6 +12,10 @@ struct store;
  * may use it. NULL with HBR_ERROR_STORE, also for a schema of a later version. */
 struct store *store_open(const char *path, GError **error);
 
+/* What ended more than `keep_us` ago is removed: final objects and observations, in small batches when nothing waits to be written. 0: nothing is. Before
+ * store_start(). */
+void store_set_retention(struct store *store, gint64 keep_us);
+
 /* Starts the writer. Its events go to `sink`. */
 void store_start(struct store *store, event_sink sink, gpointer sink_data);
 
@@ -22,8 +26,8 @@ void store_submit(struct store *store, struct command *command);
 void store_free(struct store *store);
 
 /* What the core needs to rebuild itself: struct record (RECORD_PUT) of every object that is not final, and of those final ones that ended since
- * `since_at` (for idempotency keys), oldest first. Rows that cannot be understood are left out, logged and counted there; so below. Free with g_ptr_array_unref. */
-GPtrArray *store_load_objects(struct store *store, gint64 since_at, GError **error);
+ * `since_at` (for idempotency keys), of each kind the newest `final_max`; oldest first. Rows that cannot be understood are left out, logged and counted there; so below. Free with g_ptr_array_unref. */
+GPtrArray *store_load_objects(struct store *store, gint64 since_at, guint final_max, GError **error);
 
 /* The newest `count` observations of each function, oldest first: struct observation. Free with g_ptr_array_unref. */
 GPtrArray *store_load_observations(struct store *store, guint count, GError **error);

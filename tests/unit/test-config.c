@@ -40,7 +40,8 @@ START_TEST(test_refusals)
         {"[host a]\nlabels=x\n", "[host a]: uri is missing; right would be uri="},
         {"[host ..]\nuri=sim:a\n", "is not a name"},
         {"[host a]\nuri=sim:a\ncpu-overcommit=lots\n", "cpu-overcommit: \"lots\" is not a number from 0 to 1000"},
-        {"[daemon]\nconnections-max=-1\n", "connections-max: \"-1\" is not a number"},
+        {"[daemon]\nconnections-max=-1\n", "connections-max: \"-1\" is not a whole number"},
+        {"[daemon]\nkeep-days=0.5\n", "keep-days: \"0.5\" is not a whole number from 0 to 36500"},
         {"[daemon]\nacceleration=warp\n", "acceleration: \"warp\" is not one of auto, kvm, tcg"},
         {"[daemon]\nlog-level=loud\n", "log level \"loud\" is not one of error, warning, info, debug"},
         {"socket=/x\n", "conf: "},
@@ -71,6 +72,7 @@ START_TEST(test_values)
     ck_assert_str_eq(good->socket, "/run/s");
     ck_assert_str_eq(good->listen, "127.0.0.1:7475");
     ck_assert_uint_eq(good->connections_max, 7);
+    ck_assert_uint_eq(good->keep_days, 30);
     ck_assert_uint_eq(good->hosts->len, 1);
     const struct host_spec *host = good->hosts->pdata[0];
     ck_assert_str_eq(host->name, "big");

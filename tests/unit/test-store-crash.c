@@ -85,7 +85,7 @@ static void check_records(guint64 first, guint64 last)
     g_autoptr(GError) error = NULL;
     struct store *store = store_open(bed.path, &error);
     ck_assert_msg(store != NULL, "%s", error != NULL ? error->message : "");
-    g_autoptr(GPtrArray) records = store_load_objects(store, 0, &error);
+    g_autoptr(GPtrArray) records = store_load_objects(store, 0, 10000, &error);
     ck_assert_msg(records != NULL, "%s", error != NULL ? error->message : "");
     g_autoptr(GHashTable) found = g_hash_table_new(g_str_hash, g_str_equal);
     for (guint i = 0; i < records->len; i++)

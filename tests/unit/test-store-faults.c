@@ -185,7 +185,7 @@ static void submit(struct store *store, guint64 serial, gsize padding)
 static guint count_loaded(struct store *store)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) records = store_load_objects(store, 0, &error);
+    g_autoptr(GPtrArray) records = store_load_objects(store, 0, 10000, &error);
     ck_assert_msg(records != NULL, "%s", error != NULL ? error->message : "");
     return records->len;
 }

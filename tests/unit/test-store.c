@@ -64,12 +64,17 @@ static void put_one(struct store *store, guint64 serial, const char *id, enum ex
     submit(store, command);
 }
 
-static GPtrArray *load(struct store *store, gint64 since_at)
+static GPtrArray *load_newest(struct store *store, gint64 since_at, guint final_max)
 {
     g_autoptr(GError) error = NULL;
-    GPtrArray *records = store_load_objects(store, since_at, &error);
+    GPtrArray *records = store_load_objects(store, since_at, final_max, &error);
     ck_assert_msg(records != NULL, "%s", error != NULL ? error->message : "");
     return records;
+}
+
+static GPtrArray *load(struct store *store, gint64 since_at)
+{
+    return load_newest(store, since_at, 10000);
 }
 
 /* "id/state" of every record, in order. */
@@ -130,6 +135,24 @@ START_TEST(test_load_leaves_out_final_and_deleted)
     g_autoptr(GPtrArray) open = load(store, clock_now() + CLOCK_HOUR);
     g_autofree char *open_text = describe(open);
     ck_assert_str_eq(open_text, "exec-b/0");
+    store_free(store);
+}
+END_TEST
+
+/* Rule: of the final objects only so many are loaded as the core would keep, the newest; open ones all. */
+START_TEST(test_load_newest_final)
+{
+    struct store *store = open_store();
+    put_one(store, 1, "exec-a", EXECUTION_QUEUED, SOME_DAY + 1000);
+    put_one(store, 2, "exec-b", EXECUTION_FINISHED, SOME_DAY + 2000);
+    put_one(store, 3, "exec-c", EXECUTION_FINISHED, SOME_DAY + 3000);
+    put_one(store, 4, "exec-d", EXECUTION_FINISHED, SOME_DAY + 4000);
+    put_one(store, 5, "exec-e", EXECUTION_QUEUED, SOME_DAY + 5000);
+    g_autoptr(GPtrArray) records = load_newest(store, 0, 2);
+    g_autofree char *text = describe(records);
+    ck_assert_str_eq(text, "exec-a/0 exec-c/3 exec-d/3 exec-e/0");
+    g_autoptr(GPtrArray) open = load_newest(store, 0, 0);
+    ck_assert_uint_eq(open->len, 2);
     store_free(store);
 }
 END_TEST
@@ -265,6 +288,67 @@ START_TEST(test_spoilt_rows)
     ck_assert_uint_eq(observations->len, 1);
     ck_assert_str_eq(((struct observation *)g_ptr_array_index(observations, 0))->execution_id, "exec-c");
     store_free(store);
+}
+END_TEST
+
+static gint64 count_rows(const char *sql)
+{
+    sqlite3 *handle;
+    sqlite3_stmt *row;
+    ck_assert_int_eq(sqlite3_open(bed.path, &handle), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_prepare_v2(handle, sql, -1, &row, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(row), SQLITE_ROW);
+    const gint64 count = sqlite3_column_int64(row, 0);
+    sqlite3_finalize(row);
+    sqlite3_close(handle);
+    return count;
+}
+
+static void put_many(struct store *store, guint64 serial, char prefix, enum execution_state state, guint count)
+{
+    struct command *command = store_command_new(serial);
+    for (guint i = 0; i < count; i++) {
+        g_autofree char *id = g_strdup_printf("exec-%c%u", prefix, i);
+        store_command_put(command, id, "sort", state, SOME_DAY, 0);
+    }
+    submit(store, command);
+}
+
+#define OLD_ROWS "SELECT (SELECT count(*) FROM execution WHERE id LIKE 'exec-o%') + (SELECT count(*) FROM observation)"
+
+/* Rule: what ended before the time that is kept goes, however much it is; what is open or ended later stays. */
+START_TEST(test_retention)
+{
+    struct store *store = open_store();
+    put_many(store, 1, 'o', EXECUTION_FINISHED, 600);
+    put_many(store, 2, 'q', EXECUTION_QUEUED, 3);
+    submit(store, observation_command(3, "exec-o1", "sort", 0));
+    store_free(store);
+    run_sql("UPDATE execution SET updated_at = 1000");
+    ck_assert_int_eq(count_rows(OLD_ROWS), 601);
+
+    store = store_open(bed.path, NULL);
+    store_set_retention(store, 24 * CLOCK_HOUR);
+    store_start(store, store_bed_sink, bed.events);
+    for (guint64 serial = 4; count_rows(OLD_ROWS) > 0; serial++)
+        put_one(store, serial, "exec-new", EXECUTION_FINISHED, SOME_DAY);
+    store_free(store);
+    ck_assert_int_eq(count_rows("SELECT count(*) FROM execution WHERE id LIKE 'exec-q%'"), 3);
+    ck_assert_int_le(count_rows("SELECT count(*) FROM execution"), 4);
+}
+END_TEST
+
+/* Rule: without a time to keep, what is old stays. */
+START_TEST(test_keep_for_ever)
+{
+    struct store *store = open_store();
+    put_many(store, 1, 'o', EXECUTION_FINISHED, 3);
+    store_free(store);
+    run_sql("UPDATE execution SET updated_at = 1000");
+    store = open_store();
+    put_one(store, 2, "exec-new", EXECUTION_FINISHED, SOME_DAY);
+    store_free(store);
+    ck_assert_int_eq(count_rows(OLD_ROWS), 3);
 }
 END_TEST
 
@@ -519,7 +603,10 @@ int main(void)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, test_put_and_load);
     tcase_add_test(tests, test_load_leaves_out_final_and_deleted);
+    tcase_add_test(tests, test_load_newest_final);
     tcase_add_test(tests, test_load_policy_version);
+    tcase_add_test(tests, test_retention);
+    tcase_add_test(tests, test_keep_for_ever);
     tcase_add_test(tests, test_answers_in_order);
     tcase_add_test(tests, test_free_writes_what_waits);
     tcase_add_test(tests, test_observations);
