@@ -114,6 +114,7 @@ struct event {
     struct usage_sample *sample;
     struct run_result *result;
     GPtrArray *records; /* struct record, given back by EVENT_COMMIT_FAILED; freed with g_ptr_array_unref */
+    guint link;         /* the connection to a host that it came by, numbered by the daemon; 0: none */
     gint64 at;          /* when it happened, where that is earlier than when the core hears of it (0: the same) */
 };
 

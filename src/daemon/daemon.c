@@ -7,9 +7,9 @@
 #include "base/log.h"
 #include "base/mailbox.h"
 #include "core/core.h"
+#include "daemon/hosts.h"
 #include "daemon/notify.h"
 #include "daemon/policies.h"
-#include "host/hypervisor.h"
 #include "store/store.h"
 
 #include <glib-unix.h>
@@ -28,8 +28,8 @@ struct daemon {
     struct core *core;
     struct store *store;
     struct api *api;
-    GHashTable *hypervisors; /* name of a host -> struct hypervisor */
-    GPtrArray *partings;     /* GThread: hosts being let go of, which a hung one may draw out */
+    struct hosts *hosts;
+    GQueue batch; /* struct event: taken from the mailbox, not handled yet */
     struct hypervisor_settings settings;
     char *owner;
     guint64 persisted; /* serial of the newest write given to the store */
@@ -40,79 +40,16 @@ static void daemon_post(struct event *event, gpointer data)
     mailbox_post(((struct daemon *)data)->events, event);
 }
 
-static void daemon_connect_host(struct daemon *daemon, struct command *command)
+/* Of the events that are under way to the core. */
+static void daemon_drop_stale(struct daemon *daemon)
 {
-    GError *error = NULL;
-    struct hypervisor *hypervisor = hypervisor_new(command->host_spec, &daemon->settings, daemon_post, daemon, &error);
-    if (hypervisor == NULL) {
-        struct event *event = event_new(EVENT_HOST_DOWN);
-        event->host = g_strdup(command->host);
-        event->error = error;
-        daemon_post(event, daemon);
-        command_free(command);
-        return;
-    }
-    g_hash_table_replace(daemon->hypervisors, g_strdup(command->host), hypervisor);
-    hypervisor_submit(hypervisor, clock_now(), command);
-}
-
-static gpointer daemon_part_from_host(gpointer hypervisor)
-{
-    hypervisor_free(hypervisor);
-    return NULL;
-}
-
-static void daemon_disconnect_host(struct daemon *daemon, const char *name)
-{
-    gpointer key, hypervisor;
-    if (!g_hash_table_steal_extended(daemon->hypervisors, name, &key, &hypervisor))
-        return;
-    g_free(key);
-    g_ptr_array_add(daemon->partings, g_thread_new("host-free", daemon_part_from_host, hypervisor));
-}
-
-/* What an unreachable host would answer. */
-static struct event *daemon_answer_for_lost_host(const struct command *command)
-{
-    static const struct {
-        enum command_kind command;
-        enum event_kind event;
-    } answers[] = {
-        {COMMAND_BOOT, EVENT_INSTANCE_FAILED},       {COMMAND_ADOPT, EVENT_INSTANCE_FAILED},
-        {COMMAND_SHAPE, EVENT_INSTANCE_SHAPED},      {COMMAND_STDIN, EVENT_STDIN_TAKEN},
-        {COMMAND_DESTROY, EVENT_INSTANCE_DESTROYED}, {COMMAND_RUN, EVENT_RUN_EXIT},
-    };
-    for (guint i = 0; i < G_N_ELEMENTS(answers); i++) {
-        if (answers[i].command != command->kind)
+    for (GList *link = daemon->batch.head, *next; link != NULL; link = next) {
+        next = link->next;
+        if (!hosts_is_stale(daemon->hosts, link->data))
             continue;
-        struct event *event = event_new(answers[i].event);
-        event->host = g_strdup(command->host);
-        event->id = g_strdup(command->id);
-        event->execution_id = g_strdup(command->execution_id);
-        event->serial = command->serial;
-        event->request = command->request;
-        if (command->kind == COMMAND_RUN) {
-            event->result = g_new0(struct run_result, 1);
-            event->result->reason = EXIT_LOST;
-        } else if (command->kind != COMMAND_DESTROY) {
-            event->error = hbr_error_new(HBR_ERROR_UNAVAILABLE, "host %s is not connected", command->host);
-        }
-        return event;
+        event_free(link->data);
+        g_queue_delete_link(&daemon->batch, link);
     }
-    return NULL;
-}
-
-static void daemon_route_to_host(struct daemon *daemon, struct command *command)
-{
-    struct hypervisor *hypervisor = g_hash_table_lookup(daemon->hypervisors, command->host);
-    if (hypervisor != NULL) {
-        hypervisor_submit(hypervisor, clock_now(), command);
-        return;
-    }
-    struct event *answer = daemon_answer_for_lost_host(command);
-    if (answer != NULL)
-        daemon_post(answer, daemon);
-    command_free(command);
 }
 
 static void daemon_route(struct command *command, gpointer data)
@@ -130,28 +67,19 @@ static void daemon_route(struct command *command, gpointer data)
         daemon->persisted = command->serial;
         store_submit(daemon->store, command);
         break;
-    case COMMAND_HOST_CONNECT:
-        daemon_connect_host(daemon, command);
-        break;
     case COMMAND_HOST_DISCONNECT:
-        daemon_disconnect_host(daemon, command->host);
-        command_free(command);
+        hosts_submit(daemon->hosts, clock_now(), command);
+        daemon_drop_stale(daemon);
         break;
     default:
-        daemon_route_to_host(daemon, command);
+        hosts_submit(daemon->hosts, clock_now(), command);
         break;
     }
 }
 
 static gint64 daemon_next_at(const struct daemon *daemon)
 {
-    gint64 next_at = core_next_at(daemon->core);
-    GHashTableIter iter;
-    gpointer hypervisor;
-    g_hash_table_iter_init(&iter, daemon->hypervisors);
-    while (g_hash_table_iter_next(&iter, NULL, &hypervisor))
-        next_at = MIN(next_at, hypervisor_next_at(hypervisor));
-    return next_at;
+    return MIN(core_next_at(daemon->core), hosts_next_at(daemon->hosts));
 }
 
 static void daemon_arm_timer(struct daemon *daemon)
@@ -171,9 +99,9 @@ static void daemon_settle(struct daemon *daemon)
 static gboolean daemon_on_events(gpointer data)
 {
     struct daemon *daemon = data;
-    GQueue events = G_QUEUE_INIT;
-    mailbox_take_all(daemon->events, &events, 0);
-    core_handle_all(daemon->core, &events, clock_now());
+    mailbox_take_all(daemon->events, &daemon->batch, 0);
+    daemon_drop_stale(daemon);
+    core_handle_all(daemon->core, &daemon->batch, clock_now());
     daemon_settle(daemon);
     return G_SOURCE_CONTINUE;
 }
@@ -181,11 +109,7 @@ static gboolean daemon_on_events(gpointer data)
 static gboolean daemon_on_time(gpointer data)
 {
     struct daemon *daemon = data;
-    GHashTableIter iter;
-    gpointer hypervisor;
-    g_hash_table_iter_init(&iter, daemon->hypervisors);
-    while (g_hash_table_iter_next(&iter, NULL, &hypervisor))
-        hypervisor_advance(hypervisor, clock_now());
+    hosts_advance(daemon->hosts, clock_now());
     core_handle(daemon->core, event_new(EVENT_TICK), clock_now());
     daemon_settle(daemon);
     return G_SOURCE_CONTINUE;
@@ -369,13 +293,9 @@ static void daemon_clear(struct daemon *daemon)
 {
     api_free(daemon->api);
     daemon->api = NULL;
-    for (guint i = 0; i < daemon->partings->len; i++)
-        g_thread_join(daemon->partings->pdata[i]);
-    g_ptr_array_unref(daemon->partings);
-    g_hash_table_remove_all(daemon->hypervisors);
+    g_clear_pointer(&daemon->hosts, hosts_free);
     store_free(daemon->store);
     core_free(daemon->core);
-    g_hash_table_unref(daemon->hypervisors);
     if (daemon->timer != NULL) {
         g_source_destroy(daemon->timer);
         g_source_unref(daemon->timer);
@@ -399,8 +319,8 @@ gboolean daemon_run(const struct config *config, GError **error)
     daemon_set_up_memory();
     daemon.loop = g_main_loop_new(NULL, FALSE);
     daemon.events = mailbox_new((GDestroyNotify)event_free);
-    daemon.partings = g_ptr_array_new();
-    daemon.hypervisors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)hypervisor_free);
+    daemon.hosts = hosts_new(&daemon.settings, daemon_post, &daemon);
+    g_queue_init(&daemon.batch);
     const gboolean is_started = daemon_start(&daemon, error);
     if (is_started)
         g_main_loop_run(daemon.loop);

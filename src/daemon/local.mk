@@ -4,6 +4,7 @@ libhbr_daemon_la_CFLAGS = $(ROOM_CFLAGS)
 libhbr_daemon_la_SOURCES = \
 	src/daemon/config.c src/daemon/config.h \
 	src/daemon/daemon.c src/daemon/daemon.h \
+	src/daemon/hosts.c src/daemon/hosts.h \
 	src/daemon/notify.c src/daemon/notify.h \
 	src/daemon/policies.c src/daemon/policies.h
 

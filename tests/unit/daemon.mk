@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 check_PROGRAMS += tests/unit/test-config
+check_PROGRAMS += tests/unit/test-hosts
+tsan_tests += tests/unit/test-hosts
 check_PROGRAMS += tests/unit/test-daemon
 tests_unit_test_daemon_SOURCES = tests/unit/test-daemon.c tests/unit/daemon-bed.c tests/unit/daemon-bed.h
 EXTRA_tests_unit_test_daemon_DEPENDENCIES = harbingerd$(EXEEXT)

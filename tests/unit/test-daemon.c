@@ -168,6 +168,24 @@ START_TEST(test_second)
 }
 END_TEST
 
+/* Rule: a host that is let go of and attached again under its name works as before. */
+START_TEST(test_attach_again)
+{
+    daemon_bed_start(&bed);
+    struct hbr_error error = HBR_ERROR_INIT;
+    for (guint i = 0; i < 3; i++) {
+        ck_assert_msg(hbr_delete(bed.client, HBR_HOST, "a", NULL, &error), "%s", error.message);
+        ck_assert_msg(
+            hbr_host_attach(bed.client, "{\"name\":\"a\",\"uri\":\"sim:a?boot_ms=20&destroy_ms=1\"}", NULL, &error),
+            "%s", error.message);
+        ck_assert(hbr_wait(bed.client, HBR_HOST, "a", "up", 60000, NULL, NULL));
+    }
+    json_auto_t *execution = execute("f", NULL, "# sim: duration_ms=5", NULL);
+    ck_assert_str_eq(text_of(execution, "state"), "finished");
+    expect_clean_stop();
+}
+END_TEST
+
 /* Rule: a stored policy that is not right any more does not keep the daemon from starting: the configured one is the next version. */
 START_TEST(test_policy_spoilt)
 {
@@ -228,6 +246,7 @@ int main(void)
     tcase_add_test(cases, test_notify_and_execute);
     tcase_add_test(cases, test_killed);
     tcase_add_test(cases, test_policy_load);
+    tcase_add_test(cases, test_attach_again);
     tcase_add_test(cases, test_policy_spoilt);
     tcase_add_test(cases, test_stop_while_busy);
     tcase_add_test(cases, test_hangup);
