@@ -32,7 +32,7 @@ static gboolean attribute_is(const xmlNode *node, const char *name, const char *
 static void live_read_channel(struct domain_live *live, const xmlNode *devices, const char *channel_name)
 {
     for (const xmlNode *channel = xml_child(devices, "channel"); channel != NULL; channel = xml_next(channel)) {
-        if (attribute_is(xml_child(channel, "target"), "name", channel_name))
+        if (live->channel_path == NULL && attribute_is(xml_child(channel, "target"), "name", channel_name))
             live->channel_path = xml_attribute(xml_child(channel, "source"), "path");
     }
 }
