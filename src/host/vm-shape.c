@@ -17,6 +17,9 @@ void vm_shape_begin(struct vm *vm, const struct guest_facts *facts)
         .cpu_percent = vm->live->cpu_percent,
     };
     vm->asked = vm->held = vm->shape;
+    /* An adopted instance may hold what it was given in an earlier life and never took. */
+    vm->held.vcpus = MAX(vm->held.vcpus, vm->live->vcpus);
+    vm->held.memory_mib = MAX(vm->held.memory_mib, vm->live->boot_memory_mib + vm->live->requested_mib);
 }
 
 static struct shaping *shaping_find(const struct vm *vm, guint64 ticket)

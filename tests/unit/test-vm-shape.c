@@ -280,6 +280,23 @@ static void hang_done(gpointer owner, gpointer context, gpointer call, const GEr
     ((struct hang *)call)->left--;
 }
 
+/* Nor are those unplugged that an earlier life of the daemon has plugged. */
+START_TEST(test_vcpus_adopted)
+{
+    virDomainPtr domain = virDomainLookupByUUIDString(world->link.connections[LINK_CONTROL], UUID);
+    ck_assert_int_eq(virDomainSetVcpusFlags(domain, 4, VIR_DOMAIN_AFFECT_LIVE), 0);
+    virDomainFree(domain);
+    world->vm->live->vcpus = 4;
+    vm_shape_begin(world->vm, &as_before);
+    vm_reshape(world->vm, 1, &(struct vm_shape){.vcpus = 2, .memory_mib = 512}, 0);
+    settle_calls();
+    ck_assert_uint_eq(vcpus_of_domain(), 4);
+    vm_on_shaped(world->vm, world->ticket, &(struct guest_facts){.vcpus = 4, .memory_mib = 512}, NULL);
+    g_autoptr(event_auto) event = next_event();
+    ck_assert(event->error == NULL && event->shape.vcpus == 4);
+}
+END_TEST
+
 /* A call that failed is told at once, without the guest, and is made again at the next try. */
 START_TEST(test_call_refused)
 {
@@ -340,6 +357,7 @@ int main(void)
     tcase_add_loop_test(tests, test_obstacle, 0, G_N_ELEMENTS(obstacles));
     tcase_add_test(tests, test_unmet_since_boot);
     tcase_add_test(tests, test_vcpus_unconfirmed);
+    tcase_add_test(tests, test_vcpus_adopted);
     tcase_add_test(tests, test_call_refused);
     tcase_add_test(tests, test_boots_hang);
     tcase_add_test(tests, test_ends);
