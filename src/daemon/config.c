@@ -109,14 +109,17 @@ static gboolean config_read_key(GKeyFile *file, const char *group, const struct 
     gpointer slot = (char *)object + key->offset;
     if (key->kind == CONFIG_UINT || key->kind == CONFIG_DOUBLE)
         return config_read_number(file, group, key, slot, error);
+    g_autoptr(GError) problem = NULL;
     if (key->kind == CONFIG_LIST) {
         g_strfreev(*(char ***)slot);
-        *(char ***)slot = g_key_file_get_string_list(file, group, key->name, NULL, NULL);
-        return TRUE;
+        *(char ***)slot = g_key_file_get_string_list(file, group, key->name, NULL, &problem);
+    } else {
+        g_free(*(char **)slot);
+        *(char **)slot = g_key_file_get_string(file, group, key->name, &problem);
     }
-    g_free(*(char **)slot);
-    *(char **)slot = g_key_file_get_string(file, group, key->name, NULL);
-    return TRUE;
+    if (problem != NULL)
+        hbr_error_set(error, HBR_ERROR_INVALID, "[%s] %s: %s", group, key->name, problem->message);
+    return problem == NULL;
 }
 
 static gboolean config_read_group(GKeyFile *file, const char *group, const struct config_key *keys, guint count,
@@ -217,17 +220,33 @@ static gboolean config_check(const struct config *config, GError **error)
     return TRUE;
 }
 
+static gboolean config_parse(GKeyFile *file, const char *path, GError **error)
+{
+    g_autofree char *text = NULL;
+    gsize length;
+    const char *end;
+    g_autoptr(GError) problem = NULL;
+    if (!g_file_get_contents(path, &text, &length, &problem)) {
+        hbr_error_set(error, HBR_ERROR_INVALID, "%s: %s", path, problem->message);
+        return FALSE;
+    }
+    if (!g_utf8_validate(text, (gssize)length, &end)) {
+        hbr_error_set(error, HBR_ERROR_INVALID, "%s: byte %td is not text in UTF-8", path, end - text);
+        return FALSE;
+    }
+    if (!g_key_file_load_from_data(file, text, length, G_KEY_FILE_NONE, &problem)) {
+        hbr_error_set(error, HBR_ERROR_INVALID, "%s: %s", path, problem->message);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 struct config *config_load(const char *path, GError **error)
 {
     g_autoptr(config_auto) config = config_new();
     g_autoptr(GKeyFile) file = g_key_file_new();
-    if (path != NULL) {
-        g_autoptr(GError) problem = NULL;
-        if (!g_key_file_load_from_file(file, path, G_KEY_FILE_NONE, &problem)) {
-            hbr_error_set(error, HBR_ERROR_INVALID, "%s: %s", path, problem->message);
-            return NULL;
-        }
-    }
+    if (path != NULL && !config_parse(file, path, error))
+        return NULL;
     if (!config_read(file, config, error) || !config_check(config, error)) {
         g_prefix_error(error, "%s: ", path != NULL ? path : "defaults");
         return NULL;

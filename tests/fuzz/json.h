@@ -27,10 +27,11 @@ static inline void fuzz_round_trip(const struct codec *codec, gpointer object)
     free(text_again);
 }
 
-static inline int fuzz_decode(const struct codec *codec, const uint8_t *data, size_t size, gsize max)
+static inline int fuzz_decode_from(const struct codec *codec, const uint8_t *data, size_t size, gsize max,
+                                   enum codec_side side)
 {
     GError *error = NULL;
-    gpointer object = codec_decode_text(codec, (const char *)data, size, max, CODEC_CLIENT, &error);
+    gpointer object = codec_decode_text(codec, (const char *)data, size, max, side, &error);
     if ((object != NULL) == (error != NULL))
         abort();
     if (error != NULL &&
@@ -41,4 +42,9 @@ static inline int fuzz_decode(const struct codec *codec, const uint8_t *data, si
     codec_free(codec, object);
     g_clear_error(&error);
     return 0;
+}
+
+static inline int fuzz_decode(const struct codec *codec, const uint8_t *data, size_t size, gsize max)
+{
+    return fuzz_decode_from(codec, data, size, max, CODEC_CLIENT);
 }

@@ -23,6 +23,14 @@ tests_fuzz_domain_LDADD = $(FUZZ_LIBS)
 tests_fuzz_qga_json_LDADD = $(FUZZ_LIBS)
 tests_fuzz_template_LDADD = $(FUZZ_LIBS)
 
+fuzz_targets += tests/fuzz/client tests/fuzz/config tests/fuzz/host-spec tests/fuzz/stored
+tests_fuzz_client_LDADD = $(FUZZ_LIBS)
+tests_fuzz_config_LDADD = $(FUZZ_LIBS)
+tests_fuzz_host_spec_SOURCES = tests/fuzz/host-spec.c tests/fuzz/json.h
+tests_fuzz_host_spec_LDADD = $(FUZZ_LIBS)
+tests_fuzz_stored_SOURCES = tests/fuzz/stored.c tests/fuzz/json.h
+tests_fuzz_stored_LDADD = $(FUZZ_LIBS)
+
 check_LTLIBRARIES = libhbr-replay.la
 libhbr_replay_la_CFLAGS = $(BARE_CFLAGS)
 libhbr_replay_la_SOURCES = tests/fuzz/replay-main.c

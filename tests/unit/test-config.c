@@ -45,6 +45,9 @@ START_TEST(test_refusals)
         {"[daemon]\nacceleration=warp\n", "acceleration: \"warp\" is not one of auto, kvm, tcg"},
         {"[daemon]\nlog-level=loud\n", "log level \"loud\" is not one of error, warning, info, debug"},
         {"socket=/x\n", "conf: "},
+        {"[daemon]\npolicy=/a\\q\n", "[daemon] policy: "},
+        {"[host a]\nuri=sim:a\nlabels=a\\q\n", "[host a] labels: "},
+        {"[daemon]\nsocket=/\xff\n", "byte 17 is not text in UTF-8"},
     };
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(GError) error = NULL;
