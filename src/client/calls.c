@@ -9,7 +9,9 @@
 #define WAIT_STEP_S 60
 #define INPUT_MAX (1024 * 1024)
 
-/* How each kind of object is called in paths, and which states of it are final. */
+#define WAIT_GRACE_MS 10000
+
+/* How each kind of object is called in paths, and which states of it end a wait. */
 static const struct {
     const char *path;
     const char *final[5];
@@ -17,7 +19,7 @@ static const struct {
     [HBR_RESERVATION] = {"/v1/reservations", {"done", "expired", "cancelled", "failed"}},
     [HBR_EXECUTION] = {"/v1/executions", {"finished", "failed", "cancelled", "interrupted"}},
     [HBR_INSTANCE] = {"/v1/instances", {"gone"}},
-    [HBR_HOST] = {"/v1/hosts", {NULL}},
+    [HBR_HOST] = {"/v1/hosts", {"down"}},
 };
 
 static bool call_take(struct transfer *transfer, char **ret_text)
@@ -123,17 +125,18 @@ static gboolean wait_is_over(enum hbr_kind kind, const char *wanted, const char 
 }
 
 /* One long poll of at most `wait_s`. */
-static char *wait_once(struct hbr_client *client, const char *base, const char *state, gint64 wait_s, gint64 left_ms,
+static char *wait_once(struct hbr_client *client, const char *base, const char *state, gint64 wait_s,
                        struct hbr_error *error)
 {
     g_autoptr(GString) path = g_string_new(base);
     query_append_number(path, "wait", (guint64)wait_s);
     query_append(path, "state", state);
-    const gint64 patience_ms = client->timeout_ms > 0 ? wait_s * 1000 + client->timeout_ms : 0;
+    /* the daemon answers when the wait is up, and is given some time for that */
+    const gint64 patience_ms = wait_s * 1000 + (client->timeout_ms > 0 ? client->timeout_ms : WAIT_GRACE_MS);
     const struct transfer_spec spec = {
         .method = "GET",
         .path = path->str,
-        .timeout_ms = left_ms > 0 && (patience_ms == 0 || left_ms < patience_ms) ? left_ms : patience_ms,
+        .timeout_ms = patience_ms,
     };
     char *text = NULL;
     call_take(transfer_run(client, &spec, error), &text);
@@ -151,7 +154,7 @@ bool hbr_wait(struct hbr_client *client, enum hbr_kind kind, const char *id, con
         if (timeout_ms > 0 && left_ms <= 0)
             return problem_set(error, HBR_ERROR_TIMEOUT, "%s was not in the state waited for in time", id);
         const gint64 wait_s = timeout_ms > 0 ? MIN((left_ms + 999) / 1000, WAIT_STEP_S) : WAIT_STEP_S;
-        g_autofree char *text = wait_once(client, path->str, state, wait_s, left_ms, error);
+        g_autofree char *text = wait_once(client, path->str, state, wait_s, error);
         if (text == NULL)
             return false;
         if (wait_is_over(kind, state, text)) {

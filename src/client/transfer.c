@@ -21,6 +21,7 @@ static size_t transfer_write(char *data, size_t size, size_t count, void *user_d
 {
     struct transfer *transfer = user_data;
     const gsize length = size * count;
+    transfer->client->heard = TRUE;
     if (transfer->sink != NULL && transfer_status(transfer) < 400) {
         transfer->stopped = !transfer->sink(data, length, transfer->sink_data);
         return transfer->stopped ? CURL_WRITEFUNC_ERROR : length;
@@ -135,9 +136,10 @@ bool transfer_wait(struct hbr_client *client, int input_fd, bool *ret_readable, 
     int running;
     if (ret_readable != NULL)
         *ret_readable = false;
+    client->heard = FALSE;
     CURLMcode result = curl_multi_perform(client->multi, &running);
-    if (result == CURLM_OK && transfer_collect(client))
-        return true;
+    if (result == CURLM_OK && (transfer_collect(client) || client->heard))
+        return true; /* what was heard may have changed what the caller wants to wait for */
     if (result == CURLM_OK)
         result = curl_multi_poll(client->multi, extra, input_fd >= 0 ? 2 : 1, TRANSFER_POLL_MS, NULL);
     if (result != CURLM_OK)

@@ -12,7 +12,8 @@ struct hbr_client {
     char *url;         /* what paths are appended to */
     char *socket_path; /* NULL over TCP */
     int64_t timeout_ms;
-    int wake_fd; /* eventfd: hbr_client_interrupt() */
+    gboolean heard; /* something came in since transfer_wait() last looked */
+    int wake_fd;    /* eventfd: hbr_client_interrupt() */
     CURLM *multi;
 };
 

@@ -21,7 +21,7 @@ enum command_kind {
     COMMAND_BOOT,            /* boot: define and start; answered by EVENT_INSTANCE_READY or EVENT_INSTANCE_FAILED */
     COMMAND_ADOPT, /* boot: take over the domain of that instance, which runs already and never had code in it, after a restart of the
                               * daemon; answered as COMMAND_BOOT */
-    COMMAND_SHAPE, /* id, serial, shape: only upwards; answered by EVENT_INSTANCE_SHAPED */
+    COMMAND_SHAPE, /* id, serial, shape, count (ms that the guest may take to confirm): only upwards; answered by EVENT_INSTANCE_SHAPED */
     COMMAND_RUN,   /* id, run; answered by EVENT_RUN_STARTED, EVENT_RUN_OUTPUT ..., EVENT_RUN_EXIT (always the last) */
     COMMAND_STDIN, /* id, execution_id, request, bytes (may be NULL), eof; answered by EVENT_STDIN_TAKEN */
     COMMAND_OUTPUT_CREDIT, /* id, execution_id, count: the client has taken so many bytes of output */

@@ -33,12 +33,12 @@ enum event_kind {
     EVENT_INSTANCE_FAILED,   /* id, error: the start failed; what was half made is already gone */
     EVENT_INSTANCE_GONE,     /* id, error: it stopped, crashed or stopped answering; its domain is gone */
     EVENT_INSTANCE_DESTROYED, /* id, or error when it could not be destroyed (the host retries by itself at the next inventory) */
-    EVENT_INSTANCE_SHAPED, /* id, serial, shape as confirmed, error or NULL */
-    EVENT_SAMPLE,          /* id, sample */
-    EVENT_RUN_STARTED,     /* id (instance), execution_id */
-    EVENT_RUN_OUTPUT,      /* id, execution_id, stream 1 or 2, bytes */
-    EVENT_RUN_EXIT,        /* id, execution_id, result */
-    EVENT_STDIN_TAKEN,     /* id, execution_id, request; error when the program has closed its stdin or ended */
+    EVENT_INSTANCE_SHAPED, /* id, serial, shape as confirmed (after an error: what the guest may still come to have), error or NULL */
+    EVENT_SAMPLE,      /* id, sample */
+    EVENT_RUN_STARTED, /* id (instance), execution_id */
+    EVENT_RUN_OUTPUT,  /* id, execution_id, stream 1 or 2, bytes */
+    EVENT_RUN_EXIT,    /* id, execution_id, result */
+    EVENT_STDIN_TAKEN, /* id, execution_id, request; error when the program has closed its stdin or ended */
 
     /* From the store. */
     EVENT_COMMITTED,     /* serial: all of this COMMAND_PERSIST is durable */

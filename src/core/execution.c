@@ -385,12 +385,23 @@ static void execution_proceed(struct core *core, struct execution_entry *entry, 
         reservation_start(core, reservation);
 }
 
+/* Of function and program: a key stands for both. NULL without a key. */
+static char *execution_digest(const struct execution_request *request)
+{
+    if (request->idempotency_key == NULL)
+        return NULL;
+    g_autoptr(GString) text = g_string_new(request->code.function);
+    codec_write(text, &program_codec, &request->program, CODEC_STORE);
+    return g_compute_checksum_for_string(G_CHECKSUM_SHA256, text->str, (gssize)text->len);
+}
+
 static struct execution_entry *execution_entry_new(struct core *core, struct event *event)
 {
     struct execution_request *request = event->execution_request;
     struct execution_entry *entry = g_new0(struct execution_entry, 1);
     entry->doc = g_new0(struct execution, 1);
     entry->doc->id = id_new("exec", core->now, core->random);
+    entry->doc->program_sha256 = execution_digest(request);
     entry->doc->idempotency_key = g_steal_pointer(&request->idempotency_key);
     entry->doc->code = request->code;
     memset(&request->code, 0, sizeof request->code);
@@ -446,6 +457,13 @@ static gboolean execution_answer_repeat(struct core *core, const struct event *e
     struct execution_entry *entry = id != NULL ? g_hash_table_lookup(core->executions, id) : NULL;
     if (entry == NULL || entry->doc->created_at + core->policy->limits.idempotency_ms * CLOCK_MS < core->now)
         return FALSE;
+    g_autofree char *digest = execution_digest(request);
+    if (g_strcmp0(digest, entry->doc->program_sha256) != 0) {
+        core_reply_error(core, event->request,
+                         hbr_error_new(HBR_ERROR_CONFLICT,
+                                       "/idempotency_key: stands for another program already (execution %s)", id));
+        return TRUE;
+    }
     if (!execution_state_is_terminal(entry->doc->state)) {
         core_reply_error(core, event->request,
                          hbr_error_new(HBR_ERROR_CONFLICT,

@@ -108,6 +108,13 @@ struct reservation_entry *core_plan_reservation(struct core *core, struct notifi
     entry->policy = policy_ref(core->policy);
     entry->failed_hosts = g_ptr_array_new_with_free_func(g_free);
     entry->rank_at = notification->deadline_at != 0 ? notification->deadline_at : entry->doc->arrival_at;
+    if (notification->code.gpu && entry->doc->shape.gpus == 0) {
+        hbr_error_set(error, HBR_ERROR_UNSATISFIABLE,
+                      "/code/gpu: profile %s gives no GPU; right would be a policy with one that does, or code without",
+                      entry->doc->profile);
+        reservation_entry_free(entry);
+        return NULL;
+    }
     if (!core_check_satisfiable(core, &entry->doc->shape, notification->code.labels, entry->doc->profile, error)) {
         reservation_entry_free(entry);
         return NULL;

@@ -130,8 +130,8 @@ static void query_list(struct core *core, const struct event *event)
 static gboolean waiter_is_satisfied(enum object_kind object, const struct waiter *waiter,
                                     const struct object_traits *traits)
 {
-    if (traits->is_final)
-        return TRUE;
+    if (traits->is_final || (object == OBJECT_HOST && traits->state == HOST_DOWN))
+        return TRUE; /* that it is down is what there is to say */
     return waiter->state != NULL &&
            g_strcmp0(codec_word(object_views[object].states, traits->state), waiter->state) == 0;
 }

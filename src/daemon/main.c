@@ -3,9 +3,11 @@
 #include "base/log.h"
 #include "daemon/daemon.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct options {
     char *config;
@@ -65,8 +67,20 @@ static gboolean main_run(const struct options *options, GError **error)
     return TRUE;
 }
 
+/* A descriptor of ours must never become one of the standard ones. */
+static void main_open_standard(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    main_open_standard();
     g_autoptr(GError) error = NULL;
     struct options options = {0};
     signal(SIGPIPE, SIG_IGN);

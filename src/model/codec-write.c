@@ -160,6 +160,8 @@ static void codec_write_value(GString *out, const struct codec_field *field, gco
     }
 }
 
+#define TIME_END (G_GINT64_CONSTANT(253402300800) * CLOCK_SECOND) /* the year 10000, which RFC 3339 cannot write */
+
 static gboolean codec_is_zero(const struct codec_field *field, gconstpointer slot)
 {
     switch (field->kind) {
@@ -174,7 +176,7 @@ static gboolean codec_is_zero(const struct codec_field *field, gconstpointer slo
     case CODEC_STRUCT:
         return FALSE;
     case CODEC_TIME:
-        return *(const gint64 *)slot <= 0;
+        return *(const gint64 *)slot <= 0 || *(const gint64 *)slot >= TIME_END;
     default:
         return *(gconstpointer const *)slot == NULL;
     }

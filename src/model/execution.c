@@ -55,6 +55,7 @@ CODEC_WORDS_DEFINE(execution_match_words, "reservation", "early", "function", "n
 static const struct codec_field execution_fields[] = {
     {"id", CODEC_NAME, AT(execution, id), CODEC_REQUIRED, 0, MODEL_NAME_MAX, NULL, NULL},
     {"idempotency_key", CODEC_NAME, AT(execution, idempotency_key), 0, 0, MODEL_KEY_MAX, NULL, NULL},
+    {"program_sha256", CODEC_STRING, AT(execution, program_sha256), CODEC_PRIVATE, 0, 64, NULL, NULL},
     {"code", CODEC_STRUCT, AT(execution, code), 0, 0, 0, &code_metadata_codec, NULL},
     {"state", CODEC_ENUM, AT(execution, state), 0, 0, 0, NULL, &execution_state_words},
     {"match", CODEC_ENUM, AT(execution, match), 0, 0, 0, NULL, &execution_match_words},

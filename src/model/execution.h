@@ -79,6 +79,7 @@ extern const struct codec_words execution_match_words;
 struct execution {
     char *id; /* "exec-..." */
     char *idempotency_key;
+    char *program_sha256; /* with an idempotency key: what was asked for, to tell a repeat from another request */
     struct code_metadata code;
     enum execution_state state;
     enum execution_match match;

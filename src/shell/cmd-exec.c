@@ -232,7 +232,7 @@ static const char *exec_end(const struct hbr_exec_result *result)
         {"lost", "its VM was lost"},
         {"refused", "the agent in the VM could not start it"},
         {"failed", "failed"},
-        {"interrupted", "interrupted, the daemon died while it ran"},
+        {"interrupted", "interrupted, the daemon ended while it ran"},
     };
     gboolean ran = g_strcmp0(result->state, "finished") == 0 || g_strcmp0(result->reason, "lost") == 0;
     const char *word = ran && result->reason != NULL ? result->reason : result->state;

@@ -53,7 +53,9 @@ static void interactive_run_line(struct session *session, const char *line)
         g_printerr("%s\n", text);
         session->exit_status = failure_exit_status(error);
     } else if (words[0] != NULL) {
-        session->exit_status = command_run(session, (const char *const *)words);
+        const int before = session->exit_status;
+        const int status = command_run(session, (const char *const *)words);
+        session->exit_status = session->done ? before : status; /* quit has none of its own */
     }
 }
 
