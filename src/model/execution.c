@@ -56,7 +56,7 @@ static const struct codec_field execution_fields[] = {
     {"id", CODEC_NAME, AT(execution, id), CODEC_REQUIRED, 0, MODEL_NAME_MAX, NULL, NULL},
     {"idempotency_key", CODEC_NAME, AT(execution, idempotency_key), 0, 0, MODEL_KEY_MAX, NULL, NULL},
     {"program_sha256", CODEC_STRING, AT(execution, program_sha256), CODEC_PRIVATE, 0, 64, NULL, NULL},
-    {"code", CODEC_STRUCT, AT(execution, code), 0, 0, 0, &code_metadata_codec, NULL},
+    {"code", CODEC_STRUCT, AT(execution, code), CODEC_REQUIRED, 0, 0, &code_metadata_codec, NULL},
     {"state", CODEC_ENUM, AT(execution, state), 0, 0, 0, NULL, &execution_state_words},
     {"match", CODEC_ENUM, AT(execution, match), 0, 0, 0, NULL, &execution_match_words},
     {"reservation_id", CODEC_NAME, AT(execution, reservation_id), 0, 0, MODEL_NAME_MAX, NULL, NULL},
