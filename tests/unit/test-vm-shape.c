@@ -111,9 +111,10 @@ static void teardown(void)
 {
     struct libvirt_host *host = &world->host;
     ck_assert(g_queue_is_empty(&world->events));
-    vm_free(world->vm);
+    g_hash_table_remove(host->vms, world->vm->id);        /* what still comes for it finds nobody */
     while (g_atomic_int_get(&world->link.references) > 1) /* calls under way hold the link, which is ours here */
         g_main_context_iteration(host->context, FALSE);
+    vm_free(world->vm);
     inbox_close(host->inbox);
     workers_free(host->workers);
     timer_cancel(&host->inbox_source);
