@@ -151,23 +151,31 @@ void create_call_free(gpointer data)
     g_free(call);
 }
 
-/* Only a domain that carries this owner's id and this instance's is touched. */
-static gboolean destroy_is_ours(const struct destroy_call *call, virDomainPtr domain, GError **error)
+enum belonging { BELONGS_TO_US, BELONGS_TO_OTHERS, BELONGS_TO_NOBODY };
+
+/* Ours is only what carries this owner's id and this instance's. A domain whose QEMU has died is found by its name for a moment more, but has no
+ * definition to read: libvirt is removing it itself. */
+static enum belonging destroy_look(const struct destroy_call *call, virDomainPtr domain)
 {
     g_autofree char *instance_id = NULL;
     g_autofree char *owner = NULL;
-    if (domain_read_metadata(domain, &instance_id, &owner) && g_strcmp0(owner, call->owner) == 0 &&
-        g_strcmp0(instance_id, call->instance_id) == 0)
-        return TRUE;
-    hbr_error_set(error, HBR_ERROR_DENIED, "the domain %s is not this Harbinger's: it is left alone",
-                  virDomainGetName(domain));
-    return FALSE;
+    if (domain_read_metadata(domain, &instance_id, &owner))
+        return g_strcmp0(owner, call->owner) == 0 && g_strcmp0(instance_id, call->instance_id) == 0 ? BELONGS_TO_US
+                                                                                                    : BELONGS_TO_OTHERS;
+    return virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID || libvirt_no_domain() ? BELONGS_TO_NOBODY
+                                                                                     : BELONGS_TO_OTHERS;
 }
 
 static gboolean destroy_domain(const struct destroy_call *call, virDomainPtr domain, GError **error)
 {
-    if (!destroy_is_ours(call, domain, error))
+    const enum belonging belonging = destroy_look(call, domain);
+    if (belonging == BELONGS_TO_NOBODY)
+        return TRUE;
+    if (belonging == BELONGS_TO_OTHERS) {
+        hbr_error_set(error, HBR_ERROR_DENIED, "the domain %s is not this Harbinger's: it is left alone",
+                      virDomainGetName(domain));
         return FALSE;
+    }
     if (virDomainDestroy(domain) < 0 && virGetLastErrorCode() != VIR_ERR_OPERATION_INVALID && !libvirt_no_domain())
         return libvirt_fail(error, "destroy the domain");
     if (virDomainIsPersistent(domain) == 1 && virDomainUndefine(domain) < 0 && !libvirt_no_domain())
