@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 
+#include <string.h>
 #include <time.h>
 
 gint64 clock_now(void)
@@ -13,14 +14,48 @@ gint64 clock_now(void)
     return (gint64)offset + g_get_monotonic_time();
 }
 
+#define DAY_TEXT "2026-11-20T"
+
+/* A day as DAY_TEXT. Nearly all times that a thread writes are of one day or two: the newest of each parity is kept. FALSE when it has no year
+ * of four digits. */
+static gboolean clock_format_day(gint64 day, char text[sizeof DAY_TEXT])
+{
+    static _Thread_local struct {
+        gint64 day;
+        char text[sizeof DAY_TEXT];
+    } known[2] = {{.day = -1}, {.day = -1}};
+    if (known[day % 2].day != day) {
+        const time_t midnight = (time_t)(day * 24 * 3600);
+        struct tm date;
+        if (gmtime_r(&midnight, &date) == NULL || date.tm_year + 1900 > 9999)
+            return FALSE;
+        strftime(known[day % 2].text, sizeof DAY_TEXT, "%Y-%m-%dT", &date);
+        known[day % 2].day = day;
+    }
+    memcpy(text, known[day % 2].text, sizeof DAY_TEXT);
+    return TRUE;
+}
+
+/* Writes `count` digits and `end` after them. Returns what follows. */
+static char *clock_format_digits(char *text, guint count, guint value, char end)
+{
+    for (guint i = count; i > 0; i--, value /= 10)
+        text[i - 1] = (char)('0' + value % 10);
+    text[count] = end;
+    return text + count + 1;
+}
+
 const char *clock_format_rfc3339(gint64 at, char text[CLOCK_TEXT_SIZE])
 {
-    const time_t seconds = (time_t)(at / CLOCK_SECOND);
-    struct tm date;
-    if (at <= 0 || gmtime_r(&seconds, &date) == NULL || date.tm_year + 1900 > 9999)
+    if (at <= 0 || !clock_format_day(at / CLOCK_DAY, text))
         return NULL;
-    g_snprintf(text, CLOCK_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", date.tm_year + 1900, date.tm_mon + 1,
-               date.tm_mday, date.tm_hour, date.tm_min, date.tm_sec, (int)(at % CLOCK_SECOND));
+    const guint second = (guint)(at % CLOCK_DAY / CLOCK_SECOND);
+    char *end = text + strlen(DAY_TEXT);
+    end = clock_format_digits(end, 2, second / 3600, ':');
+    end = clock_format_digits(end, 2, second / 60 % 60, ':');
+    end = clock_format_digits(end, 2, second % 60, '.');
+    end = clock_format_digits(end, 6, (guint)(at % CLOCK_SECOND), 'Z');
+    *end = '\0';
     return text;
 }
 

@@ -10,6 +10,7 @@
 #define CLOCK_SECOND G_GINT64_CONSTANT(1000000)
 #define CLOCK_MINUTE (60 * CLOCK_SECOND)
 #define CLOCK_HOUR (60 * CLOCK_MINUTE)
+#define CLOCK_DAY (24 * CLOCK_HOUR)
 #define CLOCK_NEVER G_MAXINT64
 
 /* Wall-clock time that never runs backwards while the process lives: the wall clock read once at the first call, plus

@@ -128,26 +128,12 @@ void core_admit_reservation(struct core *core, struct reservation_entry *entry)
     doc->id = id_new("res", core->now, core->random);
     core->open_reservations++;
     g_hash_table_insert(core->reservations, doc->id, entry);
-    const struct demand *demand = doc->demand;
-    timeline_add(&doc->timeline, core->now, entry->is_on_demand ? "requested on demand" : "notification accepted",
-                 NULL);
-    g_autofree char *shape = vm_shape_to_string(&doc->shape);
-    timeline_add(&doc->timeline, core->now, "demand predicted",
-                 g_strdup_printf("%s score %.0f from %s: p90 %.1f vCPU, %.0f MiB; profile %s, shape %s",
-                                 demand->class_name != NULL ? demand->class_name : "?", demand->score,
-                                 codec_word(&demand_source_words, demand->source), demand->vcpus.p90,
-                                 demand->memory_mib.p90, doc->profile, shape));
     reservation_index(core, entry);
     core_touch_reservation(core, entry);
-    if (doc->start_at <= core->now) {
+    if (doc->start_at <= core->now)
         reservation_start(core, entry);
-        return;
-    }
-    timeline_add(&doc->timeline, core->now, "start scheduled",
-                 g_strdup_printf("arrival in %.1f s, less p95 boot %.1f s and margin %.1f s",
-                                 (double)(doc->arrival_at - core->now) / CLOCK_SECOND, (double)doc->boot_p95_ms / 1000,
-                                 (double)doc->margin_ms / 1000));
-    core_wake_at(core, doc->start_at, OBJECT_RESERVATION, doc->id);
+    else
+        core_wake_at(core, doc->start_at, OBJECT_RESERVATION, doc->id);
 }
 
 /* The reservation that a repeated notification stands for, or NULL. */

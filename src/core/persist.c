@@ -48,9 +48,14 @@ static struct record *record_put(enum object_kind object, const char *id, const 
     return record;
 }
 
+/* Most reservations wait for their time first, and then the record is of what was promised: what the rules of its policy say, and say again
+ * after a restart, is left out. */
 static struct record *record_of_reservation(const struct reservation *doc)
 {
-    struct record *record = record_put(OBJECT_RESERVATION, doc->id, &reservation_codec, doc);
+    struct reservation told = *doc;
+    if (doc->timeline == NULL && doc->demand->source == DEMAND_RULES && doc->demand->sample_count == 0)
+        told.demand = NULL;
+    struct record *record = record_put(OBJECT_RESERVATION, doc->id, &reservation_codec, &told);
     record->function = g_strdup(doc->notification->code.function);
     record->tenant = g_strdup(doc->notification->code.tenant);
     record->state = doc->state;

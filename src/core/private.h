@@ -178,6 +178,9 @@ gboolean core_check_satisfiable(struct core *core, const struct vm_shape *shape,
 void reservation_entry_free(struct reservation_entry *entry);
 gboolean reservation_step(struct core *core, struct reservation_entry *entry, enum reservation_step step,
                           const char *what, char *detail);
+/* What a timeline begins with follows from the reservation: it is told when something comes after it, or somebody asks. Until then, nothing has
+ * happened to the reservation. */
+void reservation_begin_timeline(struct reservation_entry *entry);
 void reservation_start(struct core *core, struct reservation_entry *entry);
 void reservation_instance_ready(struct core *core, struct reservation_entry *entry);
 void reservation_instance_lost(struct core *core, struct reservation_entry *entry, const char *reason);

@@ -46,10 +46,11 @@ struct object_traits {
     gboolean is_final;
 };
 
-static struct object_traits query_traits(enum object_kind object, gconstpointer entry)
+static struct object_traits query_traits(enum object_kind object, gpointer entry)
 {
     if (object == OBJECT_RESERVATION) {
         const struct reservation *doc = ((const struct reservation_entry *)entry)->doc;
+        reservation_begin_timeline(entry);
         const struct code_metadata *code = &doc->notification->code;
         return (struct object_traits){doc,          doc->id,    code->function,
                                       code->tenant, doc->state, reservation_state_is_terminal(doc->state)};
@@ -157,7 +158,7 @@ static void query_wait(struct core *core, const struct event *event, struct wait
 static void query_get(struct core *core, const struct event *event)
 {
     const struct query *query = event->query;
-    gconstpointer entry = g_hash_table_lookup(query_table(core, query->object), query->id);
+    gpointer entry = g_hash_table_lookup(query_table(core, query->object), query->id);
     if (entry == NULL) {
         core_reply_error(core, event->request,
                          hbr_error_new(HBR_ERROR_NOT_FOUND, "there is no %s \"%s\"",
@@ -181,7 +182,7 @@ static void query_get(struct core *core, const struct event *event)
 static void query_answer_waiters(struct core *core, enum object_kind object, const char *id)
 {
     GPtrArray *list = g_hash_table_lookup(core->waiters, id);
-    gconstpointer entry = list != NULL ? g_hash_table_lookup(query_table(core, object), id) : NULL;
+    gpointer entry = list != NULL ? g_hash_table_lookup(query_table(core, object), id) : NULL;
     if (entry == NULL)
         return;
     const struct object_traits traits = query_traits(object, entry);

@@ -75,6 +75,7 @@ static void rebuild_open_reservation(struct core *core, struct reservation_entry
     const struct instance_entry *instance =
         doc->instance_id != NULL ? g_hash_table_lookup(core->instances, doc->instance_id) : NULL;
     core->open_reservations++;
+    reservation_begin_timeline(entry);
     timeline_add(&doc->timeline, core->now, "the daemon was restarted", NULL);
     core_touch_reservation(core, entry);
     if (doc->state == RESERVATION_CLAIMED || doc->execution_id != NULL)
@@ -99,6 +100,8 @@ static void rebuild_reservation(struct core *core, const struct record *record, 
     struct reservation_entry *entry = g_new0(struct reservation_entry, 1);
     entry->doc = doc;
     entry->policy = rebuild_policy(core, policies, doc->policy_version);
+    if (doc->demand == NULL)
+        doc->demand = predictor_assume(core->predictor, entry->policy, &doc->notification->code);
     entry->failed_hosts = g_ptr_array_new_with_free_func(g_free);
     entry->rank_at = doc->notification->deadline_at != 0 ? doc->notification->deadline_at : doc->arrival_at;
     entry->is_on_demand = doc->notification->id == NULL;

@@ -73,6 +73,32 @@ void reservation_unindex(struct core *core, struct reservation_entry *entry)
     entry->sibling_link = NULL;
 }
 
+static char *reservation_explain_demand(const struct reservation *doc)
+{
+    const struct demand *demand = doc->demand;
+    g_autofree char *shape = vm_shape_to_string(&doc->shape);
+    return g_strdup_printf("%s score %.0f from %s: p90 %.1f vCPU, %.0f MiB; profile %s, shape %s",
+                           demand->class_name != NULL ? demand->class_name : "?", demand->score,
+                           codec_word(&demand_source_words, demand->source), demand->vcpus.p90, demand->memory_mib.p90,
+                           doc->profile, shape);
+}
+
+void reservation_begin_timeline(struct reservation_entry *entry)
+{
+    struct reservation *doc = entry->doc;
+    if (doc->timeline != NULL)
+        return;
+    timeline_add(&doc->timeline, doc->created_at, entry->is_on_demand ? "requested on demand" : "notification accepted",
+                 NULL);
+    timeline_add(&doc->timeline, doc->created_at, "demand predicted", reservation_explain_demand(doc));
+    if (doc->start_at <= doc->created_at)
+        return;
+    timeline_add(&doc->timeline, doc->created_at, "start scheduled",
+                 g_strdup_printf("arrival in %.1f s, less p95 boot %.1f s and margin %.1f s",
+                                 (double)(doc->arrival_at - doc->created_at) / CLOCK_SECOND,
+                                 (double)doc->boot_p95_ms / 1000, (double)doc->margin_ms / 1000));
+}
+
 gboolean reservation_step(struct core *core, struct reservation_entry *entry, enum reservation_step step,
                           const char *what, char *detail)
 {
@@ -85,6 +111,7 @@ gboolean reservation_step(struct core *core, struct reservation_entry *entry, en
         return FALSE;
     }
     doc->state = (enum reservation_state)next;
+    reservation_begin_timeline(entry);
     timeline_add(&doc->timeline, core->now, what, detail);
     core_touch_reservation(core, entry);
     if (doc->state == RESERVATION_WAITING)

@@ -4,9 +4,21 @@
 #include "base/clock.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Encoding writes text at once: the daemon encodes each object that changes, and a tree of JSON values would cost more than all else that
  * is done for a notification. */
+
+/* g_string_append_len() without its care for what lies within the string itself. */
+static inline void codec_append(GString *out, const char *text, gsize length)
+{
+    const gsize at = out->len;
+    if (at + length >= out->allocated_len)
+        g_string_set_size(out, at + length);
+    memcpy(out->str + at, text, length);
+    out->len = at + length;
+    out->str[out->len] = '\0';
+}
 
 static void codec_write_escaped(GString *out, const char *text)
 {
@@ -15,7 +27,7 @@ static void codec_write_escaped(GString *out, const char *text)
         const guchar c = (guchar)*text;
         if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
             continue;
-        g_string_append_len(out, run, text - run);
+        codec_append(out, run, (gsize)(text - run));
         if (c == '\0')
             break;
         if (c == '"' || c == '\\')
@@ -46,18 +58,35 @@ static void codec_write_integer(GString *out, gint64 value)
     while ((rest /= 10) > 0);
     if (value < 0)
         *--at = '-';
-    g_string_append_len(out, at, text + sizeof text - at);
+    codec_append(out, at, (gsize)(text + sizeof text - at));
 }
 
 #define CODEC_EXACT_INTEGER 1e15
+#define CODEC_THOUSANDTHS 1e5 /* below, a number and its thousandths have no more than nine digits */
+
+/* Amounts are mostly whole, or have a decimal or two: those need none of printf's care for the rest. */
+static gboolean codec_write_short_double(GString *out, double value)
+{
+    const gint64 thousandths = llround(value * 1000);
+    if (fabs(value) >= CODEC_THOUSANDTHS || value < 0 || fabs((double)thousandths / 1000 - value) > 0)
+        return FALSE;
+    char decimals[] = {'.', (char)('0' + thousandths / 100 % 10), (char)('0' + thousandths / 10 % 10),
+                       (char)('0' + thousandths % 10)};
+    gsize length = sizeof decimals;
+    while (length > 2 && decimals[length - 1] == '0')
+        length--;
+    codec_write_integer(out, thousandths / 1000);
+    codec_append(out, decimals, length);
+    return TRUE;
+}
 
 static void codec_write_double(GString *out, double value)
 {
     char text[G_ASCII_DTOSTR_BUF_SIZE];
     if (fabs(value) < CODEC_EXACT_INTEGER && fabs(value - trunc(value)) <= 0) {
         codec_write_integer(out, (gint64)value);
-        g_string_append(out, ".0");
-    } else {
+        codec_append(out, ".0", 2);
+    } else if (!codec_write_short_double(out, value)) {
         g_string_append(out, g_ascii_formatd(text, sizeof text, "%.9g", value));
     }
 }
@@ -109,8 +138,9 @@ static void codec_write_list(GString *out, const struct codec *codec, const GPtr
 static void codec_write_time(GString *out, gint64 at)
 {
     char text[CLOCK_TEXT_SIZE];
+    clock_format_rfc3339(at, text);
     g_string_append_c(out, '"');
-    g_string_append(out, clock_format_rfc3339(at, text));
+    codec_append(out, text, strlen(text));
     g_string_append_c(out, '"');
 }
 
@@ -194,16 +224,21 @@ static gboolean codec_is_absent(const struct codec_field *field, gconstpointer s
 
 void codec_write(GString *out, const struct codec *codec, gconstpointer object, enum codec_side side)
 {
+    const struct codec_seal *seal = codec_get_seal(codec, object);
+    if (seal != NULL) {
+        codec_append(out, seal->json, seal->length);
+        return;
+    }
     char separator = '{';
     for (guint i = 0; i < codec->field_count; i++) {
         const struct codec_field *field = &codec->fields[i];
         const char *slot = (const char *)object + field->offset;
         if ((side == CODEC_CLIENT && (field->flags & CODEC_PRIVATE) != 0) || codec_is_absent(field, slot))
             continue;
-        g_string_append_c(out, separator);
-        g_string_append_c(out, '"');
-        g_string_append(out, field->name);
-        g_string_append(out, "\":");
+        const char before[] = {separator, '"'};
+        codec_append(out, before, sizeof before);
+        codec_append(out, field->name, strlen(field->name));
+        codec_append(out, "\":", 2);
         codec_write_value(out, field, slot, side);
         separator = ',';
     }
@@ -212,7 +247,7 @@ void codec_write(GString *out, const struct codec *codec, gconstpointer object, 
 
 char *codec_encode_text(const struct codec *codec, gconstpointer object, enum codec_side side)
 {
-    GString *out = g_string_sized_new(1024);
+    GString *out = g_string_sized_new(2048);
     codec_write(out, codec, object, side);
     return g_string_free(out, FALSE);
 }

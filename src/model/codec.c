@@ -546,10 +546,35 @@ void codec_fill_absent(const struct codec *codec, gpointer to, gconstpointer fro
                          (const char *)from + codec->fields[i].offset);
 }
 
+static struct codec_seal **codec_seal_of(const struct codec *codec, gconstpointer object)
+{
+    return (struct codec_seal **)((char *)object + codec->seal_offset);
+}
+
+void codec_seal(const struct codec *codec, gpointer object)
+{
+    g_autofree char *text = codec_encode_text(codec, object, CODEC_STORE);
+    const gsize length = strlen(text);
+    struct codec_seal *seal = g_malloc(sizeof *seal + length + 1);
+    seal->holders = 1;
+    seal->length = length;
+    memcpy(seal->json, text, length + 1);
+    *codec_seal_of(codec, object) = seal;
+}
+
+const struct codec_seal *codec_get_seal(const struct codec *codec, gconstpointer object)
+{
+    return codec->seal_offset != 0 ? *codec_seal_of(codec, object) : NULL;
+}
+
 gpointer codec_copy(const struct codec *codec, gconstpointer object)
 {
     if (object == NULL)
         return NULL;
+    if (codec_get_seal(codec, object) != NULL) {
+        g_atomic_int_inc(&(*codec_seal_of(codec, object))->holders);
+        return (gpointer)object;
+    }
     gpointer copy = g_memdup2(object, codec->size);
     codec_copy_into(codec, object, copy);
     return copy;
@@ -595,6 +620,11 @@ void codec_free(const struct codec *codec, gpointer object)
 {
     if (object == NULL)
         return;
+    if (codec_get_seal(codec, object) != NULL) {
+        if (!g_atomic_int_dec_and_test(&(*codec_seal_of(codec, object))->holders))
+            return;
+        g_free(*codec_seal_of(codec, object));
+    }
     codec_clear(codec, object);
     g_free(object);
 }

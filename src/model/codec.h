@@ -41,6 +41,13 @@ struct codec_words {
     guint count;
 };
 
+/* What codec_seal() leaves in an object. */
+struct codec_seal {
+    gint holders;
+    gsize length;
+    char json[];
+};
+
 struct codec;
 
 struct codec_field {
@@ -58,6 +65,7 @@ struct codec {
     gsize size;
     const struct codec_field *fields;
     guint field_count;
+    gsize seal_offset; /* of a `struct codec_seal *` in it; 0: it cannot be sealed */
 };
 
 /* Who wrote the JSON, or who will read it. */
@@ -97,7 +105,14 @@ gpointer codec_copy(const struct codec *codec, gconstpointer object);
  * member. */
 void codec_fill_absent(const struct codec *codec, gpointer to, gconstpointer from);
 
-/* Frees the members and the struct. NULL is accepted. */
+/* Declares the object complete. From then on nobody changes it; its copies are itself, counted over all threads, and it is written as the text that
+ * it had. For what is made once and kept, sent and written many times. No member of it may be CODEC_PRIVATE. */
+void codec_seal(const struct codec *codec, gpointer object);
+
+/* NULL when it is not sealed. */
+const struct codec_seal *codec_get_seal(const struct codec *codec, gconstpointer object);
+
+/* Frees the members and the struct; of a sealed object only with its last copy. NULL is accepted. */
 void codec_free(const struct codec *codec, gpointer object);
 
 /* Frees the members only (embedded structs), leaving zeros. */
@@ -115,15 +130,18 @@ int codec_value(const struct codec_words *words, const char *word);
     typedef struct name name##_auto;                   \
     G_DEFINE_AUTOPTR_CLEANUP_FUNC(name##_auto, name##_free)
 
-#define CODEC_DEFINE(name, field_table)                                                                     \
-    const struct codec name##_codec = {#name, sizeof(struct name), field_table, G_N_ELEMENTS(field_table)}; \
-    void name##_free(struct name *name)                                                                     \
-    {                                                                                                       \
-        codec_free(&name##_codec, name);                                                                    \
-    }                                                                                                       \
-    struct name *name##_copy(const struct name *name)                                                       \
-    {                                                                                                       \
-        return codec_copy(&name##_codec, name);                                                             \
+#define CODEC_DEFINE(name, field_table) CODEC_DEFINE_SEALABLE(name, field_table, 0)
+
+#define CODEC_DEFINE_SEALABLE(name, field_table, seal_offset)                                              \
+    const struct codec name##_codec = {#name, sizeof(struct name), field_table, G_N_ELEMENTS(field_table), \
+                                       seal_offset};                                                       \
+    void name##_free(struct name *name)                                                                    \
+    {                                                                                                      \
+        codec_free(&name##_codec, name);                                                                   \
+    }                                                                                                      \
+    struct name *name##_copy(const struct name *name)                                                      \
+    {                                                                                                      \
+        return codec_copy(&name##_codec, name);                                                            \
     }
 
 #define CODEC_WORDS_DEFINE(name, ...)                       \

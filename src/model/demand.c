@@ -37,7 +37,7 @@ static const struct codec_field demand_fields[] = {
     {"reasons", CODEC_LIST, AT(demand, reasons), 0, 0, 1024, &demand_reason_codec, NULL},
 };
 
-CODEC_DEFINE(demand, demand_fields)
+CODEC_DEFINE_SEALABLE(demand, demand_fields, AT(demand, seal))
 
 double quantiles_at(const struct quantiles *quantiles, double quantile)
 {

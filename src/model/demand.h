@@ -34,6 +34,7 @@ struct demand {
     struct quantiles duration_ms;
     guint gpus;
     GPtrArray *reasons; /* struct demand_reason */
+    struct codec_seal *seal;
 };
 
 CODEC_DECLARE(demand)

@@ -17,10 +17,15 @@ struct function {
     GList link;            /* in predictor.recent */
 };
 
+#define ASSUMED_MAX 4096
+
 struct predictor {
     GHashTable *functions; /* struct function, each its own key */
     GQueue recent;         /* the least recently used last */
     guint functions_max;
+    GHashTable *assumed;           /* what the rules say of code without history: metadata as JSON -> struct demand */
+    struct policy *assumed_policy; /* that `assumed` was computed under */
+    GString *assumed_key;
 };
 
 static guint function_hash(gconstpointer key)
@@ -56,6 +61,8 @@ struct predictor *predictor_new(guint functions_max)
     struct predictor *predictor = g_new0(struct predictor, 1);
     predictor->functions = g_hash_table_new_full(function_hash, function_equal, NULL, function_free);
     predictor->functions_max = MAX(functions_max, 1);
+    predictor->assumed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)demand_free);
+    predictor->assumed_key = g_string_new(NULL);
     return predictor;
 }
 
@@ -64,6 +71,9 @@ void predictor_free(struct predictor *predictor)
     if (predictor == NULL)
         return;
     g_hash_table_unref(predictor->functions);
+    g_hash_table_unref(predictor->assumed);
+    policy_unref(predictor->assumed_policy);
+    g_string_free(predictor->assumed_key, TRUE);
     g_free(predictor);
 }
 
@@ -146,10 +156,31 @@ static struct demand *function_predict(struct function *function, const struct p
     if (function->demand == NULL || function->policy != policy || function->gpus != gpus) {
         function_forget_demand(function);
         function->demand = function_compute(function, policy, code, gpus);
+        codec_seal(&demand_codec, function->demand);
         function->policy = policy_ref((struct policy *)policy); /* its count is all that changes */
         function->gpus = gpus;
     }
     return demand_copy(function->demand);
+}
+
+/* Notifications repeat, and going through the rules costs more than most of what else is done for one. */
+struct demand *predictor_assume(struct predictor *predictor, const struct policy *policy,
+                                const struct code_metadata *code)
+{
+    if (predictor->assumed_policy != policy || g_hash_table_size(predictor->assumed) >= ASSUMED_MAX) {
+        g_hash_table_remove_all(predictor->assumed);
+        policy_unref(predictor->assumed_policy);
+        predictor->assumed_policy = policy_ref((struct policy *)policy); /* its count is all that changes */
+    }
+    g_string_truncate(predictor->assumed_key, 0);
+    codec_write(predictor->assumed_key, &code_metadata_codec, code, CODEC_STORE);
+    struct demand *demand = g_hash_table_lookup(predictor->assumed, predictor->assumed_key->str);
+    if (demand == NULL) {
+        demand = rules_predict(policy, code);
+        codec_seal(&demand_codec, demand);
+        g_hash_table_insert(predictor->assumed, g_strdup(predictor->assumed_key->str), demand);
+    }
+    return demand_copy(demand);
 }
 
 struct demand *predictor_predict(struct predictor *predictor, const struct policy *policy,
@@ -159,12 +190,13 @@ struct demand *predictor_predict(struct predictor *predictor, const struct polic
     const guint count = function != NULL ? function->history.count : 0;
     if (count > 0 && count >= policy->history.samples_min)
         return function_predict(function, policy, code);
+    if (count == 0)
+        return predictor_assume(predictor, policy, code);
     struct demand *demand = rules_predict(policy, code);
     demand->sample_count = count;
-    if (count > 0)
-        demand_add_reason(
-            demand, g_strdup("history"),
-            g_strdup_printf("only %u executions are known, %u are asked for", count, policy->history.samples_min));
+    demand_add_reason(
+        demand, g_strdup("history"),
+        g_strdup_printf("only %u executions are known, %u are asked for", count, policy->history.samples_min));
     return demand;
 }
 

@@ -13,9 +13,13 @@ struct predictor;
 struct predictor *predictor_new(guint functions_max);
 void predictor_free(struct predictor *predictor);
 
-/* Never fails: a new demand, with its reasons. Free with demand_free. */
+/* Never fails: a demand with its reasons, not to be changed. Free with demand_free. */
 struct demand *predictor_predict(struct predictor *predictor, const struct policy *policy,
                                  const struct code_metadata *code);
+
+/* What is said of the code without any history: the same for the same policy and metadata, at any time. As predictor_predict(). */
+struct demand *predictor_assume(struct predictor *predictor, const struct policy *policy,
+                                const struct code_metadata *code);
 
 /* Learns from one execution of the function (of that tenant). A run that was cut short (a signal, a limit) tells "at least": each of its amounts
  * counts as the function's median where that is more, and the memory of one that ran out of memory as the larger of what it used and what its

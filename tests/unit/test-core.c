@@ -590,8 +590,19 @@ END_TEST
 /* Rule: after a restart an acknowledged notification is still there, and is started in time. */
 START_TEST(test_restart_keeps_notifications)
 {
-    world_notify(world, NOTIFY_LATER);
+    const guint64 notify = world_notify(world, NOTIFY_LATER);
+    g_autofree char *id = world_body_string(world_expect(world, COMMAND_REPLY, notify), "reservation.id");
     struct world *after = restart(world);
+    /* the record leaves out what follows from the rest */
+    const struct command *before_it = world_expect(world, COMMAND_REPLY, world_get(world, id));
+    const struct command *after_it = world_expect(after, COMMAND_REPLY, world_get(after, id));
+    g_autofree char *demand = world_body_string(before_it, "demand");
+    g_autofree char *demand_after = world_body_string(after_it, "demand");
+    g_autofree char *timeline = world_body_string(after_it, "timeline");
+    ck_assert_str_eq(demand, demand_after);
+    ck_assert_msg(strstr(timeline, "notification accepted") != NULL && strstr(timeline, "start scheduled") != NULL &&
+                      strstr(timeline, "restarted") != NULL,
+                  "%s", timeline);
     ck_assert_ptr_null(world_take(after, COMMAND_BOOT, 0));
     world_pass(after, 60000);
     world_expect(after, COMMAND_BOOT, 0);

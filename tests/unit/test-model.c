@@ -142,6 +142,58 @@ START_TEST(a_copy_is_equal_and_shares_nothing_that_can_change)
 }
 END_TEST
 
+/* Rule: what is sealed is one object however often it is copied, is written as it was, and goes with its last copy. */
+START_TEST(a_sealed_object_is_its_own_copy)
+{
+    struct demand *demand = filled_new(&demand_codec, 5);
+    g_autofree char *text = codec_encode_text(&demand_codec, demand, CODEC_CLIENT);
+    struct demand *unsealed = demand_copy(demand);
+    ck_assert_ptr_ne(unsealed, demand);
+    ck_assert_ptr_null(codec_get_seal(&demand_codec, unsealed));
+    codec_seal(&demand_codec, demand);
+    struct demand *copy = demand_copy(demand);
+    ck_assert_ptr_eq(copy, demand);
+    demand_free(demand);
+    g_autofree char *text_of_copy = codec_encode_text(&demand_codec, copy, CODEC_CLIENT);
+    ck_assert_str_eq(text_of_copy, text);
+    for (guint i = 0; i < demand_codec.field_count; i++)
+        ck_assert((demand_codec.fields[i].flags & CODEC_PRIVATE) == 0);
+    demand_free(copy);
+    demand_free(unsealed);
+}
+END_TEST
+
+static const struct {
+    double value;
+    const char *text;
+} numbers[] = {
+    {0, "0.0"},
+    {0.1, "0.1"},
+    {0.25, "0.25"},
+    {166.4, "166.4"},
+    {1996.8, "1996.8"},
+    {99999.999, "99999.999"},
+    {7, "7.0"},
+    {-7, "-7.0"},
+    {-0.5, "-0.5"},
+    {0.0005, "0.0005"},
+    {123456.789, "123456.789"},
+    {1e-9, "1e-09"},
+    {1.0 / 3, "0.333333333"},
+    {1e20, "1e+20"},
+    {0.999, "0.999"},
+    {0.9999, "0.9999"},
+};
+
+START_TEST(a_number_is_written_with_nine_digits_at_most)
+{
+    const struct quantiles quantiles = {.p50 = numbers[_i].value};
+    g_autofree char *text = codec_encode_text(&quantiles_codec, &quantiles, CODEC_STORE);
+    g_autofree char *wanted = g_strdup_printf("{\"p50\":%s,\"p90\":0.0,\"p99\":0.0}", numbers[_i].text);
+    ck_assert_str_eq(text, wanted);
+}
+END_TEST
+
 START_TEST(a_struct_of_zeros_is_encoded_and_copied)
 {
     const struct codec *codec = codecs[_i];
@@ -585,6 +637,8 @@ static void add_codec_tests(Suite *suite)
     tcase_add_loop_test(tables, the_tables_are_sound, 0, G_N_ELEMENTS(codecs));
     tcase_add_loop_test(tables, a_full_struct_survives_the_store, 0, G_N_ELEMENTS(codecs));
     tcase_add_loop_test(tables, a_copy_is_equal_and_shares_nothing_that_can_change, 0, G_N_ELEMENTS(codecs));
+    tcase_add_test(tables, a_sealed_object_is_its_own_copy);
+    tcase_add_loop_test(tables, a_number_is_written_with_nine_digits_at_most, 0, G_N_ELEMENTS(numbers));
     tcase_add_loop_test(tables, a_struct_of_zeros_is_encoded_and_copied, 0, G_N_ELEMENTS(codecs));
     suite_add_tcase(suite, tables);
 
