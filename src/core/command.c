@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/command.h"
 
-CODEC_WORDS_DEFINE(command_kind_words, "reply", "stream", "persist", "host-connect", "host-disconnect", "boot", "adopt",
-                   "shape", "run", "stdin", "output-credit", "cancel-run", "destroy");
+CODEC_WORDS_DEFINE(command_kind_words, "reply", "stream", "persist", "code-fetch", "code-keep", "host-connect",
+                   "host-disconnect", "boot", "adopt", "shape", "run", "stdin", "output-credit", "cancel-run", "pause",
+                   "claim", "save", "forget-saved", "stage", "destroy");
 
 G_STATIC_ASSERT(G_N_ELEMENTS(command_kind_words_list) == COMMAND_KIND_COUNT);
 
@@ -37,6 +38,8 @@ void boot_spec_free(struct boot_spec *boot)
     g_free(boot->reservation_id);
     g_free(boot->profile);
     g_free(boot->language);
+    g_free(boot->pool);
+    g_free(boot->saved);
     g_free(boot);
 }
 
@@ -46,7 +49,18 @@ void run_spec_free(struct run_spec *run)
         return;
     g_free(run->execution_id);
     codec_clear(&program_codec, &run->program);
+    g_strfreev(run->preload);
     g_free(run);
+}
+
+void code_ref_free(struct code_ref *code)
+{
+    if (code == NULL)
+        return;
+    g_free(code->tenant);
+    g_free(code->sha256);
+    g_free(code->url);
+    g_free(code);
 }
 
 void command_free(struct command *command)
@@ -63,5 +77,7 @@ void command_free(struct command *command)
     host_spec_free(command->host_spec);
     boot_spec_free(command->boot);
     run_spec_free(command->run);
+    saved_state_free(command->saved);
+    code_ref_free(command->code);
     g_free(command);
 }

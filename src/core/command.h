@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/event.h"
+#include "model/pool.h"
 
 /* What the core wants done. The driver (daemon or simulator) hands each command to the adapter that its kind names. A command owns all that
  * it points to. */
@@ -15,6 +16,10 @@ enum command_kind {
     /* For the store. */
     COMMAND_PERSIST, /* serial, records: one transaction; answered by EVENT_COMMITTED or EVENT_COMMIT_FAILED */
 
+    /* For the cache of code. */
+    COMMAND_CODE_FETCH, /* id, code: answered by EVENT_CODE */
+    COMMAND_CODE_KEEP,  /* code, bytes: what came with a notification, for those that name it later; not answered */
+
     /* For the hypervisors; `host` says which. */
     COMMAND_HOST_CONNECT, /* host_spec: connect, keep connected, report EVENT_HOST_UP, EVENT_HOST_INVENTORY, EVENT_HOST_DOWN */
     COMMAND_HOST_DISCONNECT, /* forget it */
@@ -26,6 +31,14 @@ enum command_kind {
     COMMAND_STDIN, /* id, execution_id, request, bytes (may be NULL), eof; answered by EVENT_STDIN_TAKEN */
     COMMAND_OUTPUT_CREDIT, /* id, execution_id, count: the client has taken so many bytes of output */
     COMMAND_CANCEL_RUN,    /* id, execution_id: kill it; EVENT_RUN_EXIT follows */
+    COMMAND_PAUSE,         /* id: suspend it, a warm instance; answered by EVENT_INSTANCE_PAUSED */
+    COMMAND_CLAIM, /* id, boot: a warm instance, running or paused, becomes that reservation's: it is resumed, proven to answer, given a fresh
+                    * identity (host name, machine id, random seed, clock) and boot->shape; answered as COMMAND_BOOT */
+    COMMAND_SAVE, /* id, saved: write the state of that warm instance to files of ours, from which clones are made; it ends by that. Answered by
+                    * EVENT_INSTANCE_SAVED */
+    COMMAND_FORGET_SAVED, /* saved: remove its files */
+    COMMAND_STAGE, /* id, run: put the program into that ready instance, and start its interpreter as far as it goes without running a line of it;
+                    * answered by EVENT_STAGED. The COMMAND_RUN with is_staged that may follow only says go */
     COMMAND_DESTROY, /* id: destroy its domain and files, whatever state it is in; answered by EVENT_INSTANCE_DESTROYED */
     COMMAND_KIND_COUNT
 };
@@ -61,12 +74,26 @@ struct boot_spec {
     gint64 timeout_ms;              /* for all of it */
     char *reservation_id, *profile; /* for the metadata */
     char *language;                 /* of the code that is expected, or NULL: its interpreter is warmed up meanwhile */
+    char *pool;                     /* id of the pool that it is warmed up for, or NULL; for the metadata */
+    char *
+        saved; /* COMMAND_BOOT: id of the saved state that it is a clone of; its shape and maximum are `shape` and `maximum`. NULL: it boots */
 };
 
 struct run_spec {
     char *execution_id;
     struct program program;
     struct run_limits limits; /* all set */
+    char **preload;           /* COMMAND_STAGE: modules that the interpreter loads before it waits, where it can */
+    gboolean
+        is_staged; /* COMMAND_RUN: the same program was staged in the instance before; only its standard input is new */
+};
+
+/* Code by its digest. */
+struct code_ref {
+    char *tenant; /* whose it is; NULL: any tenant's, where the policy lets them share */
+    char *sha256; /* 64 lower-case hexadecimal digits */
+    char *url;    /* where it is fetched when the cache does not have it; NULL: nowhere */
+    gint64 size_max, timeout_ms;
 };
 
 struct command {
@@ -85,6 +112,8 @@ struct command {
     struct boot_spec *boot;
     struct run_spec *run;
     struct vm_shape shape;
+    struct saved_state *saved;
+    struct code_ref *code;
 };
 
 struct command *command_new(enum command_kind kind);
@@ -95,3 +124,4 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(command_auto, command_free)
 void record_free(struct record *record);
 void boot_spec_free(struct boot_spec *boot);
 void run_spec_free(struct run_spec *run);
+void code_ref_free(struct code_ref *code);

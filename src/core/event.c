@@ -2,12 +2,13 @@
 #include "core/event.h"
 
 CODEC_WORDS_DEFINE(event_kind_words, "notify", "execute", "stdin", "query", "remove", "policy-load", "explain",
-                   "host-attach", "client-gone", "output-consumed", "host-up", "host-down", "host-inventory",
-                   "instance-progress", "instance-ready", "instance-failed", "instance-gone", "instance-destroyed",
-                   "instance-shaped", "sample", "run-started", "run-output", "run-exit", "stdin-taken", "committed",
-                   "commit-failed", "tick", "shutdown");
+                   "host-attach", "pool-set", "pool-drain", "client-gone", "output-consumed", "host-up", "host-down",
+                   "host-inventory", "instance-progress", "instance-ready", "instance-failed", "instance-gone",
+                   "instance-destroyed", "instance-shaped", "instance-paused", "instance-saved", "saved-lost", "staged",
+                   "sample", "run-started", "run-output", "run-exit", "stdin-taken", "committed", "commit-failed",
+                   "code", "tick", "shutdown");
 
-CODEC_WORDS_DEFINE(object_kind_words, "reservation", "execution", "instance", "host", "policy");
+CODEC_WORDS_DEFINE(object_kind_words, "reservation", "execution", "instance", "host", "policy", "pool");
 
 G_STATIC_ASSERT(G_N_ELEMENTS(event_kind_words_list) == EVENT_KIND_COUNT);
 G_STATIC_ASSERT(G_N_ELEMENTS(object_kind_words_list) == OBJECT_KIND_COUNT);
@@ -66,6 +67,9 @@ void event_free(struct event *event)
     host_spec_free(event->host_spec);
     host_report_free(event->host_report);
     g_clear_pointer(&event->inventory, g_ptr_array_unref);
+    g_clear_pointer(&event->saved_states, g_ptr_array_unref);
+    saved_state_free(event->saved);
+    g_free(event->pool_setting);
     g_clear_pointer(&event->records, g_ptr_array_unref);
     usage_sample_free(event->sample);
     run_result_free(event->result);

@@ -4,6 +4,7 @@
 #include "model/execution.h"
 #include "model/host.h"
 #include "model/instance.h"
+#include "model/pool.h"
 #include "model/reservation.h"
 #include "policy/policy.h"
 
@@ -21,6 +22,8 @@ enum event_kind {
     EVENT_POLICY_LOAD, /* request, policy, policy_sources */
     EVENT_EXPLAIN,     /* request, notification: what would be predicted and decided, without doing it */
     EVENT_HOST_ATTACH, /* request, host_spec */
+    EVENT_POOL_SET,    /* request, id, pool_setting */
+    EVENT_POOL_DRAIN,  /* request, id, eof: begin (TRUE), or end: its warm instances go, and none is made */
     EVENT_CLIENT_GONE, /* request: nobody listens to its answer any more */
     EVENT_OUTPUT_CONSUMED, /* request, count: bytes of streamed output that the client has taken */
 
@@ -34,6 +37,11 @@ enum event_kind {
     EVENT_INSTANCE_GONE,     /* id, error: it stopped, crashed or stopped answering; its domain is gone */
     EVENT_INSTANCE_DESTROYED, /* id, or error when it could not be destroyed (the host retries by itself at the next inventory) */
     EVENT_INSTANCE_SHAPED, /* id, serial, shape as confirmed (after an error: what the guest may still come to have), error or NULL */
+    EVENT_INSTANCE_PAUSED, /* id; error: it could not be suspended, and runs on */
+    EVENT_INSTANCE_SAVED, /* id, saved; error: there is no saved state (HBR_ERROR_UNSUPPORTED: nor will there be on this host). The instance is gone
+                           * in either case, without EVENT_INSTANCE_GONE */
+    EVENT_SAVED_LOST, /* id of a saved state, error: it is damaged or its files are gone; what is left of it was removed */
+    EVENT_STAGED, /* id, execution_id, count: microseconds that it took; error: it is not staged, COMMAND_RUN starts from nothing */
     EVENT_SAMPLE,      /* id, sample */
     EVENT_RUN_STARTED, /* id (instance), execution_id */
     EVENT_RUN_OUTPUT,  /* id, execution_id, stream 1 or 2, bytes */
@@ -43,6 +51,9 @@ enum event_kind {
     /* From the store. */
     EVENT_COMMITTED,     /* serial: all of this COMMAND_PERSIST is durable */
     EVENT_COMMIT_FAILED, /* serial, error, records: nothing of it is */
+
+    /* From the cache of code. */
+    EVENT_CODE, /* id, bytes: what COMMAND_CODE_FETCH asked for, of that digest; or error */
 
     EVENT_TICK,     /* the time that the core asked to be woken at */
     EVENT_SHUTDOWN, /* stop taking work; instances without a running execution are destroyed */
@@ -57,10 +68,12 @@ enum object_kind {
     OBJECT_INSTANCE,
     OBJECT_HOST,
     OBJECT_POLICY,
+    OBJECT_POOL,
     OBJECT_KIND_COUNT
 };
 
-extern const struct codec_words object_kind_words; /* "reservation", ...: also the table in the database */
+extern const struct codec_words
+    object_kind_words; /* "reservation", ...: also the table in the database, of those before OBJECT_POLICY */
 
 /* A read. */
 struct query {
@@ -110,6 +123,10 @@ struct event {
     struct host_spec *host_spec;
     struct host_report *host_report;
     GPtrArray *inventory; /* struct inventory_item; freed with g_ptr_array_unref, elements by inventory_item_free */
+    GPtrArray *
+        saved_states; /* EVENT_HOST_INVENTORY: struct saved_state of this owner there, whole and fit for use; as above, by saved_state_free */
+    struct saved_state *saved;
+    struct pool_setting *pool_setting;
     struct vm_shape shape;
     struct usage_sample *sample;
     struct run_result *result;

@@ -91,9 +91,9 @@ static struct reservation *intake_reservation_new(struct core *core, struct noti
     doc->policy_version = policy->version;
     doc->created_at = core->now;
     doc->arrival_at = MAX(notification->arrival_at, core->now);
-    doc->boot_p95_ms = intake_boot_p95(core, doc->template);
+    doc->path_ms = intake_boot_p95(core, doc->template);
     doc->margin_ms = policy->provisioning.margin_ms;
-    doc->start_at = schedule_start_at(core->now, doc->arrival_at, doc->boot_p95_ms, doc->margin_ms);
+    doc->start_at = schedule_start_at(core->now, doc->arrival_at, doc->path_ms, doc->margin_ms);
     doc->expires_at = doc->arrival_at + policy->provisioning.no_show_ms * CLOCK_MS;
     return doc;
 }

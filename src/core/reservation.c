@@ -96,7 +96,7 @@ void reservation_begin_timeline(struct reservation_entry *entry)
     timeline_add(&doc->timeline, doc->created_at, "start scheduled",
                  g_strdup_printf("arrival in %.1f s, less p95 boot %.1f s and margin %.1f s",
                                  (double)(doc->arrival_at - doc->created_at) / CLOCK_SECOND,
-                                 (double)doc->boot_p95_ms / 1000, (double)doc->margin_ms / 1000));
+                                 (double)doc->path_ms / 1000, (double)doc->margin_ms / 1000));
 }
 
 gboolean reservation_step(struct core *core, struct reservation_entry *entry, enum reservation_step step,

@@ -3,7 +3,7 @@
 
 CODEC_WORDS_DEFINE(reservation_step_words, "place", "no-room", "ready", "setback", "give-up", "claim", "complete",
                    "expire", "cancel");
-CODEC_WORDS_DEFINE(instance_step_words, "ready", "claim", "destroy", "gone");
+CODEC_WORDS_DEFINE(instance_step_words, "ready", "warm", "pause", "take", "claim", "destroy", "gone");
 CODEC_WORDS_DEFINE(execution_step_words, "send", "start", "exit", "fail", "cancel", "interrupt");
 
 /* The tables hold state + 1, so that what is not written is 0: refused. */
@@ -46,6 +46,23 @@ static const signed char reservation_table[RESERVATION_STATE_COUNT][RESERVATION_
 static const signed char instance_table[INSTANCE_STATE_COUNT][INSTANCE_STEP_COUNT] = {
     [INSTANCE_STARTING] = {
         [INSTANCE_STEP_READY] = TO(INSTANCE_READY),
+        [INSTANCE_STEP_WARM] = TO(INSTANCE_WARM),
+        [INSTANCE_STEP_DESTROY] = TO(INSTANCE_STOPPING),
+        [INSTANCE_STEP_GONE] = TO(INSTANCE_GONE),
+    },
+    [INSTANCE_WARM] = {
+        [INSTANCE_STEP_PAUSE] = TO(INSTANCE_PAUSED),
+        [INSTANCE_STEP_TAKE] = TO(INSTANCE_CLAIMING),
+        [INSTANCE_STEP_DESTROY] = TO(INSTANCE_STOPPING),
+        [INSTANCE_STEP_GONE] = TO(INSTANCE_GONE),
+    },
+    [INSTANCE_PAUSED] = {
+        [INSTANCE_STEP_TAKE] = TO(INSTANCE_CLAIMING),
+        [INSTANCE_STEP_DESTROY] = TO(INSTANCE_STOPPING),
+        [INSTANCE_STEP_GONE] = TO(INSTANCE_GONE),
+    },
+    [INSTANCE_CLAIMING] = {
+        [INSTANCE_STEP_READY] = TO(INSTANCE_READY),
         [INSTANCE_STEP_DESTROY] = TO(INSTANCE_STOPPING),
         [INSTANCE_STEP_GONE] = TO(INSTANCE_GONE),
     },
@@ -55,6 +72,7 @@ static const signed char instance_table[INSTANCE_STATE_COUNT][INSTANCE_STEP_COUN
         [INSTANCE_STEP_GONE] = TO(INSTANCE_GONE),
     },
     [INSTANCE_BUSY] = {
+        [INSTANCE_STEP_WARM] = TO(INSTANCE_WARM),
         [INSTANCE_STEP_DESTROY] = TO(INSTANCE_STOPPING),
         [INSTANCE_STEP_GONE] = TO(INSTANCE_GONE),
     },

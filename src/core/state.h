@@ -23,7 +23,10 @@ enum reservation_step {
 };
 
 enum instance_step {
-    INSTANCE_STEP_READY,
+    INSTANCE_STEP_READY,   /* proven, in the shape and with the identity of its reservation */
+    INSTANCE_STEP_WARM,    /* proven, for its pool; or kept after a run for more of the same */
+    INSTANCE_STEP_PAUSE,   /* suspended */
+    INSTANCE_STEP_TAKE,    /* a reservation takes it from its pool */
     INSTANCE_STEP_CLAIM,   /* code is sent to it */
     INSTANCE_STEP_DESTROY, /* we want it gone */
     INSTANCE_STEP_GONE,    /* it is */

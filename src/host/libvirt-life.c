@@ -24,6 +24,8 @@ void boot_spec_copy_to(const struct boot_spec *boot, struct boot_spec *ret_copy)
     ret_copy->reservation_id = g_strdup(boot->reservation_id);
     ret_copy->profile = g_strdup(boot->profile);
     ret_copy->language = g_strdup(boot->language);
+    ret_copy->pool = g_strdup(boot->pool);
+    ret_copy->saved = g_strdup(boot->saved);
 }
 
 void boot_spec_clear(struct boot_spec *boot)
@@ -35,6 +37,8 @@ void boot_spec_clear(struct boot_spec *boot)
     g_free(boot->reservation_id);
     g_free(boot->profile);
     g_free(boot->language);
+    g_free(boot->pool);
+    g_free(boot->saved);
     *boot = (struct boot_spec){0};
 }
 

@@ -6,27 +6,6 @@
 #define AT(type, member) G_STRUCT_OFFSET(struct type, member)
 #define AMOUNT_MAX G_GINT64_CONSTANT(1000000000000)
 
-static const struct codec_field program_file_fields[] = {
-    {"path", CODEC_STRING, AT(program_file, path), CODEC_REQUIRED, 0, MODEL_TEXT_MAX, NULL, NULL},
-    {"mode", CODEC_UINT, AT(program_file, mode), CODEC_SPARSE, 0, 0777, NULL, NULL},
-    {"content_base64", CODEC_BYTES, AT(program_file, content), CODEC_REQUIRED, 0, MODEL_FILE_MAX, NULL, NULL},
-};
-
-CODEC_DEFINE(program_file, program_file_fields)
-
-static const struct codec_field program_fields[] = {
-    {"interpreter", CODEC_NAME, AT(program, interpreter), 0, 0, MODEL_NAME_MAX, NULL, NULL},
-    {"source", CODEC_STRING, AT(program, source), 0, 0, MODEL_CODE_MAX, NULL, NULL},
-    {"argv", CODEC_STRV, AT(program, argv), 0, 0, MODEL_ARGS_MAX, NULL, NULL},
-    {"files", CODEC_LIST, AT(program, files), 0, 0, MODEL_FILES_MAX, &program_file_codec, NULL},
-    {"env", CODEC_ENV, AT(program, env), 0, 0, MODEL_ARGS_MAX, NULL, NULL},
-    {"cwd", CODEC_STRING, AT(program, cwd), 0, 0, MODEL_TEXT_MAX, NULL, NULL},
-    {"stdin_base64", CODEC_BYTES, AT(program, stdin_bytes), 0, 0, MODEL_STDIN_MAX, NULL, NULL},
-    {"stdin_open", CODEC_BOOL, AT(program, stdin_open), CODEC_SPARSE, 0, 0, NULL, NULL},
-};
-
-CODEC_DEFINE(program, program_fields)
-
 static const struct codec_field run_limits_fields[] = {
     {"wall_ms", CODEC_INT64, AT(run_limits, wall_ms), CODEC_SPARSE, 0, G_GINT64_CONSTANT(31622400000), NULL, NULL},
     {"memory_mib", CODEC_UINT, AT(run_limits, memory_mib), CODEC_SPARSE, 0, MODEL_MEMORY_MIB_MAX, NULL, NULL},
@@ -52,6 +31,8 @@ CODEC_WORDS_DEFINE(execution_state_words, "queued", "starting", "running", "fini
                    "interrupted");
 CODEC_WORDS_DEFINE(execution_match_words, "reservation", "early", "function", "none", "other", "reservation-failed");
 
+CODEC_WORDS_DEFINE(code_place_words, "not-announced", "in-place", "not-yet", "different", "failed");
+
 static const struct codec_field execution_fields[] = {
     {"id", CODEC_NAME, AT(execution, id), CODEC_REQUIRED, 0, MODEL_NAME_MAX, NULL, NULL},
     {"idempotency_key", CODEC_NAME, AT(execution, idempotency_key), 0, 0, MODEL_KEY_MAX, NULL, NULL},
@@ -63,6 +44,9 @@ static const struct codec_field execution_fields[] = {
     {"instance_id", CODEC_NAME, AT(execution, instance_id), 0, 0, MODEL_NAME_MAX, NULL, NULL},
     {"host", CODEC_NAME, AT(execution, host), 0, 0, MODEL_NAME_MAX, NULL, NULL},
     {"profile", CODEC_NAME, AT(execution, profile), 0, 0, MODEL_NAME_MAX, NULL, NULL},
+    {"path", CODEC_ENUM, AT(execution, path), 0, 0, 0, NULL, &path_words},
+    {"code_place", CODEC_ENUM, AT(execution, code_place), 0, 0, 0, NULL, &code_place_words},
+    {"instance_uses", CODEC_UINT, AT(execution, instance_uses), CODEC_SPARSE, 0, 1000000, NULL, NULL},
     {"policy_version", CODEC_UINT, AT(execution, policy_version), 0, 0, G_MAXUINT32, NULL, NULL},
     {"created_at", CODEC_TIME, AT(execution, created_at), 0, 0, 0, NULL, NULL},
     {"started_at", CODEC_TIME, AT(execution, started_at), 0, 0, 0, NULL, NULL},

@@ -3,30 +3,9 @@
 
 #include "model/demand.h"
 #include "model/notification.h"
+#include "model/path.h"
+#include "model/program.h"
 #include "model/usage.h"
-
-/* A file put beside the code before it runs. */
-struct program_file {
-    char *path; /* relative to the working directory, without ".." */
-    guint mode; /* permission bits; 0: 0644 */
-    GBytes *content;
-};
-
-CODEC_DECLARE(program_file)
-
-/* What runs: `source` by `interpreter`, or `argv` (which, with an interpreter, are the arguments of the source). */
-struct program {
-    char *interpreter;
-    char *source;
-    char **argv;
-    GPtrArray *files; /* struct program_file */
-    char **env;       /* "NAME=value" */
-    char *cwd;
-    GBytes *stdin_bytes;
-    gboolean stdin_open; /* more input follows, by POST /v1/executions/ID/stdin */
-};
-
-CODEC_DECLARE(program)
 
 /* Bounds of one execution; 0: the policy's. What a request asks for may only be less than the policy's. */
 struct run_limits {
@@ -75,6 +54,17 @@ enum execution_match {
 
 extern const struct codec_words execution_match_words;
 
+/* Whether its program stood in the instance before it was asked for: the hit, or the reason of the miss. */
+enum code_place {
+    CODE_NOT_ANNOUNCED, /* the notification told nothing of the program */
+    CODE_IN_PLACE,      /* it only had to be told to go */
+    CODE_NOT_YET,       /* it was still being fetched, or put into the instance */
+    CODE_DIFFERENT,     /* the request brought another program than was announced */
+    CODE_FAILED,        /* it could not be fetched, or not be put in place */
+};
+
+extern const struct codec_words code_place_words;
+
 /* One run of code. */
 struct execution {
     char *id; /* "exec-..." */
@@ -84,6 +74,10 @@ struct execution {
     enum execution_state state;
     enum execution_match match;
     char *reservation_id, *instance_id, *host, *profile;
+    enum path path; /* by which it got its instance */
+    enum code_place code_place;
+    guint
+        instance_uses; /* executions of the same function that ran in the instance before; not 0 only where the policy allows reuse */
     guint policy_version;
     gint64 created_at, started_at, first_output_at, ended_at, deadline_at;
     struct demand *demand; /* as predicted before it ran */

@@ -5,7 +5,7 @@
 
 #define AT(type, member) G_STRUCT_OFFSET(struct type, member)
 
-CODEC_WORDS_DEFINE(instance_state_words, "starting", "ready", "busy", "stopping", "gone");
+CODEC_WORDS_DEFINE(instance_state_words, "starting", "warm", "paused", "claiming", "ready", "busy", "stopping", "gone");
 
 static const struct codec_field instance_fields[] = {
     {"id", CODEC_NAME, AT(instance, id), CODEC_REQUIRED, 0, MODEL_NAME_MAX, NULL, NULL},
@@ -18,7 +18,14 @@ static const struct codec_field instance_fields[] = {
     {"maximum", CODEC_STRUCT, AT(instance, maximum), 0, 0, 0, &vm_shape_codec, NULL},
     {"reservation_id", CODEC_NAME, AT(instance, reservation_id), 0, 0, MODEL_NAME_MAX, NULL, NULL},
     {"execution_id", CODEC_NAME, AT(instance, execution_id), 0, 0, MODEL_NAME_MAX, NULL, NULL},
+    {"pool", CODEC_NAME, AT(instance, pool), 0, 0, 2 * MODEL_NAME_MAX + 1, NULL, NULL},
+    {"saved", CODEC_NAME, AT(instance, saved), 0, 0, MODEL_NAME_MAX, NULL, NULL},
+    {"path", CODEC_ENUM, AT(instance, path), 0, 0, 0, NULL, &path_words},
     {"used", CODEC_BOOL, AT(instance, used), CODEC_SPARSE, 0, 0, NULL, NULL},
+    {"uses", CODEC_UINT, AT(instance, uses), CODEC_SPARSE, 0, 1000000, NULL, NULL},
+    {"tenant", CODEC_NAME, AT(instance, tenant), 0, 0, MODEL_NAME_MAX, NULL, NULL},
+    {"function", CODEC_NAME, AT(instance, function), 0, 0, MODEL_NAME_MAX, NULL, NULL},
+    {"warm_at", CODEC_TIME, AT(instance, warm_at), 0, 0, 0, NULL, NULL},
     {"created_at", CODEC_TIME, AT(instance, created_at), 0, 0, 0, NULL, NULL},
     {"ready_at", CODEC_TIME, AT(instance, ready_at), 0, 0, 0, NULL, NULL},
     {"ended_at", CODEC_TIME, AT(instance, ended_at), 0, 0, 0, NULL, NULL},

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "model/path.h"
 #include "model/shape.h"
 #include "model/usage.h"
 
 enum instance_state {
     INSTANCE_STARTING,
+    INSTANCE_WARM, /* in a pool, running idle: it knows no tenant, unless it is kept for the function that ran in it */
+    INSTANCE_PAUSED,   /* the same, suspended */
+    INSTANCE_CLAIMING, /* it is being made ready for a reservation */
     INSTANCE_READY,    /* the agent answered and confirmed the shape */
     INSTANCE_BUSY,     /* code runs in it, or was sent to it */
     INSTANCE_STOPPING, /* being destroyed */
@@ -25,9 +29,15 @@ struct instance {
     struct vm_shape shape; /* as confirmed by the guest; as asked for until then */
     struct vm_shape maximum;
     char *reservation_id, *execution_id;
-    gboolean used; /* code has run in it: it is never handed out again */
+    char *pool;              /* that it was warmed up for; NULL: started for its reservation */
+    char *saved;             /* the saved state that it is a clone of; NULL: it booted */
+    enum path path;          /* by which its reservation got it */
+    gboolean used;           /* code has run in it: nobody else ever gets it */
+    guint uses;              /* executions that were sent to it */
+    char *tenant, *function; /* whose code has run in it: with the policy's leave, more of the same may */
     gint64 created_at, ready_at, ended_at;
-    char *reason; /* why it is gone */
+    gint64 warm_at; /* it joined its pool */
+    char *reason;   /* why it is gone */
     GPtrArray *timeline;
 };
 

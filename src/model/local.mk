@@ -10,6 +10,9 @@ libhbr_model_la_SOURCES = \
 	src/model/instance.c src/model/instance.h \
 	src/model/limits.h \
 	src/model/notification.c src/model/notification.h \
+	src/model/path.c src/model/path.h \
+	src/model/pool.c src/model/pool.h \
+	src/model/program.c src/model/program.h \
 	src/model/reservation.c src/model/reservation.h \
 	src/model/shape.c src/model/shape.h \
 	src/model/usage.c src/model/usage.h

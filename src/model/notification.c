@@ -33,6 +33,7 @@ static const struct codec_field notification_fields[] = {
     {"arrival_in_ms", CODEC_INT64, AT(notification, arrival_in_ms), CODEC_SPARSE, 0, G_GINT64_CONSTANT(31622400000),
      NULL, NULL},
     {"deadline_at", CODEC_TIME, AT(notification, deadline_at), 0, 0, 0, NULL, NULL},
+    {"program", CODEC_OBJECT, AT(notification, program), 0, 0, 0, &program_codec, NULL},
     {"received_at", CODEC_TIME, AT(notification, received_at), CODEC_OURS, 0, 0, NULL, NULL},
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "model/codec.h"
+#include "model/program.h"
 
 /* What is known of code before it runs; part of a notification and of an execution request alike. Everything but `function` may be
  * absent: NULL, or 0. */
@@ -33,7 +33,9 @@ struct notification {
     gint64 arrival_at;    /* when the request is expected; 0: now */
     gint64 arrival_in_ms; /* instead of arrival_at, from receipt, for senders without a trusted clock */
     gint64 deadline_at;   /* latest end of the execution; 0: none */
-    gint64 received_at;   /* ours */
+    struct program *
+        program; /* the code itself, or its digest, to be put in place before the request; NULL: it comes with the request */
+    gint64 received_at; /* ours */
 };
 
 CODEC_DECLARE(notification)

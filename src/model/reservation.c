@@ -37,7 +37,9 @@ static const struct codec_field reservation_fields[] = {
     {"ready_at", CODEC_TIME, AT(reservation, ready_at), 0, 0, 0, NULL, NULL},
     {"expires_at", CODEC_TIME, AT(reservation, expires_at), 0, 0, 0, NULL, NULL},
     {"ended_at", CODEC_TIME, AT(reservation, ended_at), 0, 0, 0, NULL, NULL},
-    {"boot_p95_ms", CODEC_INT64, AT(reservation, boot_p95_ms), CODEC_SPARSE, 0, G_MAXINT64, NULL, NULL},
+    {"path", CODEC_ENUM, AT(reservation, path), 0, 0, 0, NULL, &path_words},
+    {"path_ms", CODEC_INT64, AT(reservation, path_ms), CODEC_SPARSE, 0, G_MAXINT64, NULL, NULL},
+    {"paths", CODEC_LIST, AT(reservation, paths), 0, 0, PATH_COUNT, &path_choice_codec, NULL},
     {"margin_ms", CODEC_INT64, AT(reservation, margin_ms), CODEC_SPARSE, 0, G_MAXINT64, NULL, NULL},
     {"attempts", CODEC_UINT, AT(reservation, attempts), CODEC_SPARSE, 0, 1000, NULL, NULL},
     {"placements", CODEC_LIST, AT(reservation, placements), 0, 0, 4096, &placement_codec, NULL},
@@ -62,7 +64,8 @@ static const struct codec_field receipt_fields[] = {
     {"started_at", CODEC_TIME, AT(reservation, started_at), 0, 0, 0, NULL, NULL},
     {"ready_at", CODEC_TIME, AT(reservation, ready_at), 0, 0, 0, NULL, NULL},
     {"expires_at", CODEC_TIME, AT(reservation, expires_at), 0, 0, 0, NULL, NULL},
-    {"boot_p95_ms", CODEC_INT64, AT(reservation, boot_p95_ms), CODEC_SPARSE, 0, G_MAXINT64, NULL, NULL},
+    {"path", CODEC_ENUM, AT(reservation, path), 0, 0, 0, NULL, &path_words},
+    {"path_ms", CODEC_INT64, AT(reservation, path_ms), CODEC_SPARSE, 0, G_MAXINT64, NULL, NULL},
 };
 
 const struct codec reservation_receipt_codec = {"reservation", sizeof(struct reservation), receipt_fields,

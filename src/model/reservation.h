@@ -3,6 +3,7 @@
 
 #include "model/demand.h"
 #include "model/notification.h"
+#include "model/path.h"
 #include "model/usage.h"
 
 enum reservation_state {
@@ -44,7 +45,10 @@ struct reservation {
     gint64 arrival_at; /* expected; created_at for "now" */
     gint64 start_at;   /* planned start of its instance */
     gint64 started_at, ready_at, expires_at, ended_at;
-    gint64 boot_p95_ms; /* of the path, as learned when start_at was planned */
+    enum path path; /* by which it gets its instance: planned, then taken */
+    gint64
+        path_ms; /* that the path takes at the policy's confidence, as learned when start_at was planned, or the path taken */
+    GPtrArray *paths; /* struct path_choice: the choice of the path */
     gint64 margin_ms;
     guint attempts;        /* instances tried */
     GPtrArray *placements; /* struct placement: the choice of the host */

@@ -152,7 +152,7 @@ static void explain_print_start(struct output *output, const json_t *reservation
     if (!output_time_at(reservation, "arrival_at", &arrival_at) || !output_time_at(reservation, "start_at", &start_at))
         return;
     output_time_at(reservation, "created_at", &created_at);
-    gint64 boot_us = (gint64)output_number_at(reservation, "boot_p95_ms") * 1000;
+    gint64 boot_us = (gint64)output_number_at(reservation, "path_ms") * 1000;
     gint64 margin_us = (gint64)output_number_at(reservation, "margin_ms") * 1000;
     gint64 latest_at = arrival_at - boot_us - margin_us;
     g_autofree char *boot = units_format_duration(boot_us);

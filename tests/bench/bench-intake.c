@@ -32,7 +32,7 @@ static enum MHD_Result bare_answer(struct MHD_Connection *connection)
         "{\"reservation\":{\"id\":\"res-01m7xsm6twr4443pcd\",\"state\":\"scheduled\",\"profile\":\"low\",\"template\":"
         "\"runtimes\",\"shape\":{\"vcpus\":1,\"memory_mib\":2048,\"network_mbps\":10,\"gpus\":0},\"policy_version\":1,"
         "\"created_at\":\"2026-11-21T00:55:43.196489Z\",\"arrival_at\":\"2026-11-21T01:55:43.196489Z\",\"start_at\":"
-        "\"2026-11-21T01:55:37.696489Z\",\"expires_at\":\"2026-11-21T01:56:43.196489Z\",\"boot_p95_ms\":5000}}";
+        "\"2026-11-21T01:55:37.696489Z\",\"expires_at\":\"2026-11-21T01:56:43.196489Z\",\"path_ms\":5000}}";
     struct MHD_Response *response = MHD_create_response_from_buffer(sizeof body - 1, body, MHD_RESPMEM_PERSISTENT);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
     MHD_add_response_header(response, MHD_HTTP_HEADER_LOCATION, "/v1/reservations/res-01m7xsm6twr4443pcd");

@@ -49,7 +49,7 @@ RESERVATION = {
     "maximum": shape(2, 2048), "host": "alpha", "instance_id": "vm-01kahv3m9q7x4b8d2u",
     "execution_id": "exec-01kahv3n1q7x4b8d2v", "policy_version": 3, "created_at": at(0), "arrival_at": at(12),
     "start_at": at(6.8), "started_at": at(6.8), "ready_at": at(9.913), "expires_at": at(72), "ended_at": at(15.4),
-    "boot_p95_ms": 4200, "margin_ms": 1000, "attempts": 1, "demand": DEMAND,
+    "path_ms": 4200, "margin_ms": 1000, "attempts": 1, "demand": DEMAND,
     "notification": {"id": "not-01kahv3m9q7x4b8d2s", "code": CODE, "arrival_at": at(12), "received_at": at(0)},
     "placements": [{"host": "alpha", "chosen": True, "cost": 0.125, "verdict": "chosen"},
                    {"host": "beta", "chosen": False, "cost": 0.5, "verdict": "fits, but costs more"},
@@ -62,7 +62,7 @@ RESERVATION = {
 SCHEDULED = {
     "id": "res-01kahv5zz07x4b8d30", "state": "scheduled", "profile": "medium", "template": "runtimes",
     "shape": shape(4, 8192, 50), "maximum": shape(8, 16384, 100), "policy_version": 3, "created_at": at(118),
-    "arrival_at": at(150), "start_at": at(144.8), "expires_at": at(210), "boot_p95_ms": 4200, "margin_ms": 1000, "demand": DEMAND,
+    "arrival_at": at(150), "start_at": at(144.8), "expires_at": at(210), "path_ms": 4200, "margin_ms": 1000, "demand": DEMAND,
     "notification": {"id": "not-01kahv5zz07x4b8d2z", "code": {"function": "matrix", "tenant": "default", "language": "python"},
                      "arrival_at": at(150), "received_at": at(118)},
     "placements": [], "timeline": [entry(118, "notified")],

@@ -5,6 +5,7 @@
 #include "model/host.h"
 #include "model/instance.h"
 #include "model/limits.h"
+#include "model/pool.h"
 #include "model/reservation.h"
 #include "policy/policy.h"
 
@@ -18,7 +19,8 @@ static const struct codec *const codecs[] = {
     &program_codec,        &run_limits_codec,    &execution_codec,    &demand_codec,    &execution_request_codec,
     &observation_codec,    &instance_codec,      &host_codec,         &host_spec_codec, &demand_reason_codec,
     &quantiles_codec,      &run_result_codec,    &usage_sample_codec, &vm_shape_codec,  &adjustment_codec,
-    &timeline_entry_codec, &policy_source_codec,
+    &timeline_entry_codec, &policy_source_codec, &path_choice_codec,  &pool_codec,      &pool_miss_codec,
+    &pool_ledger_codec,    &pool_stock_codec,    &saved_state_codec,
 };
 
 /* Every field is set to something that is not its default. `salt` tells items of a list apart. */

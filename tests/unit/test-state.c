@@ -62,16 +62,19 @@ START_TEST(test_reservation_table)
 }
 END_TEST
 
-/* Rule: an instance that is being destroyed is never handed out again. */
+/* Rule: an instance that is being destroyed, or that code was sent to, is never handed out as a fresh one. */
 START_TEST(test_instance_table)
 {
     static const struct row rows[] = {
-        /* ready, claim, destroy, gone */
-        {"starting", {"ready", ".", "stopping", "gone"}},
-        {"ready", {".", "busy", "stopping", "gone"}},
-        {"busy", {".", ".", "stopping", "gone"}},
-        {"stopping", {".", ".", ".", "gone"}},
-        {"gone", {".", ".", ".", "."}},
+        /* ready, warm, pause, take, claim, destroy, gone */
+        {"starting", {"ready", "warm", ".", ".", ".", "stopping", "gone"}},
+        {"warm", {".", ".", "paused", "claiming", ".", "stopping", "gone"}},
+        {"paused", {".", ".", ".", "claiming", ".", "stopping", "gone"}},
+        {"claiming", {"ready", ".", ".", ".", ".", "stopping", "gone"}},
+        {"ready", {".", ".", ".", ".", "busy", "stopping", "gone"}},
+        {"busy", {".", "warm", ".", ".", ".", "stopping", "gone"}},
+        {"stopping", {".", ".", ".", ".", ".", ".", "gone"}},
+        {"gone", {".", ".", ".", ".", ".", ".", "."}},
     };
     check_table(&instance_state_words, &instance_step_words, rows, G_N_ELEMENTS(rows), next_instance);
 }
