@@ -46,6 +46,9 @@ struct core *core_new(const struct core_settings *settings, struct policy *polic
     core->predictor = predictor_new(CORE_FUNCTIONS_MAX);
     core->latencies = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     core->hosts = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)host_entry_free);
+    core->pools = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)pool_entry_free);
+    core->kept = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, function_queue_free);
+    core->tenant_boots = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     core->instances = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)instance_entry_free);
     core->reservations = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)reservation_entry_free);
     core->executions = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)execution_entry_free);
@@ -74,6 +77,9 @@ void core_free(struct core *core)
     if (core == NULL)
         return;
     g_sequence_free(core->waiting);
+    g_hash_table_unref(core->pools);
+    g_hash_table_unref(core->kept);
+    g_hash_table_unref(core->tenant_boots);
     g_hash_table_unref(core->by_function);
     g_hash_table_unref(core->streams);
     g_hash_table_unref(core->executions);
@@ -145,15 +151,29 @@ gint64 core_next_at(const struct core *core)
     return g_sequence_iter_is_end(first) ? CLOCK_NEVER : ((struct timer *)g_sequence_get(first))->at;
 }
 
-struct latency *core_latency(struct core *core, const char *template, const char *host)
+struct latency *core_latency_named(struct core *core, const char *key)
 {
-    g_autofree char *key = g_strconcat(template, "@", host, NULL);
     struct latency *latency = g_hash_table_lookup(core->latencies, key);
     if (latency == NULL) {
         latency = g_new0(struct latency, 1);
-        g_hash_table_insert(core->latencies, g_steal_pointer(&key), latency);
+        g_hash_table_insert(core->latencies, g_strdup(key), latency);
     }
     return latency;
+}
+
+struct latency *core_latency(struct core *core, enum path path, const char *template, const char *host,
+                             guint vcpus_added)
+{
+    char added[16] = "";
+    if (vcpus_added > 0)
+        g_snprintf(added, sizeof added, "+%u", vcpus_added);
+    g_autofree char *key = g_strconcat(codec_word(&path_words, path), added, " ", template, "@", host, NULL);
+    return core_latency_named(core, key);
+}
+
+char *core_stage_key(const char *template, const char *host)
+{
+    return g_strconcat("stage ", template, "@", host, NULL);
 }
 
 char *core_key(const char *kind, const char *tenant, const char *key)
@@ -173,8 +193,15 @@ static void core_fire(struct core *core, const struct timer *timer)
         if ((entry = g_hash_table_lookup(core->executions, timer->id)) != NULL)
             execution_tick(core, entry);
         break;
+    case OBJECT_INSTANCE:
+        if ((entry = g_hash_table_lookup(core->instances, timer->id)) != NULL)
+            instance_tick(core, entry);
+        break;
     case OBJECT_POLICY:
         core_write_again(core);
+        break;
+    case OBJECT_POOL:
+        core->pools_changed = TRUE;
         break;
     default:
         core->place_again = TRUE;
@@ -311,6 +338,8 @@ static void (*const core_handlers[EVENT_KIND_COUNT])(struct core *core, struct e
     [EVENT_POLICY_LOAD] = core_load_policy,
     [EVENT_EXPLAIN] = core_explain,
     [EVENT_HOST_ATTACH] = host_attach,
+    [EVENT_POOL_SET] = pool_set,
+    [EVENT_POOL_DRAIN] = pool_drain,
     [EVENT_CLIENT_GONE] = core_client_gone,
     [EVENT_OUTPUT_CONSUMED] = core_output_consumed,
     [EVENT_HOST_UP] = host_on_event,
@@ -322,6 +351,11 @@ static void (*const core_handlers[EVENT_KIND_COUNT])(struct core *core, struct e
     [EVENT_INSTANCE_GONE] = core_instance_event,
     [EVENT_INSTANCE_DESTROYED] = core_instance_event,
     [EVENT_INSTANCE_SHAPED] = core_shaped,
+    [EVENT_INSTANCE_PAUSED] = pool_on_event,
+    [EVENT_INSTANCE_SAVED] = pool_on_event,
+    [EVENT_SAVED_LOST] = pool_on_event,
+    [EVENT_STAGED] = stage_on_event,
+    [EVENT_CODE] = stage_on_event,
     [EVENT_SAMPLE] = core_sample,
     [EVENT_RUN_STARTED] = execution_on_run,
     [EVENT_RUN_OUTPUT] = execution_on_run,
@@ -348,9 +382,11 @@ void core_handle_all(struct core *core, GQueue *events, gint64 now)
         unwritten = is_intake ? unwritten + 1 : CORE_GROUP_MAX;
         if (unwritten < CORE_GROUP_MAX)
             continue;
+        pools_maintain(core);
         core_flush(core);
         unwritten = 0;
     }
+    pools_maintain(core);
     core_flush(core);
 }
 

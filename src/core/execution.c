@@ -14,6 +14,7 @@ void execution_entry_free(struct execution_entry *entry)
     execution_free(entry->doc);
     policy_unref(entry->policy);
     codec_clear(&program_codec, &entry->program);
+    g_free(entry->code_digest);
     g_free(entry);
 }
 
@@ -121,7 +122,7 @@ static void execution_end(struct core *core, struct execution_entry *entry)
         !reservation_step(core, reservation, RESERVATION_STEP_COMPLETE, "done", g_strdup(doc->id)))
         reservation_cancel(core, reservation, "its execution did not come to run");
     struct instance_entry *instance = execution_instance(core, entry);
-    if (instance != NULL && instance->doc->state < INSTANCE_STOPPING)
+    if (instance != NULL && instance->doc->state < INSTANCE_STOPPING && !instance_keep(core, instance, entry))
         instance_destroy(core, instance, "code has run in it");
     if (entry->request == 0)
         return;
@@ -215,9 +216,13 @@ static void execution_set_limits(struct core *core, struct execution_entry *entr
 void execution_send(struct core *core, struct execution_entry *entry, struct instance_entry *instance)
 {
     struct execution *doc = entry->doc;
+    if (entry->awaits_code)
+        return;
     struct reservation_entry *reservation = execution_reservation(core, entry);
     if (reservation != NULL)
         reservation_step(core, reservation, RESERVATION_STEP_CLAIM, "claimed", g_strdup(doc->id));
+    doc->instance_uses = instance->doc->uses;
+    doc->path = instance->doc->path;
     instance_claim(core, instance, doc->id);
     core_set_string(&doc->instance_id, instance->doc->id);
     core_set_string(&doc->host, instance->doc->host);
@@ -233,6 +238,7 @@ void execution_send(struct core *core, struct execution_entry *entry, struct ins
     memset(&entry->program, 0, sizeof entry->program);
     execution_drop_program(core, entry);
     command->run->limits = doc->limits;
+    stage_match(core, entry, reservation, command);
     core_emit(core, command);
     entry->give_up_at = core->now + (doc->limits.wall_ms + KILL_GRACE_MS) * CLOCK_MS;
     core_wake_at(core, entry->give_up_at, OBJECT_EXECUTION, doc->id);
@@ -367,13 +373,35 @@ static void execution_bind(struct core *core, struct execution_entry *entry, str
     core_touch_reservation(core, reservation);
 }
 
+void execution_go_on(struct core *core, struct execution_entry *entry)
+{
+    struct reservation_entry *reservation = execution_reservation(core, entry);
+    struct instance_entry *instance =
+        reservation != NULL && reservation->doc->state == RESERVATION_READY && reservation->doc->instance_id != NULL
+            ? g_hash_table_lookup(core->instances, reservation->doc->instance_id)
+            : NULL;
+    if (entry->doc->state == EXECUTION_QUEUED && instance != NULL)
+        execution_send(core, entry, instance);
+}
+
+/* A program that was announced and is named by its digest is here already. */
+static void execution_find_source(struct execution_entry *entry, const struct reservation_entry *reservation)
+{
+    const struct program *announced = reservation->doc->notification->program;
+    if (entry->program.source == NULL && entry->program.source_sha256 != NULL && announced != NULL &&
+        reservation->source != NULL && g_strcmp0(entry->program.source_sha256, announced->source_sha256) == 0)
+        entry->program.source = g_strdup(reservation->source);
+}
+
 /* Runs it now, or has its instance hurried along. */
 static void execution_proceed(struct core *core, struct execution_entry *entry, struct reservation_entry *reservation)
 {
     struct reservation *doc = reservation->doc;
     struct instance_entry *instance =
         doc->instance_id != NULL ? g_hash_table_lookup(core->instances, doc->instance_id) : NULL;
-    if (doc->state == RESERVATION_READY && instance != NULL) {
+    execution_find_source(entry, reservation);
+    stage_fetch_for(core, entry);
+    if (doc->state == RESERVATION_READY && instance != NULL && !entry->awaits_code) {
         execution_send(core, entry, instance);
         return;
     }
@@ -411,6 +439,7 @@ static struct execution_entry *execution_entry_new(struct core *core, struct eve
     entry->doc->deadline_at = request->deadline_at;
     entry->doc->limits = request->limits;
     entry->program = request->program;
+    entry->code_digest = program_digest(&entry->program);
     entry->program_bytes = execution_program_bytes(&entry->program);
     core->program_bytes += entry->program_bytes;
     memset(&request->program, 0, sizeof request->program);
@@ -436,10 +465,11 @@ static GError *execution_objection(const struct core *core, const struct executi
         return hbr_error_new(HBR_ERROR_INVALID, "/deadline_at: is more than 366 days away");
     if (request->deadline_at != 0 && request->deadline_at <= core->now)
         return hbr_error_new(HBR_ERROR_INVALID, "/deadline_at: is in the past; right would be a time to come");
-    if (program->source == NULL && (program->argv == NULL || program->argv[0] == NULL))
+    const gboolean has_source = program->source != NULL || program->source_sha256 != NULL;
+    if (!has_source && (program->argv == NULL || program->argv[0] == NULL))
         return hbr_error_new(HBR_ERROR_INVALID,
                              "/program: says nothing to run; right would be source with interpreter, or argv");
-    if (program->source != NULL && program->interpreter == NULL)
+    if (has_source && program->interpreter == NULL)
         return hbr_error_new(HBR_ERROR_INVALID,
                              "/program/interpreter: is missing; source needs one, such as python3 or sh");
     return NULL;

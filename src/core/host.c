@@ -149,6 +149,7 @@ void host_detach(struct core *core, struct event *event)
         return;
     }
     entry->is_detached = TRUE;
+    pools_sync(core);
     core_touch_host(core, entry);
     core_emit(core, core_command_for(event->id, COMMAND_HOST_DISCONNECT, NULL));
     core_reply_object(core, event->request, 200, NULL, &host_codec, entry->doc);
@@ -173,6 +174,7 @@ static void host_up(struct core *core, struct host_entry *entry, const struct ho
     core_set_string(&doc->version, report->version);
     host_set_state(core, entry, HOST_UP, NULL);
     core->place_again = TRUE;
+    pools_sync(core);
     log_info("core", "host %s is up: %u CPUs, %u MiB, %s (%s)", doc->spec->name, doc->cpus, doc->memory_mib,
              codec_word(&acceleration_words, doc->acceleration),
              doc->acceleration_reason != NULL ? doc->acceleration_reason : "-");
@@ -274,6 +276,7 @@ void host_on_event(struct core *core, struct event *event)
         host_up(core, entry, event->host_report);
     } else if (event->kind == EVENT_HOST_INVENTORY) {
         host_reconcile(core, entry, event);
+        pool_on_event(core, event);
     } else {
         const char *reason = event->error != NULL ? event->error->message : "connection lost";
         log_warning("core", "host %s is down: %s", event->host, reason);

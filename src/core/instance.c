@@ -9,8 +9,8 @@ void instance_entry_free(struct instance_entry *entry)
     g_free(entry);
 }
 
-static gboolean instance_step(struct core *core, struct instance_entry *entry, enum instance_step step,
-                              const char *what, char *detail)
+gboolean instance_step(struct core *core, struct instance_entry *entry, enum instance_step step, const char *what,
+                       char *detail)
 {
     struct instance *doc = entry->doc;
     const int next = instance_next(doc->state, step);
@@ -61,49 +61,193 @@ static struct boot_spec *instance_boot_spec(const struct core *core, const struc
     boot->timeout_ms = policy->provisioning.boot_timeout_ms;
     boot->reservation_id = g_strdup(doc->reservation_id);
     boot->profile = g_strdup(doc->profile);
+    boot->pool = g_strdup(doc->pool);
+    boot->saved = g_strdup(doc->saved);
     return boot;
 }
 
-static struct instance *instance_doc_new(struct core *core, const struct reservation *reservation)
+static struct instance_entry *instance_entry_new(struct core *core, const struct host_entry *host)
 {
-    struct instance *doc = g_new0(struct instance, 1);
-    doc->id = id_new("vm", core->now, core->random);
-    doc->uuid = instance_uuid_new(core);
-    doc->host = g_strdup(reservation->host);
-    doc->template = g_strdup(reservation->template);
-    doc->profile = g_strdup(reservation->profile);
-    doc->shape = reservation->shape;
-    doc->maximum = reservation->maximum;
-    doc->reservation_id = g_strdup(reservation->id);
-    doc->created_at = core->now;
-    return doc;
+    struct instance_entry *entry = g_new0(struct instance_entry, 1);
+    entry->doc = g_new0(struct instance, 1);
+    entry->doc->id = id_new("vm", core->now, core->random);
+    entry->doc->uuid = instance_uuid_new(core);
+    entry->doc->host = g_strdup(host->doc->spec->name);
+    entry->doc->created_at = core->now;
+    entry->taken_at = core->now;
+    return entry;
 }
 
-static void instance_count_boot(struct core *core, const struct instance *doc, int change)
+static void instance_bind(struct instance *doc, const struct reservation *reservation)
 {
-    struct host_entry *host = g_hash_table_lookup(core->hosts, doc->host);
+    core_set_string(&doc->reservation_id, reservation->id);
+    core_set_string(&doc->profile, reservation->profile);
+}
+
+static void instance_count_tenant(struct core *core, const struct instance *doc, int change)
+{
+    const struct reservation_entry *reservation = g_hash_table_lookup(core->reservations, doc->reservation_id);
+    if (reservation == NULL)
+        return;
+    const char *tenant = reservation->doc->notification->code.tenant;
+    const int count = GPOINTER_TO_INT(g_hash_table_lookup(core->tenant_boots, tenant)) + change;
+    if (count > 0)
+        g_hash_table_insert(core->tenant_boots, g_strdup(tenant), GINT_TO_POINTER(count));
+    else
+        g_hash_table_remove(core->tenant_boots, tenant);
+}
+
+static guint guint_add(guint count, int change)
+{
+    return (guint)MAX(0, (int)count + change);
+}
+
+/* Of starts under way: those for reservations, claims, and warm-ups, which yield to both. */
+static void instance_count_start(struct core *core, const struct instance_entry *entry, int change)
+{
+    struct host_entry *host = g_hash_table_lookup(core->hosts, entry->doc->host);
+    const gboolean is_claim = entry->doc->state == INSTANCE_CLAIMING;
+    const gboolean is_warmup = !is_claim && entry->doc->reservation_id == NULL;
+    core->pools_changed = TRUE;
+    if (is_warmup)
+        core->warmups = guint_add(core->warmups, change);
+    else if (!is_claim)
+        instance_count_tenant(core, entry->doc, change);
     if (host == NULL)
         return;
-    host->boots = (guint)MAX(0, (int)host->boots + change);
+    guint *count = is_claim ? &host->claims : is_warmup ? &host->warmups : &host->boots;
+    *count = guint_add(*count, change);
     core->place_again |= change < 0;
 }
 
-struct instance_entry *instance_boot(struct core *core, struct reservation_entry *reservation, struct host_entry *host)
+static void instance_begin(struct core *core, struct instance_entry *entry, struct host_entry *host)
 {
-    struct instance_entry *entry = g_new0(struct instance_entry, 1);
-    entry->doc = instance_doc_new(core, reservation->doc);
     g_hash_table_insert(core->instances, entry->doc->id, entry);
     host->doc->instance_count++;
-    instance_count_boot(core, entry->doc, 1);
+    instance_count_start(core, entry, 1);
     instance_book(core, entry, &entry->doc->shape);
-    timeline_add(&entry->doc->timeline, core->now, "start asked for", NULL);
     core_touch_instance(core, entry);
     core->counters[COUNTER_BOOTS]++;
-    struct command *command = core_command_for(entry->doc->host, COMMAND_BOOT, entry->doc->id);
-    command->boot = instance_boot_spec(core, entry->doc, reservation->policy);
+}
+
+struct instance_entry *instance_start(struct core *core, struct reservation_entry *reservation, struct host_entry *host,
+                                      const struct saved_state *saved)
+{
+    struct instance_entry *entry = instance_entry_new(core, host);
+    struct instance *doc = entry->doc;
+    doc->template = g_strdup(reservation->doc->template);
+    doc->shape = reservation->doc->shape;
+    doc->maximum = reservation->doc->maximum;
+    if (saved != NULL) { /* what it was made with cannot be less */
+        doc->saved = g_strdup(saved->id);
+        doc->maximum = saved->maximum;
+        entry->vcpus_added = doc->shape.vcpus - MIN(doc->shape.vcpus, saved->shape.vcpus);
+        doc->shape.vcpus = MAX(doc->shape.vcpus, saved->shape.vcpus);
+        doc->shape.memory_mib = MAX(doc->shape.memory_mib, saved->shape.memory_mib);
+    }
+    doc->path = saved != NULL ? PATH_SAVED : PATH_BOOT;
+    instance_bind(doc, reservation->doc);
+    instance_begin(core, entry, host);
+    timeline_add(&doc->timeline, core->now, "start asked for", g_strdup(doc->saved));
+    struct command *command = core_command_for(doc->host, COMMAND_BOOT, doc->id);
+    command->boot = instance_boot_spec(core, doc, reservation->policy);
     command->boot->language = g_strdup(reservation->doc->notification->code.language);
     core_emit(core, command);
     return entry;
+}
+
+struct instance_entry *instance_warm_up(struct core *core, struct pool_entry *pool, struct host_entry *host)
+{
+    struct instance_entry *entry = instance_entry_new(core, host);
+    struct instance *doc = entry->doc;
+    doc->template = g_strdup(pool->doc->template);
+    doc->pool = g_strdup(pool->doc->id);
+    doc->shape = pool->doc->shape;
+    doc->maximum = pool->doc->maximum;
+    doc->saved = pool->saved != NULL ? g_strdup(pool->saved->id) : NULL;
+    doc->path = pool->saved != NULL ? PATH_SAVED : PATH_BOOT;
+    instance_begin(core, entry, host);
+    pool_add(core, pool, entry);
+    pool->doc->warmed++;
+    timeline_add(&doc->timeline, core->now, "warm-up", g_strdup(doc->saved));
+    struct command *command = core_command_for(doc->host, COMMAND_BOOT, doc->id);
+    command->boot = instance_boot_spec(core, doc, core->policy);
+    core_emit(core, command);
+    return entry;
+}
+
+static void instance_unkeep(struct core *core, struct instance_entry *entry)
+{
+    if (entry->kept_until_at == 0)
+        return;
+    g_autofree char *key = core_key("k", entry->doc->tenant, entry->doc->function);
+    GQueue *kept = g_hash_table_lookup(core->kept, key);
+    entry->kept_until_at = 0;
+    if (kept == NULL)
+        return;
+    g_queue_remove(kept, entry);
+    if (kept->length == 0)
+        g_hash_table_remove(core->kept, key);
+}
+
+void instance_take(struct core *core, struct instance_entry *entry, struct reservation_entry *reservation)
+{
+    struct instance *doc = entry->doc;
+    struct vm_shape shape = reservation->doc->shape;
+    shape.vcpus = MAX(shape.vcpus, doc->shape.vcpus);
+    shape.memory_mib = MAX(shape.memory_mib, doc->shape.memory_mib);
+    doc->path = doc->state == INSTANCE_PAUSED || entry->is_pausing ? PATH_PAUSED : PATH_RUNNING;
+    pool_remove(core, entry);
+    instance_unkeep(core, entry);
+    entry->is_pausing = FALSE;
+    entry->taken_at = core->now;
+    instance_bind(doc, reservation->doc);
+    instance_step(core, entry, INSTANCE_STEP_TAKE, "taken", g_strdup(doc->reservation_id));
+    instance_count_start(core, entry, 1);
+    entry->vcpus_added = shape.vcpus - MIN(shape.vcpus, doc->shape.vcpus);
+    doc->shape = shape;
+    instance_book(core, entry, &shape);
+    struct command *command = core_command_for(doc->host, COMMAND_CLAIM, doc->id);
+    command->boot = instance_boot_spec(core, doc, reservation->policy);
+    command->boot->language = g_strdup(reservation->doc->notification->code.language);
+    core_emit(core, command);
+}
+
+gboolean instance_keep(struct core *core, struct instance_entry *entry, const struct execution_entry *execution)
+{
+    const struct policy_function *function = policy_function_of(core->policy, &execution->doc->code);
+    const struct run_result *result = execution->doc->result;
+    struct instance *doc = entry->doc;
+    if (core->shutting_down || doc->uses >= function->reuse_max || result == NULL || result->reason != EXIT_EXITED ||
+        execution->cancelled || doc->state != INSTANCE_BUSY)
+        return FALSE;
+    for (guint resource = 0; resource < RESOURCE_COUNT; resource++)
+        if (entry->shaping[resource] != 0)
+            return FALSE;
+    core_set_string(&doc->tenant, execution->doc->code.tenant);
+    core_set_string(&doc->function, execution->doc->code.function);
+    g_clear_pointer(&doc->execution_id, g_free);
+    g_clear_pointer(&doc->reservation_id, g_free);
+    instance_step(core, entry, INSTANCE_STEP_WARM, "kept for more of the same function",
+                  g_strdup_printf("%u of %u uses", doc->uses, function->reuse_max));
+    entry->kept_until_at = core->now + function->reuse_keep_ms * CLOCK_MS;
+    core_wake_at(core, entry->kept_until_at, OBJECT_INSTANCE, doc->id);
+    char *key = core_key("k", doc->tenant, doc->function);
+    GQueue *kept = g_hash_table_lookup(core->kept, key);
+    if (kept == NULL) {
+        kept = g_queue_new();
+        g_hash_table_insert(core->kept, g_strdup(key), kept);
+    }
+    g_free(key);
+    g_queue_push_tail(kept, entry);
+    return TRUE;
+}
+
+void instance_tick(struct core *core, struct instance_entry *entry)
+{
+    if (entry->kept_until_at == 0 || core->now < entry->kept_until_at)
+        return;
+    instance_destroy(core, entry, "no more executions of its function came");
 }
 
 void instance_adopt(struct core *core, struct instance_entry *entry)
@@ -130,18 +274,32 @@ static void instance_tell_lost(struct core *core, struct instance_entry *entry, 
     }
     struct reservation_entry *reservation =
         entry->doc->reservation_id != NULL ? g_hash_table_lookup(core->reservations, entry->doc->reservation_id) : NULL;
-    if (reservation != NULL && g_strcmp0(reservation->doc->instance_id, entry->doc->id) == 0 &&
+    if (reservation != NULL && reservation_owns(reservation, entry) &&
         !reservation_state_is_terminal(reservation->doc->state))
-        reservation_instance_lost(core, reservation, reason);
+        reservation_instance_lost(core, reservation, entry, reason);
+}
+
+static void instance_stop_counting(struct core *core, const struct instance_entry *entry)
+{
+    if (entry->doc->state == INSTANCE_STARTING || entry->doc->state == INSTANCE_CLAIMING)
+        instance_count_start(core, entry, -1);
+}
+
+/* A warm-up that failed is not tried again at once. */
+static void instance_note_failure(struct core *core, const struct instance_entry *entry)
+{
+    if (entry->pool == NULL || entry->doc->state != INSTANCE_STARTING)
+        return;
+    entry->pool->retry_at = core->now + core->policy->warming.retry_ms * CLOCK_MS;
 }
 
 void instance_destroy(struct core *core, struct instance_entry *entry, const char *reason)
 {
-    const gboolean was_starting = entry->doc->state == INSTANCE_STARTING;
+    instance_stop_counting(core, entry);
     if (!instance_step(core, entry, INSTANCE_STEP_DESTROY, "destruction asked for", g_strdup(reason)))
         return;
-    if (was_starting)
-        instance_count_boot(core, entry->doc, -1);
+    pool_remove(core, entry);
+    instance_unkeep(core, entry);
     core_set_string(&entry->doc->reason, reason);
     instance_send_destroy(core, entry->doc);
     if (!core->shutting_down)
@@ -151,10 +309,14 @@ void instance_destroy(struct core *core, struct instance_entry *entry, const cha
 void instance_gone(struct core *core, struct instance_entry *entry, const char *reason)
 {
     const enum instance_state before = entry->doc->state;
+    instance_stop_counting(core, entry);
+    instance_note_failure(core, entry);
     if (!instance_step(core, entry, INSTANCE_STEP_GONE, "gone", g_strdup(reason)))
         return;
-    if (before == INSTANCE_STARTING)
-        instance_count_boot(core, entry->doc, -1);
+    if (entry->pool != NULL && before == INSTANCE_STOPPING)
+        entry->pool->is_saving = FALSE; /* none other leaves its pool so late */
+    pool_remove(core, entry);
+    instance_unkeep(core, entry);
     entry->doc->ended_at = core->now;
     if (entry->doc->reason == NULL)
         entry->doc->reason = g_strdup(reason);
@@ -170,25 +332,55 @@ void instance_gone(struct core *core, struct instance_entry *entry, const char *
     instance_tell_lost(core, entry, reason);
 }
 
+static void instance_learn(struct core *core, const struct instance_entry *entry)
+{
+    const struct instance *doc = entry->doc;
+    const guint vcpus = doc->path == PATH_BOOT ? 0 : entry->vcpus_added;
+    latency_add(core_latency(core, doc->path, doc->template, doc->host, vcpus),
+                (core->now - entry->taken_at) / CLOCK_MS, core->now);
+}
+
+static void instance_joins_pool(struct core *core, struct instance_entry *entry)
+{
+    struct pool_entry *pool = entry->pool != NULL ? entry->pool : g_hash_table_lookup(core->pools, entry->doc->pool);
+    instance_step(core, entry, INSTANCE_STEP_WARM, "warm", NULL);
+    entry->doc->warm_at = core->now;
+    if (pool == NULL)
+        instance_destroy(core, entry, "its pool is not there any more");
+    else if (entry->pool == NULL)
+        pool_add(core, pool, entry); /* found again after a restart */
+    core->pools_changed = TRUE;
+}
+
+static void instance_joins_reservation(struct core *core, struct instance_entry *entry, const char *shape)
+{
+    struct reservation_entry *reservation = g_hash_table_lookup(core->reservations, entry->doc->reservation_id);
+    instance_step(core, entry, INSTANCE_STEP_READY, "the guest confirms", g_strdup(shape));
+    if (reservation == NULL || !reservation_owns(reservation, entry)) {
+        instance_destroy(core, entry, "nobody waits for it any more");
+        return;
+    }
+    ladder_arrived(core, reservation, entry);
+    reservation_instance_ready(core, reservation);
+}
+
 static void instance_ready(struct core *core, struct instance_entry *entry, const struct event *event)
 {
     g_autofree char *shape = vm_shape_to_string(&event->shape);
-    struct reservation_entry *reservation = g_hash_table_lookup(core->reservations, entry->doc->reservation_id);
-    if (!instance_step(core, entry, INSTANCE_STEP_READY, "the guest confirms", g_strdup_printf("%s", shape)))
+    if (entry->doc->state != INSTANCE_STARTING && entry->doc->state != INSTANCE_CLAIMING)
         return;
+    instance_stop_counting(core, entry);
     entry->doc->shape.network_mbps = event->shape.network_mbps; /* limits are what is in force */
     entry->doc->shape.cpu_percent = event->shape.cpu_percent;
     instance_book(core, entry, &entry->doc->shape);
-    instance_count_boot(core, entry->doc, -1);
     entry->doc->ready_at = core->now;
     if (!entry->is_adopting)
-        latency_add(core_latency(core, entry->doc->template, entry->doc->host),
-                    (core->now - entry->doc->created_at) / CLOCK_MS);
+        instance_learn(core, entry);
     entry->is_adopting = FALSE;
-    if (reservation != NULL && g_strcmp0(reservation->doc->instance_id, entry->doc->id) == 0)
-        reservation_instance_ready(core, reservation);
+    if (entry->doc->reservation_id == NULL)
+        instance_joins_pool(core, entry);
     else
-        instance_destroy(core, entry, "nobody waits for it any more");
+        instance_joins_reservation(core, entry, shape);
 }
 
 static const char *event_reason(const struct event *event, const char *fallback)
@@ -232,4 +424,5 @@ void instance_claim(struct core *core, struct instance_entry *entry, const char 
     instance_step(core, entry, INSTANCE_STEP_CLAIM, "claimed", g_strdup(execution_id));
     core_set_string(&entry->doc->execution_id, execution_id);
     entry->doc->used = TRUE;
+    entry->doc->uses++;
 }

@@ -2,7 +2,6 @@
 #include "core/private.h"
 
 #include "plan/placing.h"
-#include "plan/schedule.h"
 
 /* Notification -> demand -> profile -> host -> start time -> reservation. */
 
@@ -59,22 +58,6 @@ gboolean core_check_satisfiable(struct core *core, const struct vm_shape *shape,
     return FALSE;
 }
 
-/* The p95 of a boot on the hosts that could take it: the slowest of those that were seen. */
-static gint64 intake_boot_p95(struct core *core, const char *template)
-{
-    GHashTableIter iter;
-    gpointer name;
-    gint64 worst = 0;
-    g_hash_table_iter_init(&iter, core->hosts);
-    while (g_hash_table_iter_next(&iter, &name, NULL)) {
-        g_autofree char *key = g_strconcat(template, "@", (const char *)name, NULL);
-        const struct latency *latency = g_hash_table_lookup(core->latencies, key);
-        if (latency != NULL)
-            worst = MAX(worst, latency_quantile(latency, 0.95, 0));
-    }
-    return worst > 0 ? worst : core->policy->provisioning.boot_estimate_ms;
-}
-
 static struct reservation *intake_reservation_new(struct core *core, struct notification *notification)
 {
     const struct policy *policy = core->policy;
@@ -91,9 +74,6 @@ static struct reservation *intake_reservation_new(struct core *core, struct noti
     doc->policy_version = policy->version;
     doc->created_at = core->now;
     doc->arrival_at = MAX(notification->arrival_at, core->now);
-    doc->path_ms = intake_boot_p95(core, doc->template);
-    doc->margin_ms = policy->provisioning.margin_ms;
-    doc->start_at = schedule_start_at(core->now, doc->arrival_at, doc->path_ms, doc->margin_ms);
     doc->expires_at = doc->arrival_at + policy->provisioning.no_show_ms * CLOCK_MS;
     return doc;
 }
@@ -119,6 +99,7 @@ struct reservation_entry *core_plan_reservation(struct core *core, struct notifi
         reservation_entry_free(entry);
         return NULL;
     }
+    ladder_plan(core, entry);
     return entry;
 }
 
@@ -130,6 +111,7 @@ void core_admit_reservation(struct core *core, struct reservation_entry *entry)
     g_hash_table_insert(core->reservations, doc->id, entry);
     reservation_index(core, entry);
     core_touch_reservation(core, entry);
+    stage_begin(core, entry);
     if (doc->start_at <= core->now)
         reservation_start(core, entry);
     else
@@ -233,7 +215,9 @@ void core_explain(struct core *core, struct event *event)
         core_reply_error(core, event->request, error);
         return;
     }
-    reservation_choose_host(core, entry);
+    struct ladder ladder;
+    ladder_choose(core, entry, &ladder);
+    ladder_clear(&ladder);
     core_reply_object(core, event->request, 200, "reservation", &reservation_codec, entry->doc);
     reservation_entry_free(entry);
 }

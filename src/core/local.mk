@@ -10,11 +10,14 @@ libhbr_core_la_SOURCES = \
 	src/core/host.c \
 	src/core/instance.c \
 	src/core/intake.c \
+	src/core/ladder.c \
 	src/core/metrics.c \
 	src/core/persist.c \
+	src/core/pool.c \
 	src/core/private.h \
 	src/core/query.c \
 	src/core/rebuild.c \
 	src/core/reply.c \
 	src/core/reservation.c \
+	src/core/stage.c \
 	src/core/state.c src/core/state.h

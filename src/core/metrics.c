@@ -94,20 +94,77 @@ static void metrics_hosts(struct core *core, GString *text)
     }
 }
 
+/* The keys of core->latencies are "WAY TEMPLATE@HOST", see core_latency(): a path, with the vCPUs that are plugged in on it, or "stage". */
 static void metrics_latencies(const struct core *core, GString *text)
 {
-    metrics_head(text, "boot_seconds", "Start to proven ready, by template and host, over the newest boots.",
-                 "summary");
+    metrics_head(text, "way_seconds",
+                 "Time to proven ready by path, or to put a program in place, over the newest ones.", "summary");
     GHashTableIter iter;
     gpointer key, value;
     g_hash_table_iter_init(&iter, core->latencies);
     while (g_hash_table_iter_next(&iter, &key, &value)) {
-        g_auto(GStrv) name = g_strsplit(key, "@", 2);
+        g_auto(GStrv) words = g_strsplit_set(key, " @", 3);
         static const double quantiles[] = {0.5, 0.95};
-        for (guint i = 0; i < G_N_ELEMENTS(quantiles); i++)
-            g_string_append_printf(text, "harbinger_boot_seconds{template=\"%s\",host=\"%s\",quantile=\"%g\"} %.3f\n",
-                                   name[0], name[1], quantiles[i],
-                                   (double)latency_quantile(value, quantiles[i], 0) / 1000);
+        for (guint i = 0; i < G_N_ELEMENTS(quantiles) && ((struct latency *)value)->count > 0; i++)
+            g_string_append_printf(
+                text, "harbinger_way_seconds{way=\"%s\",template=\"%s\",host=\"%s\",quantile=\"%g\"} %.3f\n", words[0],
+                words[1], words[2], quantiles[i],
+                (double)latency_quantile(value, quantiles[i], core->now, 0, 0) / 1000);
+    }
+}
+
+static const struct {
+    const char *name, *type, *help;
+    gsize offset;
+    gboolean is_wide; /* guint64, else guint */
+} pool_gauges[] = {
+    {"pool_running", "gauge", "Warm instances that run idle.", G_STRUCT_OFFSET(struct pool, stock.running), FALSE},
+    {"pool_paused", "gauge", "Suspended instances.", G_STRUCT_OFFSET(struct pool, stock.paused), FALSE},
+    {"pool_saved", "gauge", "Saved states.", G_STRUCT_OFFSET(struct pool, stock.saved), FALSE},
+    {"pool_target_running", "gauge", "Target of the same.", G_STRUCT_OFFSET(struct pool, target.running), FALSE},
+    {"pool_target_paused", "gauge", "Target of the same.", G_STRUCT_OFFSET(struct pool, target.paused), FALSE},
+    {"pool_target_saved", "gauge", "Target of the same.", G_STRUCT_OFFSET(struct pool, target.saved), FALSE},
+    {"pool_warming", "gauge", "Warm-ups under way.", G_STRUCT_OFFSET(struct pool, warming), FALSE},
+    {"pool_idle_memory_mib", "gauge", "Memory held by waiting instances.", G_STRUCT_OFFSET(struct pool, idle_mib),
+     FALSE},
+    {"pool_hits_total", "counter", "Reservations served from the pool.", G_STRUCT_OFFSET(struct pool, hits), TRUE},
+    {"pool_misses_total", "counter", "Reservations that it could not serve in time.",
+     G_STRUCT_OFFSET(struct pool, misses), TRUE},
+    {"pool_warmed_total", "counter", "Instances warmed up.", G_STRUCT_OFFSET(struct pool, warmed), TRUE},
+    {"pool_wasted_total", "counter", "Warm instances that nobody claimed.", G_STRUCT_OFFSET(struct pool, wasted), TRUE},
+};
+
+static void metrics_pool_gauge(GString *text, guint gauge, const struct pool *doc)
+{
+    gconstpointer slot = (const char *)doc + pool_gauges[gauge].offset;
+    g_string_append_printf(text, "harbinger_%s{pool=\"%s\",host=\"%s\"} %" G_GUINT64_FORMAT "\n",
+                           pool_gauges[gauge].name, doc->name, doc->host,
+                           pool_gauges[gauge].is_wide ? *(const guint64 *)slot : *(const guint *)slot);
+}
+
+static void metrics_pools(struct core *core, GString *text)
+{
+    g_autoptr(GPtrArray) pools = pools_sorted(core);
+    for (guint i = 0; i < pools->len; i++)
+        pool_account(core, pools->pdata[i]);
+    for (guint gauge = 0; gauge < G_N_ELEMENTS(pool_gauges); gauge++) {
+        metrics_head(text, pool_gauges[gauge].name, pool_gauges[gauge].help, pool_gauges[gauge].type);
+        for (guint i = 0; i < pools->len; i++)
+            metrics_pool_gauge(text, gauge, ((struct pool_entry *)pools->pdata[i])->doc);
+    }
+    metrics_head(text, "pool_idle_mib_hours_total", "Memory times time held by waiting instances.", "counter");
+    metrics_head(text, "pool_miss_reasons_total", "Misses by reason.", "counter");
+    for (guint i = 0; i < pools->len; i++) {
+        const struct pool *doc = ((struct pool_entry *)pools->pdata[i])->doc;
+        g_string_append_printf(text, "harbinger_pool_idle_mib_hours_total{pool=\"%s\",host=\"%s\"} %.6f\n", doc->name,
+                               doc->host, doc->idle_mib_hours);
+        for (guint k = 0; doc->miss_reasons != NULL && k < doc->miss_reasons->len; k++) {
+            const struct pool_miss *miss = doc->miss_reasons->pdata[k];
+            g_string_append_printf(
+                text,
+                "harbinger_pool_miss_reasons_total{pool=\"%s\",host=\"%s\",reason=\"%s\"} %" G_GUINT64_FORMAT "\n",
+                doc->name, doc->host, miss->reason, miss->count);
+        }
     }
 }
 
@@ -119,7 +176,16 @@ char *core_metrics_text(struct core *core)
                   &execution_match_words, core->matches);
     metrics_words(text, "execution_ends_total", "reason", "Why executions ended.", "counter", &exit_reason_words,
                   core->exits);
+    metrics_words(text, "paths_total", "path", "Ways by which reservations got their instance.", "counter", &path_words,
+                  core->paths_taken);
+    metrics_words(text, "paths_kept_total", "path", "Of these, ready no later than predicted.", "counter", &path_words,
+                  core->paths_kept);
+    metrics_words(text, "path_overruns_total", "path", "Of these, helped by another path.", "counter", &path_words,
+                  core->path_overruns);
+    metrics_words(text, "code_places_total", "place", "Whether programs stood in place before the request.", "counter",
+                  &code_place_words, core->code_places);
     metrics_states(core, text);
+    metrics_pools(core, text);
     metrics_hosts(core, text);
     metrics_latencies(core, text);
     metrics_head(text, "policy_version", "Policy version in force.", "gauge");

@@ -295,6 +295,7 @@ void core_committed(struct core *core, const struct event *event)
         policy_unref(core->policy);
         core->policy = policy_ref(commit->policy);
         core->policy_loading = FALSE;
+        pools_sync(core);
         log_info("core", "policy version %u is in force", core->policy->version);
     }
     g_hash_table_remove(core->commits, &event->serial);

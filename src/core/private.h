@@ -9,6 +9,7 @@
 #include "core/state.h"
 #include "model/limits.h"
 #include "plan/latency.h"
+#include "plan/path.h"
 #include "plan/sizing.h"
 
 /* What the files of the core share. Entries hold a model object and what the core alone knows of it. */
@@ -23,10 +24,27 @@ struct waiter {
     gint64 until_at;
 };
 
+/* How far the program of a notification has come. */
+enum code_state {
+    CODE_UNKNOWN,  /* none was announced, or it is not to be put in place */
+    CODE_FETCHING, /* named by its digest, and not here yet */
+    CODE_KNOWN,    /* here; waits for the instance */
+    CODE_STAGING,  /* being put into the instance */
+    CODE_STAGED,
+    CODE_LOST, /* it could not be fetched or not be staged */
+};
+
 struct reservation_entry {
     struct reservation *doc;
     struct policy *policy;
-    GPtrArray *failed_hosts;      /* names; owned */
+    GPtrArray *failed_hosts; /* names; owned */
+    guint tried_paths;       /* a bit for each enum path that failed or overran since the reservation was placed */
+    char *rival_id;          /* a second instance, started when the first overran: who is ready first wins */
+    gint64 overrun_at;       /* when the path under way has taken too long; 0: it has a rival, or none is left */
+    char *due_pool;          /* id of the pool whose target it raises */
+    enum code_state code_state;
+    char *code_digest;            /* program_digest() of what was announced */
+    char *source;                 /* of it, once it is known */
     gboolean is_durable;          /* the database has it, its sender was told */
     guint64 notify_request;       /* answered at the commit */
     gint64 rank_at;               /* order in the queue: deadline, else arrival */
@@ -36,8 +54,30 @@ struct reservation_entry {
     gboolean is_dirty, is_on_demand;
 };
 
+/* A pool on a host. */
+struct pool_entry {
+    struct pool *doc;
+    GPtrArray *members;        /* struct instance_entry: warming, running and paused, the oldest first; not owned */
+    struct saved_state *saved; /* NULL: none */
+    gboolean is_saving;
+    gboolean cannot_save; /* on this host, for good */
+    struct pool_setting setting;
+    guint due;     /* reservations that will soon want an instance of it */
+    double missed; /* as of missed_at */
+    gint64 missed_at, retry_at;
+    gint64 counted_at; /* idle memory is accounted for up to then */
+    gint64 wake_at;    /* a timer is set for then */
+    struct latency durations[PATH_COUNT];
+};
+
 struct instance_entry {
     struct instance *doc;
+    struct pool_entry *pool;         /* of which it is a member, or NULL */
+    gboolean is_pausing;             /* COMMAND_PAUSE is under way */
+    gint64 taken_at;                 /* its start, or its claim, was asked for */
+    guint vcpus_added;               /* that are plugged in by the start or claim under way */
+    guint policy_version;            /* that it was warmed up under */
+    gint64 kept_until_at;            /* kept for more executions of its function; 0: not */
     guint64 shaping[RESOURCE_COUNT]; /* serial of the COMMAND_SHAPE under way; 0: none */
     struct vm_shape promised;        /* on the host's book: doc->shape and what is being grown */
     gboolean is_adopting;            /* found again after a restart, not proven yet */
@@ -48,6 +88,8 @@ struct execution_entry {
     struct execution *doc;
     struct policy *policy;
     struct program program; /* until it is sent */
+    gboolean awaits_code;   /* its program was named by a digest, and is being fetched */
+    char *code_digest;      /* program_digest() */
     gsize program_bytes;
     guint64 request; /* its stream; 0: nobody listens */
     gboolean detach, cancelled, is_dirty;
@@ -60,7 +102,9 @@ struct execution_entry {
 
 struct host_entry {
     struct host *doc;
-    guint boots; /* instances being started */
+    guint boots;   /* instances being started for reservations */
+    guint claims;  /* warm instances being made ready for reservations */
+    guint warmups; /* instances being started for pools */
     gboolean is_dirty, is_detached;
 };
 
@@ -102,9 +146,14 @@ struct core {
     gint64 now;
     struct policy *policy; /* for new work */
     struct predictor *predictor;
-    GHashTable *latencies; /* "template@host" -> struct latency */
-    GHashTable *hosts;     /* name -> struct host_entry */
-    GHashTable *instances; /* id -> ... */
+    GHashTable *latencies;    /* see core_latency() */
+    GHashTable *pools;        /* "name@host" -> struct pool_entry */
+    GHashTable *kept;         /* "tenant function" -> GQueue of struct instance_entry that wait for more of the same */
+    GHashTable *tenant_boots; /* tenant -> instances being started for it */
+    gboolean pools_changed;   /* stock or targets may have */
+    guint warmups;            /* under way, on all hosts */
+    GHashTable *hosts;        /* name -> struct host_entry */
+    GHashTable *instances;    /* id -> ... */
     GHashTable *reservations;
     GHashTable *executions;
     GHashTable *keys; /* "tenant key" with a letter for the kind -> id; the idempotency keys of what is kept */
@@ -126,6 +175,8 @@ struct core {
     gsize program_bytes; /* of programs that wait for their instance */
     guint64 counters[COUNTER_COUNT];
     guint64 matches[8], exits[16];
+    guint64 paths_taken[PATH_COUNT], paths_kept[PATH_COUNT], path_overruns[PATH_COUNT];
+    guint64 code_places[8];
     gboolean place_again; /* room may have appeared */
     gboolean shutting_down;
     gboolean policy_loading;   /* one policy version at a time is on its way to the store */
@@ -139,7 +190,12 @@ void core_set_string(char **slot, const char *value);
 void core_emit(struct core *core, struct command *command);
 struct command *core_command_for(const char *host, enum command_kind kind, const char *id);
 void core_wake_at(struct core *core, gint64 at, enum object_kind object, const char *id);
-struct latency *core_latency(struct core *core, const char *template, const char *host);
+
+/* What is known of a path of a template on a host, where so many vCPUs are plugged in on the way, which is the slow part of it. */
+struct latency *core_latency_named(struct core *core, const char *key);
+char *core_stage_key(const char *template, const char *host);
+struct latency *core_latency(struct core *core, enum path path, const char *template, const char *host,
+                             guint vcpus_added);
 char *core_key(const char *kind, const char *tenant, const char *key);
 
 /* reply.c: answers to the API */
@@ -181,9 +237,12 @@ gboolean reservation_step(struct core *core, struct reservation_entry *entry, en
 /* What a timeline begins with follows from the reservation: it is told when something comes after it, or somebody asks. Until then, nothing has
  * happened to the reservation. */
 void reservation_begin_timeline(struct reservation_entry *entry);
+void reservation_note(struct core *core, struct reservation_entry *entry, const char *what,
+                      char *detail); /* for its timeline; takes the detail */
 void reservation_start(struct core *core, struct reservation_entry *entry);
 void reservation_instance_ready(struct core *core, struct reservation_entry *entry);
-void reservation_instance_lost(struct core *core, struct reservation_entry *entry, const char *reason);
+void reservation_instance_lost(struct core *core, struct reservation_entry *entry, const struct instance_entry *lost,
+                               const char *reason);
 void reservation_cancel(struct core *core, struct reservation_entry *entry, const char *reason);
 void reservation_tick(struct core *core, struct reservation_entry *entry);
 void reservation_index(struct core *core, struct reservation_entry *entry);
@@ -194,7 +253,22 @@ void core_place_waiting(struct core *core);
 
 /* instance.c */
 void instance_entry_free(struct instance_entry *entry);
-struct instance_entry *instance_boot(struct core *core, struct reservation_entry *reservation, struct host_entry *host);
+
+/* Starts an instance for a reservation, as a clone of `saved` or by booting it (NULL). */
+struct instance_entry *instance_start(struct core *core, struct reservation_entry *reservation, struct host_entry *host,
+                                      const struct saved_state *saved);
+
+/* Starts one for a pool. */
+struct instance_entry *instance_warm_up(struct core *core, struct pool_entry *pool, struct host_entry *host);
+
+/* Takes a warm one for a reservation. */
+void instance_take(struct core *core, struct instance_entry *entry, struct reservation_entry *reservation);
+
+/* FALSE when it cannot be kept for more executions of the same function. */
+gboolean instance_keep(struct core *core, struct instance_entry *entry, const struct execution_entry *execution);
+gboolean instance_step(struct core *core, struct instance_entry *entry, enum instance_step step, const char *what,
+                       char *detail); /* takes the detail */
+void instance_tick(struct core *core, struct instance_entry *entry);
 void instance_destroy(struct core *core, struct instance_entry *entry, const char *reason);
 void instance_on_host(struct core *core, const struct event *event);
 void instance_book(struct core *core, struct instance_entry *entry, const struct vm_shape *promised);
@@ -208,6 +282,9 @@ void core_execute(struct core *core, struct event *event);
 void core_stdin(struct core *core, struct event *event);
 void core_stdin_taken(struct core *core, struct event *event);
 void execution_send(struct core *core, struct execution_entry *entry, struct instance_entry *instance);
+
+/* Its program has come: it is sent when its instance is ready, too. */
+void execution_go_on(struct core *core, struct execution_entry *entry);
 void execution_lost(struct core *core, struct execution_entry *entry, const char *reason);
 void execution_fail(struct core *core, struct execution_entry *entry, const char *format, ...) G_GNUC_PRINTF(3, 4);
 void execution_cancel(struct core *core, struct execution_entry *entry, const char *reason);
@@ -229,6 +306,64 @@ void host_attach(struct core *core, struct event *event);
 void host_detach(struct core *core, struct event *event);
 void host_on_event(struct core *core, struct event *event);
 GPtrArray *host_entries_sorted(struct core *core);
+
+/* pool.c: what is kept warm */
+void pool_entry_free(struct pool_entry *pool);
+GPtrArray *pools_sorted(struct core *core); /* struct pool_entry, by id */
+
+/* Makes the pools be those of the policy and of the hosts that are up. */
+void pools_sync(struct core *core);
+
+/* Compares stocks with targets, and does what is to be done about it; once after all events that came together. */
+void pools_maintain(struct core *core);
+void pool_add(struct core *core, struct pool_entry *pool, struct instance_entry *entry);
+void pool_remove(struct core *core, struct instance_entry *entry);
+void pool_account(struct core *core, struct pool_entry *pool);
+void pool_miss(struct core *core, struct pool_entry *pool, const char *reason);
+void pool_on_event(struct core *core, struct event *event); /* paused, saved, saved-lost, host inventory */
+void pool_set(struct core *core, struct event *event);
+void pool_drain(struct core *core, struct event *event);
+struct pool_entry *pool_of(struct core *core, const char *template, const char *host);
+
+/* Frees room that warm instances take for a reservation that finds none. */
+void pools_make_room(struct core *core, const struct reservation_entry *reservation);
+
+/* ladder.c: the way to an instance */
+struct ladder {
+    struct path_question question;
+    struct instance_entry *warm[PATH_SAVED]; /* of PATH_RUNNING and PATH_PAUSED: the best match */
+    struct pool_entry *saved;
+    struct host_entry *host; /* for a boot */
+    gboolean is_pooled;      /* there is a pool of the template */
+    char *reason;            /* why nothing warm serves */
+};
+
+/* Looks what there is, and chooses. -1: nothing can be done now. */
+int ladder_choose(struct core *core, struct reservation_entry *reservation, struct ladder *ret_ladder);
+void ladder_clear(struct ladder *ladder);
+void ladder_plan(struct core *core, struct reservation_entry *reservation);
+
+/* Goes that way. */
+void ladder_take(struct core *core, struct reservation_entry *reservation, const struct ladder *ladder, enum path path);
+
+/* The path under way has taken too long: the next one is started beside it. */
+void ladder_overrun(struct core *core, struct reservation_entry *reservation);
+
+/* An instance of the reservation is ready, first or second. */
+void ladder_arrived(struct core *core, struct reservation_entry *reservation, struct instance_entry *instance);
+gboolean reservation_owns(const struct reservation_entry *reservation, const struct instance_entry *instance);
+
+/* stage.c: the program in place before the request */
+void stage_begin(struct core *core, struct reservation_entry *reservation); /* at admission */
+void stage_proceed(struct core *core,
+                   struct reservation_entry *reservation);   /* its instance is ready, or its program came */
+void stage_on_event(struct core *core, struct event *event); /* code, staged */
+void stage_match(struct core *core, struct execution_entry *execution, struct reservation_entry *reservation,
+                 struct command *run);
+#define STAGE_ESTIMATE_MS 100 /* before anything was learned */
+gint64 stage_latency(struct core *core, const struct reservation_entry *reservation, const char *template,
+                     const char *host);
+void stage_fetch_for(struct core *core, struct execution_entry *execution);
 
 /* query.c */
 void core_query(struct core *core, struct event *event);

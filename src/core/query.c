@@ -17,6 +17,7 @@ static const struct object_view object_views[OBJECT_KIND_COUNT] = {
     [OBJECT_EXECUTION] = {"executions", &execution_codec, &execution_state_words},
     [OBJECT_INSTANCE] = {"instances", &instance_codec, &instance_state_words},
     [OBJECT_HOST] = {"hosts", &host_codec, &host_state_words},
+    [OBJECT_POOL] = {"pools", &pool_codec, NULL},
 };
 
 void waiter_free(struct waiter *waiter)
@@ -34,6 +35,7 @@ static GHashTable *query_table(const struct core *core, enum object_kind object)
         [OBJECT_EXECUTION] = core->executions,
         [OBJECT_INSTANCE] = core->instances,
         [OBJECT_HOST] = core->hosts,
+        [OBJECT_POOL] = core->pools,
     };
     return tables[object];
 }
@@ -46,7 +48,7 @@ struct object_traits {
     gboolean is_final;
 };
 
-static struct object_traits query_traits(enum object_kind object, gpointer entry)
+static struct object_traits query_traits(struct core *core, enum object_kind object, gpointer entry)
 {
     if (object == OBJECT_RESERVATION) {
         const struct reservation *doc = ((const struct reservation_entry *)entry)->doc;
@@ -63,6 +65,11 @@ static struct object_traits query_traits(enum object_kind object, gpointer entry
     if (object == OBJECT_INSTANCE) {
         const struct instance *doc = ((const struct instance_entry *)entry)->doc;
         return (struct object_traits){doc, doc->id, NULL, NULL, doc->state, doc->state == INSTANCE_GONE};
+    }
+    if (object == OBJECT_POOL) {
+        struct pool *doc = ((struct pool_entry *)entry)->doc;
+        pool_account(core, entry);
+        return (struct object_traits){doc, doc->id, NULL, NULL, 0, FALSE};
     }
     const struct host *doc = ((const struct host_entry *)entry)->doc;
     return (struct object_traits){doc, doc->spec->name, NULL, NULL, doc->state, FALSE};
@@ -90,8 +97,11 @@ static GError *query_objection(const struct query *query)
     if (view->codec == NULL)
         return hbr_error_new(HBR_ERROR_UNSUPPORTED, "there is no list of %s",
                              codec_word(&object_kind_words, query->object));
-    if (query->state == NULL || codec_value(view->states, query->state) >= 0)
+    if (query->state == NULL || (view->states != NULL && codec_value(view->states, query->state) >= 0))
         return NULL;
+    if (view->states == NULL)
+        return hbr_error_new(HBR_ERROR_INVALID, "?state=: %s have no states; right would be to leave it out",
+                             view->plural);
     g_autoptr(GString) text = g_string_new(NULL);
     for (guint i = 0; i < view->states->count; i++)
         g_string_append_printf(text, "%s%s", i > 0 ? ", " : "", view->states->words[i]);
@@ -108,7 +118,7 @@ static void query_list(struct core *core, const struct event *event)
     gpointer entry;
     g_hash_table_iter_init(&iter, query_table(core, query->object));
     while (g_hash_table_iter_next(&iter, NULL, &entry)) {
-        const struct object_traits traits = query_traits(query->object, entry);
+        const struct object_traits traits = query_traits(core, query->object, entry);
         if (query_selects(query, &traits))
             g_array_append_val(found, traits);
     }
@@ -165,7 +175,7 @@ static void query_get(struct core *core, const struct event *event)
                                        codec_word(&object_kind_words, query->object), query->id));
         return;
     }
-    const struct object_traits traits = query_traits(query->object, entry);
+    const struct object_traits traits = query_traits(core, query->object, entry);
     struct waiter *waiter = g_new0(struct waiter, 1);
     waiter->request = event->request;
     waiter->state = g_strdup(query->state);
@@ -185,7 +195,7 @@ static void query_answer_waiters(struct core *core, enum object_kind object, con
     gpointer entry = list != NULL ? g_hash_table_lookup(query_table(core, object), id) : NULL;
     if (entry == NULL)
         return;
-    const struct object_traits traits = query_traits(object, entry);
+    const struct object_traits traits = query_traits(core, object, entry);
     for (guint i = list->len; i > 0; i--) {
         const struct waiter *waiter = list->pdata[i - 1];
         if (waiter->object != object || (core->now < waiter->until_at && !waiter_is_satisfied(object, waiter, &traits)))

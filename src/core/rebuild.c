@@ -27,8 +27,9 @@ static void rebuild_host(struct core *core, const struct record *record)
 
 static void rebuild_learn_latency(struct core *core, const struct instance *doc)
 {
-    if (doc->ready_at > 0)
-        latency_add(core_latency(core, doc->template, doc->host), (doc->ready_at - doc->created_at) / CLOCK_MS);
+    if (doc->ready_at > 0 && doc->path == PATH_BOOT && doc->warm_at == 0)
+        latency_add(core_latency(core, PATH_BOOT, doc->template, doc->host, 0),
+                    (doc->ready_at - doc->created_at) / CLOCK_MS, doc->ready_at);
 }
 
 /* A ready instance that never had code in it is worth keeping; all others are destroyed when their host tells its inventory. */
@@ -39,10 +40,14 @@ static void rebuild_open_instance(struct core *core, struct instance_entry *entr
     if (host != NULL)
         host->doc->instance_count++;
     instance_book(core, entry, &doc->shape);
-    entry->is_adopting = doc->state == INSTANCE_READY && !doc->used;
+    entry->is_adopting = (doc->state == INSTANCE_READY || doc->state == INSTANCE_WARM) && !doc->used;
     doc->state = entry->is_adopting ? INSTANCE_STARTING : INSTANCE_STOPPING;
-    if (entry->is_adopting && host != NULL)
+    if (entry->is_adopting && host != NULL && doc->reservation_id != NULL)
         host->boots++;
+    else if (entry->is_adopting && host != NULL)
+        host->warmups++;
+    if (entry->is_adopting && doc->reservation_id == NULL)
+        core->warmups++;
     timeline_add(&doc->timeline, core->now, "the daemon was restarted",
                  g_strdup(entry->is_adopting ? "to be adopted" : "to be destroyed"));
     core_touch_instance(core, entry);

@@ -10,6 +10,9 @@ void reservation_entry_free(struct reservation_entry *entry)
     reservation_free(entry->doc);
     policy_unref(entry->policy);
     g_ptr_array_unref(entry->failed_hosts);
+    g_free(entry->rival_id);
+    g_free(entry->code_digest);
+    g_free(entry->source);
     g_free(entry);
 }
 
@@ -94,9 +97,10 @@ void reservation_begin_timeline(struct reservation_entry *entry)
     if (doc->start_at <= doc->created_at)
         return;
     timeline_add(&doc->timeline, doc->created_at, "start scheduled",
-                 g_strdup_printf("arrival in %.1f s, less p95 boot %.1f s and margin %.1f s",
+                 g_strdup_printf("arrival in %.1f s, less %.1f s for path %s and margin %.1f s",
                                  (double)(doc->arrival_at - doc->created_at) / CLOCK_SECOND,
-                                 (double)doc->path_ms / 1000, (double)doc->margin_ms / 1000));
+                                 (double)doc->path_ms / 1000, codec_word(&path_words, doc->path),
+                                 (double)doc->margin_ms / 1000));
 }
 
 gboolean reservation_step(struct core *core, struct reservation_entry *entry, enum reservation_step step,
@@ -126,6 +130,13 @@ gboolean reservation_step(struct core *core, struct reservation_entry *entry, en
         core_retain_finished(core, OBJECT_RESERVATION, doc->id);
     }
     return TRUE;
+}
+
+void reservation_note(struct core *core, struct reservation_entry *entry, const char *what, char *detail)
+{
+    reservation_begin_timeline(entry);
+    timeline_add(&entry->doc->timeline, core->now, what, detail);
+    core_touch_reservation(core, entry);
 }
 
 static gboolean reservation_failed_on(const struct reservation_entry *entry, const char *host)
@@ -163,27 +174,32 @@ static char *reservation_verdicts(const struct reservation *doc)
     return g_string_free(text, FALSE);
 }
 
+static void reservation_wait_for_room(struct core *core, struct reservation_entry *entry)
+{
+    struct reservation *doc = entry->doc;
+    if (doc->state == RESERVATION_SCHEDULED)
+        reservation_step(core, entry, RESERVATION_STEP_NO_ROOM, "waiting for room", reservation_verdicts(doc));
+    core_wake_at(core, doc->execution_id == NULL ? doc->expires_at : 0, OBJECT_RESERVATION, doc->id);
+    pools_make_room(core, entry);
+}
+
 void reservation_start(struct core *core, struct reservation_entry *entry)
 {
     struct reservation *doc = entry->doc;
+    struct ladder ladder;
     if (core->shutting_down)
         return;
-    struct host_entry *host = reservation_choose_host(core, entry);
-    if (host == NULL) {
-        if (doc->state == RESERVATION_SCHEDULED)
-            reservation_step(core, entry, RESERVATION_STEP_NO_ROOM, "waiting for room", reservation_verdicts(doc));
-        core_wake_at(core, doc->execution_id == NULL ? doc->expires_at : 0, OBJECT_RESERVATION, doc->id);
-        return;
+    const int path = ladder_choose(core, entry, &ladder);
+    if (path < 0) {
+        reservation_wait_for_room(core, entry);
+    } else if (reservation_step(
+                   core, entry, RESERVATION_STEP_PLACE, "instance start",
+                   g_strdup_printf("by path %s, template %s", codec_word(&path_words, (guint)path), doc->template))) {
+        doc->attempts += path == PATH_BOOT ? 1 : 0;
+        doc->started_at = core->now;
+        ladder_take(core, entry, &ladder, (enum path)path);
     }
-    const char *host_name = host->doc->spec->name;
-    if (!reservation_step(core, entry, RESERVATION_STEP_PLACE, "instance start",
-                          g_strdup_printf("on host %s by template %s", host_name, doc->template)))
-        return;
-    core_set_string(&doc->host, host_name);
-    doc->attempts++;
-    doc->started_at = core->now;
-    struct instance_entry *instance = instance_boot(core, entry, host);
-    core_set_string(&doc->instance_id, instance->doc->id);
+    ladder_clear(&ladder);
 }
 
 void reservation_instance_ready(struct core *core, struct reservation_entry *entry)
@@ -203,16 +219,50 @@ void reservation_instance_ready(struct core *core, struct reservation_entry *ent
         execution_send(core, execution, instance);
         return;
     }
+    stage_proceed(core, entry);
     doc->expires_at = MAX(doc->arrival_at, core->now) + entry->policy->provisioning.no_show_ms * CLOCK_MS;
     core_wake_at(core, doc->expires_at, OBJECT_RESERVATION, doc->id);
 }
 
-void reservation_instance_lost(struct core *core, struct reservation_entry *entry, const char *reason)
+/* One of two is lost: the other goes on. FALSE: there was no other. */
+static gboolean reservation_lose_one_of_two(struct core *core, struct reservation_entry *entry,
+                                            const struct instance_entry *lost)
+{
+    if (entry->rival_id == NULL)
+        return FALSE;
+    if (g_strcmp0(entry->rival_id, lost->doc->id) == 0) {
+        g_clear_pointer(&entry->rival_id, g_free);
+    } else {
+        g_free(entry->doc->instance_id);
+        entry->doc->instance_id = g_steal_pointer(&entry->rival_id);
+    }
+    core_touch_reservation(core, entry);
+    return TRUE;
+}
+
+/* What was warm or saved costs little to have tried: attempts count boots. */
+static gboolean reservation_may_try_again(const struct reservation_entry *entry, const struct instance_entry *lost)
+{
+    return lost->doc->path != PATH_BOOT || entry->doc->attempts < entry->policy->provisioning.boot_attempts;
+}
+
+void reservation_instance_lost(struct core *core, struct reservation_entry *entry, const struct instance_entry *lost,
+                               const char *reason)
 {
     struct reservation *doc = entry->doc;
-    if (doc->host != NULL && !reservation_failed_on(entry, doc->host))
-        g_ptr_array_add(entry->failed_hosts, g_strdup(doc->host));
-    if (doc->attempts < entry->policy->provisioning.boot_attempts) {
+    struct pool_entry *pool = pool_of(core, doc->template, lost->doc->host);
+    if (lost->doc->path != PATH_BOOT && pool != NULL && doc->state == RESERVATION_STARTING)
+        pool_miss(core, pool, "failed");
+    if (reservation_lose_one_of_two(core, entry, lost))
+        return;
+    if (lost->doc->path == PATH_BOOT && !reservation_failed_on(entry, lost->doc->host))
+        g_ptr_array_add(entry->failed_hosts, g_strdup(lost->doc->host));
+    if (doc->state == RESERVATION_READY)
+        entry->tried_paths = 0;
+    if (entry->code_state == CODE_STAGING || entry->code_state == CODE_STAGED)
+        entry->code_state = CODE_KNOWN; /* it is put into the next one */
+    entry->overrun_at = 0;
+    if (reservation_may_try_again(entry, lost)) {
         g_clear_pointer(&doc->instance_id, g_free);
         if (reservation_step(core, entry, RESERVATION_STEP_SETBACK, "instance failed, another is started",
                              g_strdup(reason)))
@@ -230,10 +280,13 @@ void reservation_instance_lost(struct core *core, struct reservation_entry *entr
 
 static void reservation_release_instance(struct core *core, struct reservation_entry *entry, const char *reason)
 {
-    struct instance_entry *instance =
-        entry->doc->instance_id != NULL ? g_hash_table_lookup(core->instances, entry->doc->instance_id) : NULL;
-    if (instance != NULL && instance->doc->state < INSTANCE_STOPPING)
-        instance_destroy(core, instance, reason);
+    g_autofree char *rival_id = g_steal_pointer(&entry->rival_id);
+    const char *const ids[] = {entry->doc->instance_id, rival_id};
+    for (guint i = 0; i < G_N_ELEMENTS(ids); i++) {
+        struct instance_entry *instance = ids[i] != NULL ? g_hash_table_lookup(core->instances, ids[i]) : NULL;
+        if (instance != NULL && instance->doc->state < INSTANCE_STOPPING)
+            instance_destroy(core, instance, reason);
+    }
 }
 
 void reservation_cancel(struct core *core, struct reservation_entry *entry, const char *reason)
@@ -257,6 +310,8 @@ void reservation_tick(struct core *core, struct reservation_entry *entry)
     const struct reservation *doc = entry->doc;
     if (doc->state == RESERVATION_SCHEDULED && core->now >= doc->start_at)
         reservation_start(core, entry);
+    else if (doc->state == RESERVATION_STARTING && entry->overrun_at > 0 && core->now >= entry->overrun_at)
+        ladder_overrun(core, entry);
     else if ((doc->state == RESERVATION_READY || doc->state == RESERVATION_WAITING) && doc->execution_id == NULL &&
              core->now >= doc->expires_at)
         reservation_expire(core, entry);

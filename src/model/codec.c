@@ -548,7 +548,7 @@ void codec_fill_absent(const struct codec *codec, gpointer to, gconstpointer fro
 
 static struct codec_seal **codec_seal_of(const struct codec *codec, gconstpointer object)
 {
-    return (struct codec_seal **)((char *)object + codec->seal_offset);
+    return (gpointer)((char *)object + codec->seal_offset);
 }
 
 void codec_seal(const struct codec *codec, gpointer object)

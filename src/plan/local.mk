@@ -3,6 +3,8 @@ noinst_LTLIBRARIES += libhbr-plan.la
 libhbr_plan_la_CFLAGS = $(ROOM_CFLAGS)
 libhbr_plan_la_SOURCES = \
 	src/plan/latency.c src/plan/latency.h \
+	src/plan/path.c src/plan/path.h \
 	src/plan/placing.c src/plan/placing.h \
 	src/plan/schedule.c src/plan/schedule.h \
-	src/plan/sizing.c src/plan/sizing.h
+	src/plan/sizing.c src/plan/sizing.h \
+	src/plan/stocking.c src/plan/stocking.h

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "policy/parse.h"
 
+#include "policy/pools.h"
+
 #include "model/limits.h"
 #include "policy/quantity.h"
 #include "policy/sections.h"
+
+#include <string.h>
 
 #define PATH(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -227,6 +231,74 @@ static gboolean check_rule(const struct policy_parse *parse, const struct policy
     return TRUE;
 }
 
+static gboolean check_pool_stock(const struct policy_parse *parse, const struct policy_pool *pool, const char *name,
+                                 guint floor, guint *ceiling, GError **error)
+{
+    if (*ceiling == 0)
+        *ceiling = floor;
+    if (*ceiling >= floor)
+        return TRUE;
+    return yaml_node_fail(find(parse, pool, PATH("ceiling", name)), error,
+                          "ceiling of %s of pool \"%s\" is below its floor of %u; right would be %u or more", name,
+                          pool->name, floor, floor);
+}
+
+static gboolean check_pool(const struct policy_parse *parse, struct policy_pool *pool, GError **error)
+{
+    struct policy_profile as_profile = {.name = pool->name, .initial = pool->shape, .maximum = pool->maximum};
+    profile_complete(&as_profile);
+    pool->maximum = as_profile.maximum;
+    if (!vm_shape_covers(&pool->maximum, &pool->shape)) {
+        g_autofree char *text = vm_shape_to_string(&pool->shape);
+        return yaml_node_fail(
+            find(parse, pool, PATH("maximum")), error,
+            "maximum of pool \"%s\" is below what its instances start with; right would be at least %s", pool->name,
+            text);
+    }
+    return check_pool_stock(parse, pool, "running", pool->floor.running, &pool->ceiling.running, error) &&
+           check_pool_stock(parse, pool, "paused", pool->floor.paused, &pool->ceiling.paused, error) &&
+           check_pool_stock(parse, pool, "saved", pool->floor.saved, &pool->ceiling.saved, error);
+}
+
+static gboolean check_window(const struct policy_parse *parse, const struct policy_window *window, GError **error)
+{
+    if (policy_find_pool(parse->policy, window->pool) == NULL)
+        return yaml_node_fail(
+            find(parse, window, PATH("pool")), error,
+            "window \"%s\" names pool \"%s\", which is not defined; right would be one of the section pools",
+            window->name, window->pool);
+    for (char **day = window->days; day != NULL && *day != NULL; day++)
+        if (pools_day_of(*day) < 0)
+            return yaml_node_fail(find(parse, window, PATH("days")), error,
+                                  "\"%s\" is no day; right would be mon, tue, wed, thu, fri, sat or sun", *day);
+    const char *const ends[][2] = {{"from", window->from}, {"to", window->to}};
+    for (guint i = 0; i < G_N_ELEMENTS(ends); i++)
+        if (pools_minute_of(ends[i][1]) < 0)
+            return yaml_node_fail(find(parse, window, PATH(ends[i][0])), error,
+                                  "\"%s\" is no time of the day; right would be such as \"08:00\"", ends[i][1]);
+    if (strcmp(window->from, window->to) == 0)
+        return yaml_node_fail(
+            find(parse, window, PATH("to")), error,
+            "window \"%s\" ends when it begins; right would be \"00:00\" to \"24:00\" for the whole day", window->name);
+    g_autoptr(GTimeZone) zone = window->time_zone != NULL ? g_time_zone_new_identifier(window->time_zone) : NULL;
+    if (window->time_zone != NULL && zone == NULL)
+        return yaml_node_fail(find(parse, window, PATH("time_zone")), error,
+                              "\"%s\" is no time zone that this system knows; right would be such as Europe/Berlin",
+                              window->time_zone);
+    return TRUE;
+}
+
+static gboolean check_pools(const struct policy_parse *parse, GError **error)
+{
+    for (guint i = 0; i < parse->policy->pools->len; i++)
+        if (!check_pool(parse, parse->policy->pools->pdata[i], error))
+            return FALSE;
+    for (guint i = 0; i < parse->policy->windows->len; i++)
+        if (!check_window(parse, parse->policy->windows->pdata[i], error))
+            return FALSE;
+    return TRUE;
+}
+
 static gboolean check_provisioning(const struct policy_parse *parse, GError **error)
 {
     const struct policy_provisioning *provisioning = &parse->policy->provisioning;
@@ -267,5 +339,5 @@ gboolean policy_check(const struct policy_parse *parse, GError **error)
     for (guint i = 0; i < parse->policy->rules->len; i++)
         if (!check_rule(parse, parse->policy->rules->pdata[i], error))
             return FALSE;
-    return check_provisioning(parse, error) && check_others(parse, error);
+    return check_pools(parse, error) && check_provisioning(parse, error) && check_others(parse, error);
 }

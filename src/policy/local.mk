@@ -6,6 +6,7 @@ libhbr_policy_la_SOURCES = \
 	src/policy/match.c \
 	src/policy/parse.c src/policy/parse.h \
 	src/policy/policy.c src/policy/policy.h \
+	src/policy/pools.c src/policy/pools.h \
 	src/policy/quantity.c src/policy/quantity.h \
 	src/policy/sections.c src/policy/sections.h \
 	src/policy/sources.c \

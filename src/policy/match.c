@@ -49,6 +49,24 @@ static gboolean range_matches(gint64 min, gint64 max, gint64 value)
     return value > 0 && value >= min && (max < 0 || value <= max);
 }
 
+static const struct policy_function function_default = {
+    .name = (char *)"default",
+    .reuse_max = 1,
+    .stage = TRUE,
+};
+
+const struct policy_function *policy_function_of(const struct policy *policy, const struct code_metadata *code)
+{
+    const char *tenant = code->tenant != NULL ? code->tenant : "default";
+    for (guint i = 0; i < policy->functions->len; i++) {
+        const struct policy_function *function = g_ptr_array_index(policy->functions, i);
+        if (word_matches(function->functions, code->function, FALSE) &&
+            word_matches(function->tenants, tenant, FALSE) && word_matches(function->languages, code->language, TRUE))
+            return function;
+    }
+    return &function_default;
+}
+
 gboolean policy_rule_matches(const struct policy_rule *rule, const struct code_metadata *code)
 {
     return (rule->gpu < 0 || (rule->gpu != 0) == (code->gpu != FALSE)) &&

@@ -29,6 +29,21 @@ static void rule_free(gpointer rule)
     item_free(POLICY_TOP_RULES, rule);
 }
 
+static void pool_free_item(gpointer pool)
+{
+    item_free(POLICY_TOP_POOLS, pool);
+}
+
+static void window_free(gpointer window)
+{
+    item_free(POLICY_TOP_WINDOWS, window);
+}
+
+static void function_free(gpointer function)
+{
+    item_free(POLICY_TOP_FUNCTIONS, function);
+}
+
 struct policy *policy_new(void)
 {
     struct policy *policy = g_new0(struct policy, 1);
@@ -36,6 +51,9 @@ struct policy *policy_new(void)
     policy->profiles = g_ptr_array_new_with_free_func(profile_free);
     policy->classes = g_ptr_array_new_with_free_func(class_free);
     policy->rules = g_ptr_array_new_with_free_func(rule_free);
+    policy->pools = g_ptr_array_new_with_free_func(pool_free_item);
+    policy->windows = g_ptr_array_new_with_free_func(window_free);
+    policy->functions = g_ptr_array_new_with_free_func(function_free);
     return policy;
 }
 
@@ -52,6 +70,9 @@ void policy_unref(struct policy *policy)
     g_ptr_array_unref(policy->profiles);
     g_ptr_array_unref(policy->classes);
     g_ptr_array_unref(policy->rules);
+    g_ptr_array_unref(policy->pools);
+    g_ptr_array_unref(policy->windows);
+    g_ptr_array_unref(policy->functions);
     g_free(policy);
 }
 
@@ -64,6 +85,9 @@ struct policy *policy_with_version(const struct policy *policy, guint version)
     g_ptr_array_ref(copy->profiles);
     g_ptr_array_ref(copy->classes);
     g_ptr_array_ref(copy->rules);
+    g_ptr_array_ref(copy->pools);
+    g_ptr_array_ref(copy->windows);
+    g_ptr_array_ref(copy->functions);
     return copy;
 }
 

@@ -3,6 +3,7 @@
 
 #include "model/demand.h"
 #include "model/notification.h"
+#include "model/pool.h"
 #include "model/shape.h"
 
 /* What the operator wants, checked and immutable. Reference counted (atomically): the core holds one version for new
@@ -81,6 +82,8 @@ struct policy_limits {
     gint64 queue_ms;                        /* an execution without a deadline waits at most this long for room */
     guint reservations_max, executions_max; /* open ones */
     guint boots_per_host_max;               /* instances being started at a time */
+    guint boots_per_tenant_max;             /* the same, over all hosts */
+    gint64 code_bytes, code_fetch_ms;       /* of a program that is fetched: its size, and the time that it may take */
     guint finished_kept;   /* finished objects that the daemon keeps in memory; older ones are read from the history */
     gint64 idempotency_ms; /* how long a key is remembered */
 };
@@ -91,16 +94,76 @@ struct policy_history {
     double half_life_samples; /* an observation this many executions old weighs half */
 };
 
+/* Instances of a template kept warm on each host that carries all labels. */
+struct policy_pool {
+    char *name;
+    char *template;
+    char **labels;             /* NULL: every host */
+    struct vm_shape shape;     /* of a warm instance: one small shape serves many profiles */
+    struct vm_shape maximum;   /* what it may grow to, at the claim and later */
+    struct pool_stock floor;   /* that is always there */
+    struct pool_stock ceiling; /* that registered reservations and misses may raise it to */
+    gint64 max_age_ms;         /* an instance older than this is replaced; 0: never */
+    guint idle_budget_mib;     /* MiB-hours per hour that its warm instances may hold while they wait; 0: not bounded */
+};
+
+/* Higher floors at certain times of the week. */
+struct policy_window {
+    char *name;
+    char *pool;
+    char **days;     /* "mon" to "sun"; NULL: every day */
+    char *from, *to; /* "08:00", "24:00"; a window that ends before it begins goes over midnight */
+    char *time_zone; /* of the IANA database; NULL: UTC */
+    struct pool_stock floor;
+};
+
+/* What is allowed for the code of some functions beyond the rest. The first that matches counts. */
+struct policy_function {
+    char *name;
+    char **functions, **tenants, **languages; /* patterns; NULL: any */
+    guint reuse_max;            /* executions of the same function and tenant in one instance; 1: none is used again */
+    gint64 reuse_keep_ms;       /* how long an instance waits for the next one */
+    gboolean stage;             /* code that is known before the request is put in place */
+    gboolean preload_libraries; /* the libraries of the notification are imported before the request */
+    char **preload;             /* so are these */
+    gboolean share_code;        /* the cache may serve it to other tenants, by its digest */
+};
+
+/* How one of the ways to an instance is chosen. */
+struct policy_paths {
+    double confidence; /* that the instance is ready by the expected arrival */
+    gint64 running_estimate_ms, paused_estimate_ms,
+        saved_estimate_ms; /* before anything was learned; boot: boot_estimate_ms */
+    double overrun;        /* a path that takes longer than this times its prediction is helped by the next one */
+    gint64 half_life_ms;   /* a duration weighs half after this time */
+    double memory_cost;    /* of a GiB-hour held while waiting */
+    double cpu_cost;       /* of a CPU-second spent */
+    double running_cost, paused_cost; /* of an instance taken out of the stock */
+};
+
+/* Pacing of warm-ups, which yield to all other starts. */
+struct policy_warming {
+    guint warmups_max, warmups_per_host; /* at a time */
+    gint64 lead_ms;                      /* a registered reservation raises the target this long before its arrival */
+    gint64 miss_half_life_ms;            /* a miss raises it, and is half forgotten after this */
+    gint64 retry_ms;                     /* after a warm-up that failed */
+};
+
 struct policy {
     gint ref_count;
-    guint version;       /* number in the policy database; 0: not loaded yet */
-    GPtrArray *profiles; /* struct policy_profile, smallest first */
-    GPtrArray *classes;  /* struct policy_class, by score_max */
-    GPtrArray *rules;    /* struct policy_rule, in the order of the files */
+    guint version;        /* number in the policy database; 0: not loaded yet */
+    GPtrArray *profiles;  /* struct policy_profile, smallest first */
+    GPtrArray *classes;   /* struct policy_class, by score_max */
+    GPtrArray *rules;     /* struct policy_rule, in the order of the files */
+    GPtrArray *pools;     /* struct policy_pool */
+    GPtrArray *windows;   /* struct policy_window */
+    GPtrArray *functions; /* struct policy_function, in the order of the files */
     struct policy_provisioning provisioning;
     struct policy_scaling scaling;
     struct policy_limits limits;
     struct policy_history history;
+    struct policy_paths paths;
+    struct policy_warming warming;
 };
 
 struct policy *policy_ref(struct policy *policy);
@@ -134,6 +197,19 @@ json_t *policy_to_json(const struct policy *policy);
 /* {"profiles": [{"name", "template", "initial", "maximum"}], "classes": [{"name", "score_max", "profile", "demand"}]} with shapes and
  * demands in the numbers of the API. */
 json_t *policy_profiles_to_json(const struct policy *policy);
+
+const struct policy_pool *policy_find_pool(const struct policy *policy, const char *name);
+
+/* What is allowed for the code: the first of policy->functions that matches, or one with the defaults. Never NULL. */
+const struct policy_function *policy_function_of(const struct policy *policy, const struct code_metadata *code);
+
+/* The pool's floor at that time: its own, or of the open windows where they are higher. `*ret_window` (may be NULL) names the window that counts
+ * most, or is NULL. */
+struct pool_stock policy_pool_floor(const struct policy *policy, const struct policy_pool *pool, gint64 now,
+                                    const char **ret_window);
+
+/* When a window of the pool next opens or closes; CLOCK_NEVER without windows. At most a day ahead: ask again then. */
+gint64 policy_pool_changes_at(const struct policy *policy, const struct policy_pool *pool, gint64 now);
 
 const struct policy_profile *policy_find_profile(const struct policy *policy, const char *name);
 

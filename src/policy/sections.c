@@ -16,28 +16,28 @@
 
 CODEC_WORDS_DEFINE(policy_sizing_words, "profile", "demand");
 
-#define SHAPE_KEYS(member, vcpus_flags, vcpus_default, memory_flags)                                                    \
-    {"vcpus",       "vCPUs", POLICY_UINT,    QUANTITY_COUNT, vcpus_flags, AT(policy_profile, member.vcpus),             \
-     vcpus_default, 1,       MODEL_VCPUS_MAX},                                                                          \
-        {"memory", "memory", POLICY_UINT,         QUANTITY_MEMORY, memory_flags, AT(policy_profile, member.memory_mib), \
-         0,        64,       MODEL_MEMORY_MIB_MAX},                                                                     \
-        {"network",                                                                                                     \
-         "network bandwidth each way; not limited when absent",                                                         \
-         POLICY_UINT,                                                                                                   \
-         QUANTITY_RATE,                                                                                                 \
-         POLICY_SPARSE,                                                                                                 \
-         AT(policy_profile, member.network_mbps),                                                                       \
-         0,                                                                                                             \
-         1,                                                                                                             \
-         MODEL_NETWORK_MBPS_MAX},                                                                                       \
-    {                                                                                                                   \
-        "cpu_cap", "cap on CPU time over all vCPUs, in percent of one CPU; none when absent", POLICY_UINT,              \
-            QUANTITY_PERCENT, POLICY_SPARSE, AT(policy_profile, member.cpu_percent), 0, 1, MODEL_VCPUS_MAX * 100        \
+#define SHAPE_KEYS(owner, member, vcpus_flags, vcpus_default, memory_flags)                                    \
+    {"vcpus",       "vCPUs", POLICY_UINT,    QUANTITY_COUNT, vcpus_flags, AT(owner, member.vcpus),             \
+     vcpus_default, 1,       MODEL_VCPUS_MAX},                                                                 \
+        {"memory", "memory", POLICY_UINT,         QUANTITY_MEMORY, memory_flags, AT(owner, member.memory_mib), \
+         0,        64,       MODEL_MEMORY_MIB_MAX},                                                            \
+        {"network",                                                                                            \
+         "network bandwidth each way; not limited when absent",                                                \
+         POLICY_UINT,                                                                                          \
+         QUANTITY_RATE,                                                                                        \
+         POLICY_SPARSE,                                                                                        \
+         AT(owner, member.network_mbps),                                                                       \
+         0,                                                                                                    \
+         1,                                                                                                    \
+         MODEL_NETWORK_MBPS_MAX},                                                                              \
+    {                                                                                                          \
+        "cpu_cap", "cap on CPU time over all vCPUs, in percent of one CPU; none when absent", POLICY_UINT,     \
+            QUANTITY_PERCENT, POLICY_SPARSE, AT(owner, member.cpu_percent), 0, 1, MODEL_VCPUS_MAX * 100        \
     }
 
 /* clang-format off */
 static const struct policy_key maximum_keys[] = {
-    SHAPE_KEYS(maximum, POLICY_SPARSE, 0, POLICY_SPARSE),
+    SHAPE_KEYS(policy_profile, maximum, POLICY_SPARSE, 0, POLICY_SPARSE),
 };
 SECTION(maximum, "maximum");
 
@@ -45,7 +45,7 @@ static const struct policy_key profile_keys[] = {
     { "name", "what classes and people call it", POLICY_NAME, .flags = POLICY_REQUIRED, .offset = AT(policy_profile, name) },
     { "template", "domain template that its VMs are defined from", POLICY_NAME, .flags = POLICY_REQUIRED,
       .offset = AT(policy_profile, template) },
-    SHAPE_KEYS(initial, POLICY_REQUIRED, 1, POLICY_REQUIRED),
+    SHAPE_KEYS(policy_profile, initial, POLICY_REQUIRED, 1, POLICY_REQUIRED),
     { "gpus", "GPUs that a VM may have; it gets as many as the demand asks for", POLICY_UINT, QUANTITY_COUNT, POLICY_SPARSE,
       AT(policy_profile, maximum.gpus), 0, 0, MODEL_GPUS_MAX },
     { "maximum", "what a VM may grow to; what is absent stays as above", POLICY_SECTION, .nested = &maximum_section },
@@ -137,6 +137,94 @@ static const struct policy_key rule_keys[] = {
 };
 SECTION(rule, "rule");
 
+#define STOCK_KEYS(owner, member) \
+    { "running", "instances that run idle", POLICY_UINT, QUANTITY_COUNT, POLICY_SPARSE, AT(owner, member.running), 0, 0, 10000 }, \
+    { "paused", "suspended instances", POLICY_UINT, QUANTITY_COUNT, POLICY_SPARSE, AT(owner, member.paused), 0, 0, 10000 }, \
+    { "saved", "1: a saved state is kept, from which any number of clones is made", POLICY_UINT, QUANTITY_COUNT, POLICY_SPARSE, AT(owner, member.saved), 0, 0, 1 }
+
+static const struct policy_key pool_maximum_keys[] = {
+    SHAPE_KEYS(policy_pool, maximum, POLICY_SPARSE, 0, POLICY_SPARSE),
+};
+static const struct policy_section pool_maximum_section = {"maximum", pool_maximum_keys, G_N_ELEMENTS(pool_maximum_keys)};
+
+static const struct policy_key pool_floor_keys[] = { STOCK_KEYS(policy_pool, floor) };
+static const struct policy_section pool_floor_section = {"floor", pool_floor_keys, G_N_ELEMENTS(pool_floor_keys)};
+
+static const struct policy_key pool_ceiling_keys[] = { STOCK_KEYS(policy_pool, ceiling) };
+static const struct policy_section pool_ceiling_section = {"ceiling", pool_ceiling_keys, G_N_ELEMENTS(pool_ceiling_keys)};
+
+static const struct policy_key pool_keys[] = {
+    { "name", "what windows and people call it", POLICY_NAME, .flags = POLICY_REQUIRED, .offset = AT(policy_pool, name) },
+    { "template", "domain template of its instances", POLICY_NAME, .flags = POLICY_REQUIRED, .offset = AT(policy_pool, template) },
+    { "labels", "what a host must carry to have the pool; every host has it when absent", POLICY_WORDS, .offset = AT(policy_pool, labels) },
+    SHAPE_KEYS(policy_pool, shape, POLICY_REQUIRED, 1, POLICY_REQUIRED),
+    { "maximum", "what an instance may grow to, when it is claimed and later; what is absent stays as above", POLICY_SECTION,
+      .nested = &pool_maximum_section },
+    { "floor", "stock that is always kept", POLICY_SECTION, .nested = &pool_floor_section },
+    { "ceiling", "stock that registered reservations and misses may raise it to; what is absent is the floor", POLICY_SECTION,
+      .nested = &pool_ceiling_section },
+    { "max_age", "an instance older than this is replaced", POLICY_INT64, QUANTITY_DURATION, 0, AT(policy_pool, max_age_ms), 24 * 3600e3, 1000, DURATION_MAX },
+    { "idle_budget", "memory that waiting instances may hold, in MiB-hours per hour; not bounded when absent", POLICY_UINT, QUANTITY_MEMORY,
+      POLICY_SPARSE, AT(policy_pool, idle_budget_mib), 0, 1, MODEL_MEMORY_MIB_MAX },
+};
+SECTION(pool, "pool");
+
+static const struct policy_key window_floor_keys[] = { STOCK_KEYS(policy_window, floor) };
+static const struct policy_section window_floor_section = {"floor", window_floor_keys, G_N_ELEMENTS(window_floor_keys)};
+
+static const struct policy_key window_keys[] = {
+    { "name", "named as the reason of a target", POLICY_NAME, .flags = POLICY_REQUIRED, .offset = AT(policy_window, name) },
+    { "pool", "the pool", POLICY_NAME, .flags = POLICY_REQUIRED, .offset = AT(policy_window, pool) },
+    { "days", "mon, tue, wed, thu, fri, sat, sun, on which it begins; every day when absent", POLICY_WORDS, .offset = AT(policy_window, days) },
+    { "from", "time of the day, such as \"08:00\"", POLICY_NAME, .flags = POLICY_REQUIRED, .offset = AT(policy_window, from) },
+    { "to", "time of the day, up to \"24:00\"; before \"from\": on the next day", POLICY_NAME, .flags = POLICY_REQUIRED, .offset = AT(policy_window, to) },
+    { "time_zone", "of both, such as Europe/Berlin; UTC when absent", POLICY_NAME, .flags = POLICY_SPARSE, .offset = AT(policy_window, time_zone) },
+    { "floor", "stock that is kept meanwhile", POLICY_SECTION, .flags = POLICY_REQUIRED, .nested = &window_floor_section },
+};
+SECTION(window, "window");
+
+static const struct policy_key function_keys[] = {
+    { "name", "what people call it", POLICY_NAME, .flags = POLICY_REQUIRED, .offset = AT(policy_function, name) },
+    { "function", "the functions; any when absent", POLICY_WORDS, .offset = AT(policy_function, functions) },
+    { "tenant", "their tenants; any when absent", POLICY_WORDS, .offset = AT(policy_function, tenants) },
+    { "language", "their languages; any when absent", POLICY_WORDS, .offset = AT(policy_function, languages) },
+    { "reuse_max", "executions of the same function and tenant that may run in one instance, one after another", POLICY_UINT, QUANTITY_COUNT, 0,
+      AT(policy_function, reuse_max), 1, 1, 1000000 },
+    { "reuse_keep", "how long an instance waits for the next of them", POLICY_INT64, QUANTITY_DURATION, 0, AT(policy_function, reuse_keep_ms), 60e3, 100, DURATION_MAX },
+    { "stage", "whether code that is known before the request is put in place", POLICY_BOOL, .offset = AT(policy_function, stage), .fallback = TRUE },
+    { "preload_libraries", "whether the interpreter imports the libraries of the notification before the request", POLICY_BOOL,
+      .offset = AT(policy_function, preload_libraries), .fallback = FALSE },
+    { "preload", "modules that it imports besides", POLICY_WORDS, .offset = AT(policy_function, preload) },
+    { "share_code", "whether cached code may be used by other tenants that know its digest", POLICY_BOOL, .offset = AT(policy_function, share_code), .fallback = FALSE },
+};
+SECTION(function, "function");
+
+static const struct policy_key paths_keys[] = {
+    { "confidence", "that an instance is ready by the expected arrival", POLICY_DOUBLE, QUANTITY_SHARE, 0, AT(policy_paths, confidence), 0.95, 0.5, 0.99 },
+    { "running_estimate", "time that a claim of a running instance takes, before anything was learned", POLICY_INT64, QUANTITY_DURATION, 0,
+      AT(policy_paths, running_estimate_ms), 100, 1, 3600e3 },
+    { "paused_estimate", "the same of a paused one", POLICY_INT64, QUANTITY_DURATION, 0, AT(policy_paths, paused_estimate_ms), 150, 1, 3600e3 },
+    { "saved_estimate", "the same of a clone of a saved state", POLICY_INT64, QUANTITY_DURATION, 0, AT(policy_paths, saved_estimate_ms), 1000, 1, 3600e3 },
+    { "overrun", "a path that takes this many times as long as predicted gets the next one beside it", POLICY_DOUBLE, QUANTITY_NUMBER, 0,
+      AT(policy_paths, overrun), 2, 1, 100 },
+    { "half_life", "a duration that was seen weighs half after this time", POLICY_INT64, QUANTITY_DURATION, 0, AT(policy_paths, half_life_ms), 6 * 3600e3, 1000, DURATION_MAX },
+    { "memory_cost", "cost of a GiB held for an hour before it is used", POLICY_DOUBLE, QUANTITY_NUMBER, 0, AT(policy_paths, memory_cost), 1, 0, 1e6 },
+    { "cpu_cost", "cost of a second of CPU time spent on the way", POLICY_DOUBLE, QUANTITY_NUMBER, 0, AT(policy_paths, cpu_cost), 0.01, 0, 1e6 },
+    { "running_cost", "cost of taking a running instance from its pool", POLICY_DOUBLE, QUANTITY_NUMBER, 0, AT(policy_paths, running_cost), 0.05, 0, 1e6 },
+    { "paused_cost", "the same of a paused one", POLICY_DOUBLE, QUANTITY_NUMBER, 0, AT(policy_paths, paused_cost), 0.03, 0, 1e6 },
+};
+SECTION(paths, "paths");
+
+static const struct policy_key warming_keys[] = {
+    { "warmups", "most instances being warmed up at a time", POLICY_UINT, QUANTITY_COUNT, 0, AT(policy_warming, warmups_max), 4, 1, 10000 },
+    { "warmups_per_host", "the same on one host", POLICY_UINT, QUANTITY_COUNT, 0, AT(policy_warming, warmups_per_host), 1, 1, 1000 },
+    { "lead", "a registered reservation raises the target so long before it is due", POLICY_INT64, QUANTITY_DURATION, 0, AT(policy_warming, lead_ms), 60e3, 0, DURATION_MAX },
+    { "miss_half_life", "a miss raises the target, and is half forgotten after this time", POLICY_INT64, QUANTITY_DURATION, 0,
+      AT(policy_warming, miss_half_life_ms), 600e3, 1000, DURATION_MAX },
+    { "retry", "pause after a warm-up that failed", POLICY_INT64, QUANTITY_DURATION, 0, AT(policy_warming, retry_ms), 10e3, 100, 3600e3 },
+};
+SECTION(warming, "warming");
+
 static const struct policy_key provisioning_keys[] = {
     { "quantile", "quantile of the demand that is provided for", POLICY_DOUBLE, QUANTITY_SHARE, 0,
       AT(policy_provisioning, quantile), 0.9, 0.5, 0.99 },
@@ -188,6 +276,10 @@ static const struct policy_key limits_keys[] = {
     { "executions", "most open executions", POLICY_UINT, QUANTITY_COUNT, 0, AT(policy_limits, executions_max), 10000, 1, 1e6 },
     { "boots_per_host", "most instances being started on a host at a time", POLICY_UINT, QUANTITY_COUNT, 0,
       AT(policy_limits, boots_per_host_max), 4, 1, 1000 },
+    { "boots_per_tenant", "most instances being started for one tenant at a time", POLICY_UINT, QUANTITY_COUNT, 0,
+      AT(policy_limits, boots_per_tenant_max), 64, 1, 10000 },
+    { "code", "largest program that is fetched", POLICY_INT64, QUANTITY_BYTES, 0, AT(policy_limits, code_bytes), 4194304, 1, 4194304 },
+    { "code_fetch", "longest time that fetching a program may take", POLICY_INT64, QUANTITY_DURATION, 0, AT(policy_limits, code_fetch_ms), 10e3, 100, 600e3 },
     { "finished_kept", "finished objects kept in memory; older ones are read from the database", POLICY_UINT, QUANTITY_COUNT, 0,
       AT(policy_limits, finished_kept), 10000, 0, 1e6 },
     { "idempotency", "how long an idempotency key is remembered", POLICY_INT64, QUANTITY_DURATION, 0,
@@ -210,9 +302,14 @@ const struct policy_top policy_tops[] = {
     {"profiles", &profile_section, TRUE, AT(policy, profiles), sizeof(struct policy_profile)},
     {"classes", &class_section, TRUE, AT(policy, classes), sizeof(struct policy_class)},
     {"rules", &rule_section, TRUE, AT(policy, rules), sizeof(struct policy_rule)},
+    {"pools", &pool_section, TRUE, AT(policy, pools), sizeof(struct policy_pool)},
+    {"windows", &window_section, TRUE, AT(policy, windows), sizeof(struct policy_window)},
+    {"functions", &function_section, TRUE, AT(policy, functions), sizeof(struct policy_function)},
     {"provisioning", &provisioning_section, FALSE, AT(policy, provisioning), sizeof(struct policy_provisioning)},
     {"scaling", &scaling_section, FALSE, AT(policy, scaling), sizeof(struct policy_scaling)},
     {"limits", &limits_section, FALSE, AT(policy, limits), sizeof(struct policy_limits)},
     {"history", &history_section, FALSE, AT(policy, history), sizeof(struct policy_history)},
+    {"paths", &paths_section, FALSE, AT(policy, paths), sizeof(struct policy_paths)},
+    {"warming", &warming_section, FALSE, AT(policy, warming), sizeof(struct policy_warming)},
 };
 const guint policy_top_count = G_N_ELEMENTS(policy_tops);

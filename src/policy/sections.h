@@ -17,4 +17,12 @@ extern const struct policy_top policy_tops[];
 extern const guint policy_top_count;
 
 /* Those that are spoken of elsewhere, by their place in policy_tops. */
-enum policy_top_index { POLICY_TOP_PROFILES, POLICY_TOP_CLASSES, POLICY_TOP_RULES, POLICY_TOP_PROVISIONING };
+enum policy_top_index {
+    POLICY_TOP_PROFILES,
+    POLICY_TOP_CLASSES,
+    POLICY_TOP_RULES,
+    POLICY_TOP_POOLS,
+    POLICY_TOP_WINDOWS,
+    POLICY_TOP_FUNCTIONS,
+    POLICY_TOP_PROVISIONING
+};

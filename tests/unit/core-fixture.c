@@ -71,8 +71,13 @@ struct event *world_query(struct world *world, const char *object, const char *i
 
 struct world *world_new(const char *policy_file)
 {
+    return world_new_of(world_read_policy(policy_file, NULL));
+}
+
+struct world *world_new_of(struct policy *policy)
+{
     struct world *world = g_new0(struct world, 1);
-    world->policy = world_read_policy(policy_file, NULL);
+    world->policy = policy;
     world->commands = g_ptr_array_new_with_free_func(taken_free);
     world->records = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
     world->serials = g_array_new(FALSE, FALSE, sizeof(guint64));

@@ -18,6 +18,9 @@ struct world {
 };
 
 struct world *world_new(const char *policy_file);
+
+/* Takes the policy. */
+struct world *world_new_of(struct policy *policy);
 void world_free(struct world *world);
 
 /* Handles the event and everything that follows from commits. */

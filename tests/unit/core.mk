@@ -3,3 +3,5 @@ check_PROGRAMS += tests/unit/test-state
 check_PROGRAMS += tests/unit/test-core
 tests_unit_test_core_SOURCES = tests/unit/test-core.c tests/unit/core-fixture.c tests/unit/core-fixture.h
 check_PROGRAMS += tests/unit/test-simulation
+check_PROGRAMS += tests/unit/test-warm
+tests_unit_test_warm_SOURCES = tests/unit/test-warm.c tests/unit/core-fixture.c tests/unit/core-fixture.h

@@ -22,16 +22,16 @@ END_TEST
 START_TEST(test_latency)
 {
     struct latency latency = {0};
-    ck_assert_int_eq(latency_quantile(&latency, 0.95, 5000), 5000);
-    latency_add(&latency, 1000);
-    ck_assert_int_eq(latency_quantile(&latency, 0.95, 5000), 1250);
+    ck_assert_int_eq(latency_quantile(&latency, 0.95, 0, 0, 5000), 5000);
+    latency_add(&latency, 1000, 0);
+    ck_assert_int_eq(latency_quantile(&latency, 0.95, 0, 0, 5000), 1250);
     for (int i = 1; i <= 40; i++)
-        latency_add(&latency, i * 100);
-    ck_assert_int_ge(latency_quantile(&latency, 0.95, 0), 3700);
-    ck_assert_int_le(latency_quantile(&latency, 0.95, 0), 3900);
+        latency_add(&latency, i * 100, 0);
+    ck_assert_int_ge(latency_quantile(&latency, 0.95, 0, 0, 0), 3700);
+    ck_assert_int_le(latency_quantile(&latency, 0.95, 0, 0, 0), 3900);
     for (int i = 0; i < LATENCY_WINDOW; i++)
-        latency_add(&latency, 10);
-    ck_assert_int_eq(latency_quantile(&latency, 0.95, 0), 10); /* the past is forgotten */
+        latency_add(&latency, 10, 0);
+    ck_assert_int_eq(latency_quantile(&latency, 0.95, 0, 0, 0), 10); /* the past is forgotten */
 }
 END_TEST
 

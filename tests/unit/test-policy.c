@@ -61,9 +61,8 @@ static const struct refusal {
     /* keys */
     {"profile:\n", "x.yaml:1: a policy has no key \"profile\"; did you mean \"profiles\"?"},
     {"rule: {}\n", "x.yaml:1: a policy has no key \"rule\"; did you mean \"rules\"?"},
-    {"warm: {}\n",
-     "x.yaml:1: a policy has no key \"warm\"; right would be one of: profiles, classes, rules, provisioning, "
-     "scaling, limits, history"},
+    {"warm: {}\n", "x.yaml:1: a policy has no key \"warm\"; right would be one of: profiles, classes, rules, pools, "
+                   "windows, functions, provisioning, scaling, limits, history, paths, warming"},
     {"limits:\n  wall: 1 h\nlimits:\n  wall: 2 h\n",
      "x.yaml:3: \"limits\" is given twice, first in line 1; right would be to give it once"},
     {"limits:\n  wall: 1 h\n  pids: 3\n  wall: 2 h\n",

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "policy/policy.h"
+
+/* The words of windows. Pure functions. */
+
+/* 0 for "mon" to 6 for "sun"; -1 for other words. */
+int pools_day_of(const char *word);
+
+/* Minutes from midnight of "08:00" to "24:00"; -1 for what is no such time. */
+int pools_minute_of(const char *text);

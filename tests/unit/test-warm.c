@@ -1,0 +1,661 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/clock.h"
+#include "base/error.h"
+#include "core-fixture.h"
+#include "policy-fixture.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Warm pools, the ladder of paths, reuse, and code in place: the core alone, its hosts played by the test. */
+
+#define POLICY_HEAD                                                                                             \
+    "profiles:\n"                                                                                               \
+    "  - { name: small, template: t, vcpus: 1, memory: 512 MiB, maximum: { vcpus: 4, memory: 2 GiB } }\n"       \
+    "  - { name: large, template: t, vcpus: 4, memory: 2 GiB }\n"                                               \
+    "classes:\n"                                                                                                \
+    "  - { name: small, score_max: 50, profile: small, demand: { vcpus: { p50: 1, p90: 1, p99: 1 },"            \
+    " memory: { p50: 64 MiB, p90: 128 MiB, p99: 256 MiB } } }\n"                                                \
+    "  - { name: large, score_max: 100, profile: large, demand: { vcpus: { p50: 3, p90: 4, p99: 4 },"           \
+    " memory: { p50: 1 GiB, p90: 1800 MiB, p99: 1900 MiB } } }\n"                                               \
+    "rules:\n"                                                                                                  \
+    "  - { name: heavy, when: { algorithm: matrix }, then: { score: 80 } }\n"                                   \
+    "functions:\n"                                                                                              \
+    "  - { name: again, function: \"again*\", reuse_max: 2, reuse_keep: 30 s }\n"                               \
+    "  - { name: shared, function: \"shared*\", share_code: true, preload_libraries: true, preload: [json] }\n" \
+    "  - { name: plain, function: \"plain*\", stage: false }\n"                                                 \
+    "warming: { warmups: 2, warmups_per_host: 1 }\n"                                                            \
+    "pools:\n"                                                                                                  \
+    "  - name: p\n    template: t\n    vcpus: 1\n    memory: 256 MiB\n    maximum: { vcpus: 4, memory: 2 GiB }\n"
+
+#define NOTIFY "{\"code\":{\"function\":\"f\",\"language\":\"python\"}}"
+#define NOTIFY_LARGE "{\"code\":{\"function\":\"f\",\"algorithm\":\"matrix\"}}"
+#define NOTIFY_LATER "{\"code\":{\"function\":\"f\"},\"arrival_in_ms\":60000}"
+
+static struct world *world;
+
+static struct policy *policy_with(const char *stock)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = g_strconcat(POLICY_HEAD, stock, NULL);
+    struct policy *policy = policy_of_text("x.yaml", text, &error);
+    ck_assert_msg(policy != NULL, "%s", error != NULL ? error->message : "");
+    return policy;
+}
+
+static void begin(const char *stock)
+{
+    world = world_new_of(policy_with(stock));
+    world_add_host(world, "h1", 8, 8192);
+}
+
+static void teardown(void)
+{
+    world_free(world);
+}
+
+/* Answers the oldest boot or claim of the kind with the shape that it asked for. */
+static const char *make_ready(enum command_kind kind)
+{
+    const struct command *command = world_expect(world, kind, 0);
+    struct event *ready = world_answer(EVENT_INSTANCE_READY, command);
+    ready->shape = command->boot->shape;
+    world_pass(world, kind == COMMAND_CLAIM ? 5 : command->boot->saved != NULL ? 300 : 2000);
+    world_event(world, ready);
+    return command->id;
+}
+
+static const char *answer_pause(void)
+{
+    const struct command *pause = world_expect(world, COMMAND_PAUSE, 0);
+    world_event(world, world_answer(EVENT_INSTANCE_PAUSED, pause));
+    return pause->id;
+}
+
+static const char *answer_save(GError *error)
+{
+    const struct command *save = world_expect(world, COMMAND_SAVE, 0);
+    struct event *saved = world_answer(EVENT_INSTANCE_SAVED, save);
+    saved->saved = error == NULL ? saved_state_copy(save->saved) : NULL;
+    saved->error = error;
+    world_event(world, saved);
+    return save->saved->id;
+}
+
+static void assert_none(enum command_kind kind)
+{
+    const struct command *command = world_take(world, kind, 0);
+    ck_assert_msg(command == NULL, "unexpected %s of %s", codec_word(&command_kind_words, kind),
+                  command != NULL ? command->id : "");
+}
+
+static struct pool *pool_now(void)
+{
+    const guint64 request = world->request + 1;
+    world_event(world, world_query(world, "pool", "p@h1"));
+    const struct command *reply = world_expect(world, COMMAND_REPLY, request);
+    gsize length;
+    ck_assert_msg(reply->error == NULL, "%s", reply->error != NULL ? reply->error->message : "");
+    const char *text = g_bytes_get_data(reply->body, &length);
+    struct pool *pool = codec_decode_text(&pool_codec, text, length, G_MAXINT, CODEC_STORE, NULL);
+    ck_assert_ptr_nonnull(pool);
+    return pool;
+}
+
+static void assert_stock(guint running, guint paused, guint saved)
+{
+    g_autoptr(pool_auto) pool = pool_now();
+    ck_assert_msg(pool->stock.running == running && pool->stock.paused == paused && pool->stock.saved == saved,
+                  "stock is %u/%u/%u", pool->stock.running, pool->stock.paused, pool->stock.saved);
+}
+
+static void assert_miss(const char *reason)
+{
+    g_autoptr(pool_auto) pool = pool_now();
+    for (guint i = 0; pool->miss_reasons != NULL && i < pool->miss_reasons->len; i++)
+        if (g_str_equal(((struct pool_miss *)pool->miss_reasons->pdata[i])->reason, reason))
+            return;
+    ck_abort_msg("no miss \"%s\" among %" G_GUINT64_FORMAT, reason, pool->misses);
+}
+
+static char *notify(const char *json)
+{
+    const guint64 request = world_notify(world, json);
+    const struct command *reply = world_expect(world, COMMAND_REPLY, request);
+    ck_assert_msg(reply->error == NULL, "%s", reply->error != NULL ? reply->error->message : "");
+    return world_body_string(reply, "reservation.id");
+}
+
+static char *reservation_member(const char *id, const char *member)
+{
+    const struct command *reply = world_expect(world, COMMAND_REPLY, world_get(world, id));
+    return world_body_string(reply, member);
+}
+
+static void assert_reservation(const char *id, const char *member, const char *expected)
+{
+    g_autofree char *value = reservation_member(id, member);
+    ck_assert_msg(g_strcmp0(value, expected) == 0, "%s of %s is %s, not %s", member, id, value, expected);
+}
+
+/* Rule: a pool fills itself, no more warm-ups at a time than the policy allows, and turns what it has into what it lacks. */
+START_TEST(a_pool_fills_to_its_floors)
+{
+    begin("    floor: { running: 1, paused: 2, saved: 1 }\n");
+    const struct command *first = world_expect(world, COMMAND_BOOT, 0);
+    world_pass(world, 2000);
+    ck_assert_str_eq(first->boot->pool, "p@h1");
+    ck_assert_uint_eq(first->boot->shape.memory_mib, 256);
+    ck_assert_uint_eq(first->boot->maximum.vcpus, 4);
+    ck_assert_ptr_null(first->boot->saved);
+    assert_none(COMMAND_BOOT); /* one at a time on a host */
+    struct event *ready = world_answer(EVENT_INSTANCE_READY, first);
+    ready->shape = first->boot->shape;
+    world_event(world, ready);
+    assert_none(COMMAND_SAVE); /* the running floor comes first */
+    make_ready(COMMAND_BOOT);
+    const char *saved = answer_save(NULL);
+    assert_stock(1, 0, 1);
+    for (guint i = 0; i < 2; i++) {
+        const struct command *clone = world_expect(world, COMMAND_BOOT, 0);
+        ck_assert_str_eq(clone->boot->saved, saved); /* from then on warm-ups are clones */
+        struct event *warm = world_answer(EVENT_INSTANCE_READY, clone);
+        warm->shape = clone->boot->shape;
+        world_event(world, warm);
+        answer_pause();
+    }
+    assert_stock(1, 2, 1);
+    assert_none(COMMAND_BOOT);
+    g_autoptr(pool_auto) pool = pool_now();
+    ck_assert_uint_eq(pool->idle_mib, 3 * 256);
+    ck_assert_uint_eq(pool->warmed, 4);
+}
+END_TEST
+
+/* Rule: a claim takes a warm instance by "at least", gives it the shape of its reservation, and the refill begins at the take. */
+START_TEST(a_claim_takes_and_the_refill_begins)
+{
+    begin("    floor: { running: 1 }\n");
+    const char *vm = make_ready(COMMAND_BOOT);
+    g_autofree char *id = notify(NOTIFY);
+    const struct command *claim = world_expect(world, COMMAND_CLAIM, 0);
+    ck_assert_str_eq(claim->id, vm);
+    ck_assert_str_eq(claim->boot->reservation_id, id);
+    ck_assert_uint_eq(claim->boot->shape.memory_mib, 512);
+    ck_assert_str_eq(claim->boot->language, "python");
+    assert_none(COMMAND_BOOT); /* warm-ups yield while a claim is under way */
+    struct event *ready = world_answer(EVENT_INSTANCE_READY, claim);
+    ready->shape = claim->boot->shape;
+    world_event(world, ready);
+    assert_reservation(id, "state", "ready");
+    assert_reservation(id, "path", "running");
+    world_expect(world, COMMAND_BOOT, 0);
+    g_autoptr(pool_auto) pool = pool_now();
+    ck_assert_uint_eq(pool->hits, 1);
+    ck_assert_uint_eq(pool->misses, 0);
+    const struct pool_ledger *ledger = pool->ledger->pdata[0];
+    ck_assert_uint_eq(ledger->path, PATH_RUNNING);
+    ck_assert_uint_eq(ledger->kept, 1);
+}
+END_TEST
+
+/* Rule: the fastest when time presses, the cheapest when it does not: warm stock is kept for those in a hurry. */
+START_TEST(the_cheapest_path_that_is_in_time)
+{
+    begin("    floor: { running: 0, paused: 1, saved: 1 }\n");
+    make_ready(COMMAND_BOOT);
+    answer_save(NULL);
+    make_ready(COMMAND_BOOT);
+    const char *paused = answer_pause();
+    g_autofree char *later = notify(NOTIFY_LATER);
+    assert_reservation(later, "path", "saved");
+    world_pass(world, 59300);
+    const struct command *clone = world_expect(world, COMMAND_BOOT, 0);
+    ck_assert_ptr_nonnull(clone->boot->saved);
+    ck_assert_str_eq(clone->boot->reservation_id, later);
+    struct event *ready = world_answer(EVENT_INSTANCE_READY, clone);
+    ready->shape = clone->boot->shape;
+    world_event(world, ready);
+    g_autofree char *now = notify(NOTIFY);
+    const struct command *claim = world_expect(world, COMMAND_CLAIM, 0);
+    ck_assert_str_eq(claim->id, paused);
+    assert_reservation(now, "path", "paused");
+    g_autofree char *paths = reservation_member(now, "paths");
+    ck_assert_msg(strstr(paths, "chosen: nothing is ready in time") != NULL && strstr(paths, "ready later") != NULL,
+                  "%s", paths);
+}
+END_TEST
+
+/* Rule: a path that overruns gets the next one beside it; who is first wins, the other is thrown away. */
+START_TEST(an_overrun_starts_the_next_path)
+{
+    begin("    floor: { running: 1 }\n");
+    const char *vm = make_ready(COMMAND_BOOT);
+    g_autofree char *id = notify(NOTIFY);
+    const struct command *claim = world_expect(world, COMMAND_CLAIM, 0);
+    ck_assert_str_eq(claim->id, vm);
+    world_pass(world, 1000);
+    const struct command *boot = world_expect(world, COMMAND_BOOT, 0);
+    ck_assert_str_eq(boot->boot->reservation_id, id);
+    assert_miss("overrun");
+    if (_i == 0) { /* the second is first */
+        struct event *ready = world_answer(EVENT_INSTANCE_READY, boot);
+        ready->shape = boot->boot->shape;
+        world_event(world, ready);
+        ck_assert_str_eq(world_expect(world, COMMAND_DESTROY, 0)->id, claim->id);
+        assert_reservation(id, "instance_id", boot->id);
+        assert_reservation(id, "path", "boot");
+    } else if (_i == 1) { /* the first comes after all */
+        struct event *ready = world_answer(EVENT_INSTANCE_READY, claim);
+        ready->shape = claim->boot->shape;
+        world_event(world, ready);
+        ck_assert_str_eq(world_expect(world, COMMAND_DESTROY, 0)->id, boot->id);
+        assert_reservation(id, "instance_id", claim->id);
+        assert_reservation(id, "path", "running");
+    } else { /* the first fails: the second goes on */
+        world_event(world, world_answer(EVENT_INSTANCE_FAILED, claim));
+        assert_reservation(id, "state", "starting");
+        struct event *ready = world_answer(EVENT_INSTANCE_READY, boot);
+        ready->shape = boot->boot->shape;
+        world_event(world, ready);
+        assert_none(COMMAND_DESTROY);
+    }
+    assert_reservation(id, "state", "ready");
+}
+END_TEST
+
+/* Rule: a warm instance that fails its check is never handed out; the next path serves, and the miss is told. */
+START_TEST(a_failed_claim_falls_to_the_next_path)
+{
+    begin("    floor: { running: 2 }\n");
+    make_ready(COMMAND_BOOT);
+    make_ready(COMMAND_BOOT);
+    g_autofree char *id = notify(NOTIFY);
+    const struct command *claim = world_expect(world, COMMAND_CLAIM, 0);
+    world_event(world, world_answer(EVENT_INSTANCE_FAILED, claim));
+    const struct command *boot = world_expect(world, COMMAND_BOOT, 0); /* the stock is not trusted twice */
+    ck_assert_str_eq(boot->boot->reservation_id, id);
+    assert_miss("failed");
+    struct event *ready = world_answer(EVENT_INSTANCE_READY, boot);
+    ready->shape = boot->boot->shape;
+    world_event(world, ready);
+    assert_reservation(id, "state", "ready");
+}
+END_TEST
+
+/* Rule: an instance that died is out of the stock, and is replaced. */
+START_TEST(a_dead_instance_is_replaced)
+{
+    begin("    floor: { paused: 1 }\n");
+    make_ready(COMMAND_BOOT);
+    const struct command *pause = world_expect(world, COMMAND_PAUSE, 0);
+    world_event(world, world_answer(EVENT_INSTANCE_PAUSED, pause));
+    world_event(world, world_answer(EVENT_INSTANCE_GONE, pause));
+    assert_stock(0, 0, 0);
+    world_expect(world, COMMAND_BOOT, 0);
+    g_autofree char *id = notify(NOTIFY);
+    assert_none(COMMAND_CLAIM);
+    assert_reservation(id, "path", "boot");
+    assert_miss("empty");
+}
+END_TEST
+
+/* Rule: what fails is not tried again at once, and the pool says why it holds back. */
+START_TEST(a_failed_warm_up_is_retried_later)
+{
+    begin("    floor: { running: 1 }\n");
+    world_event(world, world_answer(EVENT_INSTANCE_FAILED, world_expect(world, COMMAND_BOOT, 0)));
+    assert_none(COMMAND_BOOT);
+    g_autoptr(pool_auto) pool = pool_now();
+    ck_assert_str_eq(pool->held_back, "the last warm-up failed");
+    world_pass(world, 10000);
+    world_expect(world, COMMAND_BOOT, 0);
+}
+END_TEST
+
+/* Rule: the stock is replaced when the policy changes or an instance is old, and never dips below the floor by that. */
+START_TEST(a_stale_stock_is_replaced_without_a_dip)
+{
+    begin("    floor: { running: 1 }\n    max_age: 1 h\n");
+    const char *old = make_ready(COMMAND_BOOT);
+    if (_i == 0) {
+        struct event *load = event_new(EVENT_POLICY_LOAD);
+        load->request = ++world->request;
+        load->policy = policy_with("    floor: { running: 1 }\n");
+        load->policy_sources = g_ptr_array_new();
+        world_event(world, load);
+    } else {
+        world_pass(world, 3600 * 1000);
+    }
+    assert_none(COMMAND_DESTROY);
+    assert_stock(1, 0, 0);
+    make_ready(COMMAND_BOOT);
+    ck_assert_str_eq(world_expect(world, COMMAND_DESTROY, 0)->id, old);
+    assert_stock(1, 0, 0);
+}
+END_TEST
+
+/* Rule: misses raise a target up to the ceiling, and it comes down again by itself. */
+START_TEST(misses_raise_the_target_and_are_forgotten)
+{
+    begin("    floor: { running: 0 }\n    ceiling: { running: 2 }\n");
+    for (guint i = 0; i < 3; i++) {
+        g_autofree char *id = notify(NOTIFY);
+        const struct command *boot = world_expect(world, COMMAND_BOOT, 0);
+        struct event *ready = world_answer(EVENT_INSTANCE_READY, boot);
+        ready->shape = boot->boot->shape;
+        world_event(world, ready);
+    }
+    assert_miss("empty");
+    for (guint i = 0; i < 2; i++)
+        make_ready(COMMAND_BOOT);
+    assert_stock(2, 0, 0);
+    world_pass(world, 3600 * 1000);
+    for (guint i = 0; i < 2; i++)
+        world_expect(world, COMMAND_DESTROY, 0);
+    g_autoptr(pool_auto) pool = pool_now();
+    ck_assert_uint_eq(pool->target.running, 0);
+    ck_assert_uint_eq(pool->wasted, 2);
+}
+END_TEST
+
+/* Rule: the idle budget caps everything. */
+START_TEST(the_idle_budget_caps_the_target)
+{
+    begin("    floor: { running: 2, paused: 2 }\n    idle_budget: 768 MiB\n");
+    g_autoptr(pool_auto) pool = pool_now();
+    ck_assert_uint_eq(pool->target.running + pool->target.paused, 3);
+    ck_assert_uint_eq(pool->target.running, 2);
+    ck_assert_ptr_nonnull(strstr(pool->why, "idle budget of 768 MiB"));
+}
+END_TEST
+
+/* Rule: an operator may set and drain a pool. */
+START_TEST(a_pool_is_set_and_drained)
+{
+    begin("    floor: { running: 1 }\n");
+    make_ready(COMMAND_BOOT);
+    struct event *set = event_new(EVENT_POOL_SET);
+    set->request = ++world->request;
+    set->id = g_strdup("p@h1");
+    set->pool_setting = g_new0(struct pool_setting, 1);
+    *set->pool_setting = (struct pool_setting){.has_running = TRUE, .running = 2};
+    world_event(world, set);
+    ck_assert_ptr_null(world_expect(world, COMMAND_REPLY, world->request)->error);
+    make_ready(COMMAND_BOOT);
+    assert_stock(2, 0, 0);
+    struct event *drain = event_new(EVENT_POOL_DRAIN);
+    drain->request = ++world->request;
+    drain->id = g_strdup("p@h1");
+    drain->eof = TRUE;
+    world_event(world, drain);
+    world_expect(world, COMMAND_DESTROY, 0);
+    world_expect(world, COMMAND_DESTROY, 0);
+    assert_stock(0, 0, 0);
+    g_autofree char *id = notify(NOTIFY);
+    assert_miss("draining");
+    assert_none(COMMAND_CLAIM);
+    struct event *nobody = event_new(EVENT_POOL_DRAIN);
+    nobody->request = ++world->request;
+    nobody->id = g_strdup("q@h1");
+    const guint64 request = nobody->request;
+    world_event(world, nobody);
+    ck_assert_int_eq(world_expect(world, COMMAND_REPLY, request)->error->code, HBR_ERROR_NOT_FOUND);
+}
+END_TEST
+
+/* Rule: idle instances make room for a reservation, and the pool does not fight it for the room. */
+START_TEST(warm_instances_make_room)
+{
+    world = world_new_of(policy_with("    floor: { running: 2 }\n"));
+    world_add_host(world, "h1", 4, 2048);
+    make_ready(COMMAND_BOOT);
+    make_ready(COMMAND_BOOT);
+    g_autofree char *id = notify("{\"code\":{\"function\":\"f\",\"algorithm\":\"matrix\",\"template\":\"other\"}}");
+    assert_reservation(id, "state", "waiting");
+    for (guint i = 0; i < 2; i++) {
+        const struct command *destroy = world_expect(world, COMMAND_DESTROY, 0);
+        assert_none(COMMAND_DESTROY);
+        world_event(world, world_answer(EVENT_INSTANCE_DESTROYED, destroy));
+    }
+    const struct command *boot = world_expect(world, COMMAND_BOOT, 0);
+    ck_assert_str_eq(boot->boot->reservation_id, id);
+    assert_none(COMMAND_BOOT);
+}
+END_TEST
+
+/* Rule: a saved state that cannot be made is not tried for ever; one that is lost is made again. */
+START_TEST(saved_states_come_and_go)
+{
+    begin("    floor: { running: 0, saved: 1 }\n");
+    make_ready(COMMAND_BOOT);
+    if (_i == 0) {
+        answer_save(hbr_error_new(HBR_ERROR_UNSUPPORTED, "not on this host"));
+        world_pass(world, 3600 * 1000);
+        assert_none(COMMAND_BOOT);
+        g_autoptr(pool_auto) pool = pool_now();
+        ck_assert_str_eq(pool->saved_error, "not on this host");
+        return;
+    }
+    g_autofree char *saved = g_strdup(answer_save(NULL));
+    assert_stock(0, 0, 1);
+    struct event *lost = event_new(EVENT_SAVED_LOST);
+    lost->host = g_strdup("h1");
+    lost->id = g_strdup(saved);
+    lost->error = hbr_error_new(HBR_ERROR_HYPERVISOR, "its checksum is wrong");
+    world_event(world, lost);
+    assert_stock(0, 0, 0);
+    make_ready(COMMAND_BOOT);
+    ck_assert_str_ne(answer_save(NULL), saved);
+}
+END_TEST
+
+static void run_to_end(const struct command *run, enum exit_reason reason)
+{
+    world_event(world, world_answer(EVENT_RUN_STARTED, run));
+    struct event *exit = world_answer(EVENT_RUN_EXIT, run);
+    exit->result = g_new0(struct run_result, 1);
+    *exit->result = (struct run_result){.reason = reason, .wall_us = 1000};
+    world_event(world, exit);
+}
+
+static const char *execution_line(guint64 request)
+{
+    const struct command *line = NULL, *last = NULL;
+    while ((line = world_take(world, COMMAND_STREAM, request)) != NULL)
+        last = line;
+    ck_assert_ptr_nonnull(last);
+    gsize length;
+    return g_bytes_get_data(last->body, &length);
+}
+
+#define RUN(function) "{\"code\":{\"function\":\"" function "\"},\"program\":{\"argv\":[\"true\"]}}"
+
+/* Rule: an instance is used again only for the same function of the same tenant, as often and as long as the policy says, and it is told. */
+START_TEST(reuse_is_for_the_same_function_alone)
+{
+    begin("    floor: { running: 0 }\n");
+    world_execute(world, RUN("again"));
+    const char *vm = make_ready(COMMAND_BOOT);
+    run_to_end(world_expect(world, COMMAND_RUN, 0), EXIT_EXITED);
+    assert_none(COMMAND_DESTROY);
+    world_execute(world, RUN("again-other"));
+    const struct command *other = world_expect(world, COMMAND_BOOT, 0);
+    ck_assert_str_ne(other->id, vm);
+    world_execute(world, "{\"code\":{\"function\":\"again\",\"tenant\":\"b\"},\"program\":{\"argv\":[\"true\"]}}");
+    ck_assert_str_ne(world_expect(world, COMMAND_BOOT, 0)->id, vm);
+    const guint64 second = world_execute(world, RUN("again"));
+    const struct command *claim = world_expect(world, COMMAND_CLAIM, 0);
+    ck_assert_str_eq(claim->id, vm);
+    struct event *ready = world_answer(EVENT_INSTANCE_READY, claim);
+    ready->shape = claim->boot->shape;
+    world_event(world, ready);
+    run_to_end(world_expect(world, COMMAND_RUN, 0), EXIT_EXITED);
+    ck_assert_ptr_nonnull(strstr(execution_line(second), "\"instance_uses\":1"));
+    ck_assert_str_eq(world_expect(world, COMMAND_DESTROY, 0)->id, vm); /* two uses are the most */
+}
+END_TEST
+
+START_TEST(what_is_kept_goes_in_time_or_after_a_bad_end)
+{
+    begin("    floor: { running: 0 }\n");
+    world_execute(world, RUN("again"));
+    const char *vm = make_ready(COMMAND_BOOT);
+    run_to_end(world_expect(world, COMMAND_RUN, 0), _i == 0 ? EXIT_EXITED : EXIT_OUT_OF_MEMORY);
+    if (_i == 0) {
+        world_pass(world, 29000);
+        assert_none(COMMAND_DESTROY);
+        world_pass(world, 2000);
+    }
+    ck_assert_str_eq(world_expect(world, COMMAND_DESTROY, 0)->id, vm);
+}
+END_TEST
+
+#define PROGRAM "\"program\":{\"interpreter\":\"python3\",\"source\":\"print(1)\"}"
+#define ANNOUNCED(function) "{\"code\":{\"function\":\"" function "\",\"libraries\":[\"csv\"]}," PROGRAM "}"
+
+/* Rule: a program that came with the notification is put in place when its instance is ready; the request for it only says go. */
+START_TEST(a_program_is_put_in_place)
+{
+    begin("    floor: { running: 0 }\n");
+    g_autofree char *id = notify(ANNOUNCED("shared"));
+    const struct command *keep = world_expect(world, COMMAND_CODE_KEEP, 0);
+    ck_assert_ptr_null(keep->code->tenant);
+    ck_assert_uint_eq(strlen(keep->code->sha256), 64);
+    g_autofree char *source = reservation_member(id, "notification.program.source");
+    ck_assert_ptr_null(source); /* it is named by its digest from then on */
+    make_ready(COMMAND_BOOT);
+    const struct command *stage = world_expect(world, COMMAND_STAGE, 0);
+    ck_assert_str_eq(stage->run->program.source, "print(1)");
+    ck_assert_str_eq(stage->run->preload[0], "csv");
+    ck_assert_str_eq(stage->run->preload[1], "json");
+    if (_i != 1) {
+        struct event *staged = world_answer(EVENT_STAGED, stage);
+        staged->count = 30000;
+        staged->error = _i == 2 ? hbr_error_new(HBR_ERROR_GUEST, "no such interpreter") : NULL;
+        world_event(world, staged);
+    }
+    const guint64 request = world_execute(
+        world,
+        _i == 3
+            ? "{\"code\":{\"function\":\"shared\"},\"program\":{\"interpreter\":\"python3\",\"source\":\"print(2)\"}}"
+            : "{\"code\":{\"function\":\"shared\"}," PROGRAM "}");
+    const struct command *run = world_expect(world, COMMAND_RUN, 0);
+    ck_assert_int_eq(run->run->is_staged, _i == 0);
+    run_to_end(run, EXIT_EXITED);
+    static const char *const places[] = {"in-place", "not-yet", "failed", "different"};
+    g_autofree char *wanted = g_strdup_printf("\"code_place\":\"%s\"", places[_i]);
+    const char *line = execution_line(request);
+    ck_assert_msg(strstr(line, wanted) != NULL, "%s: %s", wanted, line);
+}
+END_TEST
+
+#define DIGEST "0123456789012345678901234567890123456789012345678901234567890123"
+
+/* Rule: a program that is named by its digest is fetched under the policy's limits, for the notification and for the execution. */
+START_TEST(a_program_is_fetched_by_its_digest)
+{
+    begin("    floor: { running: 0 }\n");
+    g_autofree char *id =
+        notify("{\"code\":{\"function\":\"g\"},\"program\":{\"interpreter\":\"sh\",\"source_sha256\":\"" DIGEST
+               "\",\"source_url\":\"https://a.example/x\"}}");
+    const struct command *fetch = world_expect(world, COMMAND_CODE_FETCH, 0);
+    ck_assert_str_eq(fetch->id, id);
+    ck_assert_str_eq(fetch->code->sha256, DIGEST);
+    ck_assert_str_eq(fetch->code->url, "https://a.example/x");
+    ck_assert_str_eq(fetch->code->tenant, "default");
+    ck_assert_int_eq(fetch->code->timeout_ms, 10000);
+    make_ready(COMMAND_BOOT);
+    assert_none(COMMAND_STAGE);
+    struct event *code = world_answer(EVENT_CODE, fetch);
+    code->bytes = g_bytes_new("echo", 4);
+    world_event(world, code);
+    const struct command *stage = world_expect(world, COMMAND_STAGE, 0);
+    ck_assert_str_eq(stage->run->program.source, "echo");
+    world_event(world, world_answer(EVENT_STAGED, stage));
+    world_execute(
+        world, "{\"code\":{\"function\":\"g\"},\"program\":{\"interpreter\":\"sh\",\"source_sha256\":\"" DIGEST "\"}}");
+    const struct command *run = world_expect(world, COMMAND_RUN, 0); /* nothing more is fetched */
+    ck_assert_str_eq(run->run->program.source, "echo");
+    ck_assert(run->run->is_staged);
+}
+END_TEST
+
+START_TEST(an_execution_waits_for_its_program)
+{
+    begin("    floor: { running: 0 }\n");
+    const guint64 request = world_execute(
+        world, "{\"code\":{\"function\":\"g\"},\"program\":{\"interpreter\":\"sh\",\"source_sha256\":\"" DIGEST "\"}}");
+    const struct command *fetch = world_expect(world, COMMAND_CODE_FETCH, 0);
+    make_ready(COMMAND_BOOT);
+    assert_none(COMMAND_RUN);
+    struct event *code = world_answer(EVENT_CODE, fetch);
+    if (_i == 0)
+        code->bytes = g_bytes_new("echo", 4);
+    else
+        code->error = hbr_error_new(HBR_ERROR_NOT_FOUND, "nobody has it");
+    world_event(world, code);
+    if (_i == 0)
+        ck_assert_str_eq(world_expect(world, COMMAND_RUN, 0)->run->program.source, "echo");
+    else
+        ck_assert_ptr_nonnull(strstr(execution_line(request), "nobody has it"));
+}
+END_TEST
+
+/* Rule: where the policy says so, nothing is put in place. */
+START_TEST(staging_can_be_forbidden)
+{
+    begin("    floor: { running: 0 }\n");
+    g_autofree char *id = notify(ANNOUNCED("plain"));
+    make_ready(COMMAND_BOOT);
+    assert_none(COMMAND_STAGE);
+}
+END_TEST
+
+/* Rule: starts for one tenant are bounded, so that preparing for it does not keep the others waiting. */
+START_TEST(starts_are_bounded_for_each_tenant)
+{
+    begin("    floor: { running: 0 }\nlimits: { boots_per_tenant: 1, boots_per_host: 10 }\n");
+    g_autofree char *first = notify(NOTIFY);
+    g_autofree char *second = notify("{\"code\":{\"function\":\"g\"}}");
+    g_autofree char *other = notify("{\"code\":{\"function\":\"f\",\"tenant\":\"b\"}}");
+    ck_assert_str_eq(world_expect(world, COMMAND_BOOT, 0)->boot->reservation_id, first);
+    ck_assert_str_eq(world_expect(world, COMMAND_BOOT, 0)->boot->reservation_id, other);
+    assert_none(COMMAND_BOOT);
+    assert_reservation(second, "state", "waiting");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("warm");
+    TCase *cases = tcase_create("scenarios");
+    tcase_add_checked_fixture(cases, NULL, teardown);
+    tcase_add_test(cases, a_pool_fills_to_its_floors);
+    tcase_add_test(cases, a_claim_takes_and_the_refill_begins);
+    tcase_add_test(cases, the_cheapest_path_that_is_in_time);
+    tcase_add_loop_test(cases, an_overrun_starts_the_next_path, 0, 3);
+    tcase_add_test(cases, a_failed_claim_falls_to_the_next_path);
+    tcase_add_test(cases, a_dead_instance_is_replaced);
+    tcase_add_test(cases, a_failed_warm_up_is_retried_later);
+    tcase_add_loop_test(cases, a_stale_stock_is_replaced_without_a_dip, 0, 2);
+    tcase_add_test(cases, misses_raise_the_target_and_are_forgotten);
+    tcase_add_test(cases, the_idle_budget_caps_the_target);
+    tcase_add_test(cases, a_pool_is_set_and_drained);
+    tcase_add_test(cases, warm_instances_make_room);
+    tcase_add_loop_test(cases, saved_states_come_and_go, 0, 2);
+    tcase_add_test(cases, reuse_is_for_the_same_function_alone);
+    tcase_add_loop_test(cases, what_is_kept_goes_in_time_or_after_a_bad_end, 0, 2);
+    tcase_add_loop_test(cases, a_program_is_put_in_place, 0, 4);
+    tcase_add_test(cases, a_program_is_fetched_by_its_digest);
+    tcase_add_loop_test(cases, an_execution_waits_for_its_program, 0, 2);
+    tcase_add_test(cases, staging_can_be_forbidden);
+    tcase_add_test(cases, starts_are_bounded_for_each_tenant);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
