@@ -178,10 +178,18 @@ static const char *sim_refuse_run(const struct sim *sim, const struct sim_instan
         return "no such domain runs here";
     *ret_reason = EXIT_REFUSED;
     if (instance->state != SIM_READY)
-        return "the domain is being started";
+        return sim_instance_condition(instance);
     if (sim_find_run(instance, spec->execution_id) != NULL)
         return "an execution of that id runs already";
     return NULL;
+}
+
+/* From the command to the start of the program. */
+static gint64 sim_draw_overhead_us(struct sim *sim, struct sim_instance *instance, const struct run_spec *run)
+{
+    if (run->is_staged && sim_stage_take(instance, &run->program))
+        return sim_draw_work_us(sim, instance, sim->model.go_ms, sim->model.warm_sigma);
+    return sim_draw_work_us(sim, instance, sim->model.run_overhead_ms, sim->model.shape_sigma);
 }
 
 void sim_guest_run(struct sim *sim, struct command *command)
@@ -197,7 +205,7 @@ void sim_guest_run(struct sim *sim, struct command *command)
         return;
     }
     GPtrArray *course = sim_course_new(&command->run->program, &sim->model, sim->random);
-    const gint64 overhead_us = sim_draw_us(sim->random, sim->model.run_overhead_ms, sim->model.shape_sigma);
+    const gint64 overhead_us = sim_draw_overhead_us(sim, instance, command->run);
     const gboolean crashes = sim_draw_fault(sim->random, sim->model.crash);
     const double crash_part = g_rand_double(sim->random);
     const double crash_after_ms = crashes ? crash_part * sim_course_duration_ms(course) : -1;

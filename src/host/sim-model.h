@@ -13,6 +13,16 @@ struct sim_model {
 
     double connect_ms;
     double boot_ms, boot_sigma;
+    double clone_ms; /* of a boot from a saved state */
+    double pause_ms, save_ms;
+    double resume_ms, claim_ms; /* a paused instance is claimed in the sum of both; what its shape takes comes to it */
+    double stage_ms;
+    double go_ms;      /* in place of run_overhead_ms, for a program that was staged */
+    double warm_sigma; /* of all these, from clone_ms on */
+    double saved_mib;  /* size of a saved state */
+    gboolean saves;    /* it can save at all */
+    /* Beside k boots, clones and saves on c CPUs, what begins in a VM takes (k + 1) / c times as long. */
+    gboolean contention;
     double shape_cpu_ms; /* for each vCPU added */
     double shape_memory_ms, shape_other_ms, shape_sigma;
     double destroy_ms;
@@ -22,8 +32,10 @@ struct sim_model {
     /* A program that does not say what it does. */
     double run_ms, run_sigma, run_cpu, run_memory_mib;
 
-    double fail_boot, hang_boot; /* of a boot: it fails; it never answers */
-    double fail_shape;
+    double fail_boot, hang_boot;                           /* of a boot: it fails; it never answers */
+    double fail_clone, hang_clone, fail_claim, hang_claim; /* the same of a clone, of a claim */
+    double fail_pause, fail_save, fail_stage, fail_shape;
+    double damage;     /* of a clone: the saved state that it is made from is found damaged, and is lost */
     double crash;      /* of a run: its VM dies under it */
     double lose_event; /* of EVENT_INSTANCE_GONE and EVENT_INSTANCE_DESTROYED: the next inventory tells it */
 

@@ -14,14 +14,29 @@ struct sim_shaping {
     struct vm_shape target;
 };
 
-enum sim_state { SIM_BOOTING, SIM_READY, SIM_DESTROYING };
+enum sim_state {
+    SIM_BOOTING, /* or being cloned */
+    SIM_READY,
+    SIM_PAUSING,
+    SIM_PAUSED,
+    SIM_CLAIMING,
+    SIM_SAVING,
+    SIM_DESTROYING,
+    SIM_STATE_COUNT
+};
 
 struct sim_instance {
-    char *id, *owner;
+    char *id, *owner, *template;
     enum sim_state state;
     guint64 epoch; /* steps of an earlier one have lost their meaning */
     struct vm_shape shape, maximum;
-    GArray *shapings; /* struct sim_shaping under way */
+    struct vm_shape target; /* that its start, or claim, ends with */
+    gint64 paused_at;       /* SIM_PAUSING: it will be then */
+    struct saved_state *saving;
+    char *staging_id,
+        *staging_digest; /* the program that is being staged: the execution_id that came with it, and which it is */
+    char *staged_digest; /* the one that stands staged */
+    GArray *shapings;    /* struct sim_shaping under way */
     gint64 sample_interval_us;
     GPtrArray *runs;     /* struct sim_run */
     gint64 settled_at;   /* the runs have been advanced up to here */
@@ -40,6 +55,7 @@ struct sim {
     GSequence *steps; /* struct sim_step */
     guint64 step_count;
     GHashTable *instances; /* id -> struct sim_instance */
+    GHashTable *saved;     /* id -> struct saved_state */
     gboolean is_wanted;    /* between COMMAND_HOST_CONNECT and COMMAND_HOST_DISCONNECT */
     gboolean is_down, has_connected;
     guint64 connection; /* counts; steps of an earlier one are dropped */
@@ -80,14 +96,82 @@ GList *sim_sorted_instances(struct sim *sim);
 void sim_instance_free(gpointer instance);
 void sim_boot(struct sim *sim, struct command *command);
 void sim_adopt(struct sim *sim, struct command *command);
-void sim_shape(struct sim *sim, struct command *command);
 void sim_destroy(struct sim *sim, struct command *command);
+/* "the domain is being started", ...: why something else cannot be done with it. Static string. */
+const char *sim_instance_condition(const struct sim_instance *instance);
+/* NULL, or why the host cannot do something with it (it may be NULL) that is for these states: bits 1u << SIM_... */
+GError *sim_check_state(const struct sim *sim, const struct sim_instance *instance, const char *id, guint states);
+/* Steps planned for it have lost their meaning. */
+void sim_instance_turn(struct sim_instance *instance);
 /* Its domain is gone for this reason (taken): all that waits for it is answered, and it is told. Frees it. */
 void sim_instance_die(struct sim *sim, struct sim_instance *instance, GError *reason);
 /* The connection to it is lost. Frees it when it does not outlive that. */
 void sim_instance_lose(struct sim *sim, struct sim_instance *instance);
 /* The connection is back: what could not be destroyed is destroyed now. */
 void sim_instance_return(struct sim *sim, struct sim_instance *instance);
+
+/* sim-start.c */
+struct sim_milestone {
+    const char *text;
+    gint64 after_us;
+};
+
+/* How an instance becomes ready, or fails to. */
+struct sim_start {
+    gint64 length_us;
+    double fail, hang;
+    gint64 timeout_ms;                  /* 0: none */
+    struct sim_milestone milestones[4]; /* up to the first without a text */
+};
+
+/* Plans EVENT_INSTANCE_READY with instance->target, or EVENT_INSTANCE_FAILED that frees it. */
+void sim_start_plan(struct sim *sim, struct sim_instance *instance, const struct sim_start *start);
+/* As sim_draw_us, for what begins now in this instance: boots, clones and saves of others may slow it down. */
+gint64 sim_draw_work_us(struct sim *sim, const struct sim_instance *instance, double median_ms, double sigma);
+void sim_post_ready(struct sim *sim, const struct sim_instance *instance);
+/* Takes `error`. */
+void sim_post_failed(struct sim *sim, const char *id, GError *error);
+
+/* sim-shape.c */
+void sim_shape(struct sim *sim, struct command *command);
+/* All changes of its shape end with this error. */
+void sim_shape_lose(struct sim *sim, struct sim_instance *instance, const GError *reason);
+/* NULL, or why a VM defined for `maximum` cannot have `shape`. */
+GError *sim_check_maximum(const char *id, const struct vm_shape *shape, const struct vm_shape *maximum);
+/* NULL, or an error when the machine has no room for `more` beside all that is promised. */
+GError *sim_check_room(const struct sim *sim, guint64 more_vcpus, guint64 more_memory_mib);
+/* The same, for what `to` has beyond what is promised to the instance. */
+GError *sim_check_growth(const struct sim *sim, const struct sim_instance *instance, const struct vm_shape *to);
+/* What becomes of a VM of shape `there` when `wanted` is asked for at its handing over: CPUs and memory only grow, limits are set. */
+struct vm_shape sim_shape_fit(const struct vm_shape *there, const struct vm_shape *wanted);
+/* How long it takes from the shape that the instance has to its target; 0 when they are equal. */
+gint64 sim_draw_fit_us(struct sim *sim, const struct sim_instance *instance);
+
+/* sim-warm.c */
+void sim_pause(struct sim *sim, struct command *command);
+void sim_claim(struct sim *sim, struct command *command);
+/* As sim_check_state, and nothing may be under way in it. */
+GError *sim_check_idle(const struct sim *sim, const struct sim_instance *instance, const char *id, guint states);
+/* A pause under way ends with this error. */
+void sim_pause_lose(struct sim *sim, struct sim_instance *instance, const GError *reason);
+
+/* sim-saved.c */
+void sim_saved_free(gpointer saved);
+void sim_save(struct sim *sim, struct command *command);
+void sim_forget_saved(struct sim *sim, struct command *command);
+/* Takes `error`: its saving ended with that. */
+void sim_post_save_failed(struct sim *sim, struct sim_instance *instance, GError *error);
+/* The saved state to make a clone from. When it is unknown or damaged: NULL with an error, and it is told that it is lost. */
+const struct saved_state *sim_saved_open(struct sim *sim, const char *id, GError **error);
+/* struct saved_state, by id; freed with g_ptr_array_unref. */
+GPtrArray *sim_saved_list(const struct sim *sim);
+
+/* sim-stage.c */
+void sim_stage(struct sim *sim, struct command *command);
+/* What is being staged ends with this error; what stands staged is gone. */
+void sim_stage_lose(struct sim *sim, struct sim_instance *instance, const GError *reason);
+/* TRUE when that program stands staged. It does not any more: it is to be started. */
+gboolean sim_stage_take(struct sim_instance *instance, const struct program *program);
 
 /* sim-guest.c */
 void sim_guest_run(struct sim *sim, struct command *command);

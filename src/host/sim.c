@@ -102,6 +102,7 @@ static void sim_post_inventory(struct sim *sim)
         item->is_running = TRUE;
         g_ptr_array_add(event->inventory, item);
     }
+    event->saved_states = sim_saved_list(sim);
     sim_post(sim, event);
 }
 
@@ -209,6 +210,11 @@ static const sim_command_handler sim_commands[COMMAND_KIND_COUNT] = {
     [COMMAND_STDIN] = sim_guest_stdin,
     [COMMAND_OUTPUT_CREDIT] = sim_guest_credit,
     [COMMAND_CANCEL_RUN] = sim_guest_cancel,
+    [COMMAND_PAUSE] = sim_pause,
+    [COMMAND_CLAIM] = sim_claim,
+    [COMMAND_SAVE] = sim_save,
+    [COMMAND_FORGET_SAVED] = sim_forget_saved,
+    [COMMAND_STAGE] = sim_stage,
     [COMMAND_DESTROY] = sim_destroy,
 };
 
@@ -265,6 +271,7 @@ static void sim_free(struct hypervisor *hypervisor)
         sim_step_free(g_sequence_get(step));
     g_sequence_free(sim->steps);
     g_hash_table_unref(sim->instances);
+    g_hash_table_unref(sim->saved);
     g_rand_free(sim->random);
     g_free(sim->head.name);
     g_free(sim);
@@ -291,5 +298,6 @@ struct hypervisor *sim_hypervisor_new(const struct host_spec *spec, event_sink s
     sim->random = g_rand_new_with_seed(model.seed);
     sim->steps = g_sequence_new(NULL);
     sim->instances = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, sim_instance_free);
+    sim->saved = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, sim_saved_free);
     return &sim->head;
 }

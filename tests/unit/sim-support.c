@@ -6,6 +6,26 @@
 #include <check.h>
 #include <string.h>
 
+static void log_saved(GString *log, const struct event *event)
+{
+    g_autofree char *shape = vm_shape_to_string(&event->saved->shape);
+    g_string_append_printf(log, " %s", event->saved->id);
+    if (event->error == NULL)
+        g_string_append_printf(log, " of %s in %" G_GINT64_FORMAT " MiB", shape, event->saved->bytes >> 20);
+}
+
+static void log_inventory(GString *log, const struct event *event)
+{
+    for (guint i = 0; i < event->inventory->len; i++) {
+        const struct inventory_item *item = g_ptr_array_index(event->inventory, i);
+        g_string_append_printf(log, " %s", item->instance_id);
+    }
+    for (guint i = 0; i < event->saved_states->len; i++) {
+        const struct saved_state *saved = g_ptr_array_index(event->saved_states, i);
+        g_string_append_printf(log, " +%s", saved->id);
+    }
+}
+
 static void log_detail(GString *log, const struct event *event)
 {
     g_autofree char *shape = vm_shape_to_string(&event->shape);
@@ -16,13 +36,18 @@ static void log_detail(GString *log, const struct event *event)
     case EVENT_INSTANCE_SHAPED:
         g_string_append_printf(log, " #%" G_GUINT64_FORMAT " %s", event->serial, shape);
         break;
+    case EVENT_INSTANCE_SAVED:
+        log_saved(log, event);
+        break;
+    case EVENT_STAGED:
+        if (event->error == NULL)
+            g_string_append_printf(log, " in %" G_GINT64_FORMAT " us", event->count);
+        break;
     case EVENT_INSTANCE_PROGRESS:
         g_string_append_printf(log, " %s", event->text);
         break;
     case EVENT_HOST_INVENTORY:
-        for (guint i = 0; i < event->inventory->len; i++)
-            g_string_append_printf(log, " %s",
-                                   ((struct inventory_item *)g_ptr_array_index(event->inventory, i))->instance_id);
+        log_inventory(log, event);
         break;
     case EVENT_RUN_OUTPUT:
         g_string_append_printf(log, " %u:", event->stream);
@@ -44,12 +69,20 @@ static void log_detail(GString *log, const struct event *event)
     }
 }
 
+static void keep_saved(struct sim_bed *bed, const struct event *event)
+{
+    saved_state_free(bed->saved);
+    bed->saved = event->saved_states->len > 0 ? saved_state_copy(g_ptr_array_index(event->saved_states, 0)) : NULL;
+}
+
 static void take_event(struct event *event, gpointer data)
 {
     struct sim_bed *bed = data;
     bed->counts[event->kind]++;
     ck_assert_str_eq(event->host, "h");
     ck_assert_int_eq(event->at, bed->now);
+    if (event->kind == EVENT_HOST_INVENTORY)
+        keep_saved(bed, event);
     if (!bed->quiet || (event->kind != EVENT_SAMPLE && event->kind != EVENT_INSTANCE_PROGRESS)) {
         g_string_append_printf(bed->log, "%.0f %s", (double)(event->at - SIM_START) / CLOCK_MS,
                                codec_word(&event_kind_words, event->kind));
@@ -70,7 +103,8 @@ static void submit(struct sim_bed *bed, struct command *command)
 
 void sim_bed_init(struct sim_bed *bed, const char *query)
 {
-    g_autofree char *uri = g_strdup_printf("sim:h?boot_sigma=0&shape_sigma=0&connect_ms=0&inventory_s=0&%s", query);
+    g_autofree char *uri =
+        g_strdup_printf("sim:h?boot_sigma=0&warm_sigma=0&shape_sigma=0&connect_ms=0&inventory_s=0&%s", query);
     const struct host_spec spec = {.name = (char *)"h", .uri = uri};
     g_autoptr(GError) error = NULL;
     *bed = (struct sim_bed){.log = g_string_new(NULL), .now = SIM_START, .quiet = TRUE};
@@ -85,6 +119,7 @@ void sim_bed_clear(struct sim_bed *bed)
 {
     bed->host->klass->free(bed->host);
     g_string_free(bed->log, TRUE);
+    g_clear_pointer(&bed->saved, saved_state_free);
 }
 
 void sim_bed_go(struct sim_bed *bed, gint64 until_ms)
@@ -113,17 +148,45 @@ void sim_bed_send(struct sim_bed *bed, enum command_kind kind, const char *id, c
     submit(bed, command);
 }
 
-void sim_bed_boot(struct sim_bed *bed, const char *id, guint vcpus, guint memory_mib, gint64 timeout_ms)
+static void submit_boot(struct sim_bed *bed, enum command_kind kind, const char *id, const char *saved, guint vcpus,
+                        guint memory_mib, gint64 timeout_ms)
 {
-    struct command *command = command_new(COMMAND_BOOT);
+    struct command *command = command_new(kind);
     command->id = g_strdup(id);
     command->boot = g_new0(struct boot_spec, 1);
     command->boot->instance_id = g_strdup(id);
     command->boot->owner = g_strdup("me");
+    command->boot->template = g_strdup("base");
     command->boot->shape = (struct vm_shape){.vcpus = vcpus, .memory_mib = memory_mib, .network_mbps = 10};
     command->boot->maximum = (struct vm_shape){.vcpus = 4, .memory_mib = 4096};
     command->boot->sample_interval_ms = 1000;
     command->boot->timeout_ms = timeout_ms;
+    command->boot->saved = g_strdup(saved);
+    submit(bed, command);
+}
+
+void sim_bed_boot(struct sim_bed *bed, const char *id, guint vcpus, guint memory_mib, gint64 timeout_ms)
+{
+    submit_boot(bed, COMMAND_BOOT, id, NULL, vcpus, memory_mib, timeout_ms);
+}
+
+void sim_bed_clone(struct sim_bed *bed, const char *id, const char *saved, guint vcpus, guint memory_mib,
+                   gint64 timeout_ms)
+{
+    submit_boot(bed, COMMAND_BOOT, id, saved, vcpus, memory_mib, timeout_ms);
+}
+
+void sim_bed_claim(struct sim_bed *bed, const char *id, guint vcpus, guint memory_mib, gint64 timeout_ms)
+{
+    submit_boot(bed, COMMAND_CLAIM, id, NULL, vcpus, memory_mib, timeout_ms);
+}
+
+void sim_bed_saved(struct sim_bed *bed, enum command_kind kind, const char *id, const char *saved)
+{
+    struct command *command = command_new(kind);
+    command->id = g_strdup(id);
+    command->saved = g_new0(struct saved_state, 1);
+    command->saved->id = g_strdup(saved);
     submit(bed, command);
 }
 
@@ -136,16 +199,36 @@ void sim_bed_shape(struct sim_bed *bed, const char *id, guint64 serial, struct v
     submit(bed, command);
 }
 
-void sim_bed_run(struct sim_bed *bed, const char *id, const char *execution_id, const char *source,
-                 struct run_limits limits)
+static struct command *run_command_new(enum command_kind kind, const char *id, const char *execution_id,
+                                       const char *source)
 {
-    struct command *command = command_new(COMMAND_RUN);
+    struct command *command = command_new(kind);
     command->id = g_strdup(id);
     command->run = g_new0(struct run_spec, 1);
     command->run->execution_id = g_strdup(execution_id);
     command->run->program.source = g_strdup(source);
+    return command;
+}
+
+void sim_bed_run(struct sim_bed *bed, const char *id, const char *execution_id, const char *source,
+                 struct run_limits limits)
+{
+    struct command *command = run_command_new(COMMAND_RUN, id, execution_id, source);
     command->run->program.stdin_open = TRUE;
     command->run->limits = limits;
+    submit(bed, command);
+}
+
+void sim_bed_stage(struct sim_bed *bed, const char *id, const char *execution_id, const char *source)
+{
+    submit(bed, run_command_new(COMMAND_STAGE, id, execution_id, source));
+}
+
+void sim_bed_run_staged(struct sim_bed *bed, const char *id, const char *execution_id, const char *source)
+{
+    struct command *command = run_command_new(COMMAND_RUN, id, execution_id, source);
+    command->run->is_staged = TRUE;
+    command->run->program.stdin_bytes = g_bytes_new_static("input", 5);
     submit(bed, command);
 }
 

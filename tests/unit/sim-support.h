@@ -13,6 +13,7 @@ struct sim_bed {
     struct hypervisor *host;
     GString *log;
     guint counts[EVENT_KIND_COUNT];
+    struct saved_state *saved; /* the first of the last inventory, or NULL */
     gint64 now;
     gboolean quiet; /* do not log samples and progress */
 };
@@ -34,3 +35,13 @@ void sim_bed_shape(struct sim_bed *bed, const char *id, guint64 serial, struct v
 void sim_bed_run(struct sim_bed *bed, const char *id, const char *execution_id, const char *source,
                  struct run_limits limits);
 void sim_bed_stdin(struct sim_bed *bed, const char *id, const char *execution_id, const char *text, gboolean eof);
+
+/* COMMAND_BOOT from a saved state; COMMAND_CLAIM. */
+void sim_bed_clone(struct sim_bed *bed, const char *id, const char *saved, guint vcpus, guint memory_mib,
+                   gint64 timeout_ms);
+void sim_bed_claim(struct sim_bed *bed, const char *id, guint vcpus, guint memory_mib, gint64 timeout_ms);
+/* COMMAND_SAVE; COMMAND_FORGET_SAVED, without an `id`. */
+void sim_bed_saved(struct sim_bed *bed, enum command_kind kind, const char *id, const char *saved);
+/* COMMAND_STAGE; COMMAND_RUN with is_staged, and with input. */
+void sim_bed_stage(struct sim_bed *bed, const char *id, const char *execution_id, const char *source);
+void sim_bed_run_staged(struct sim_bed *bed, const char *id, const char *execution_id, const char *source);
