@@ -469,11 +469,14 @@ static void pool_on_paused(struct core *core, struct instance_entry *entry, cons
     if (!entry->is_pausing)
         return; /* it was claimed meanwhile */
     entry->is_pausing = FALSE;
-    if (event->error != NULL)
-        log_warning("core", "%s could not be paused: %s", event->id, event->error->message);
-    else
-        instance_step(core, entry, INSTANCE_STEP_PAUSE, "paused", NULL);
     core->pools_changed = TRUE;
+    if (event->error == NULL) {
+        instance_step(core, entry, INSTANCE_STEP_PAUSE, "paused", NULL);
+        return;
+    }
+    if (entry->pool != NULL)
+        entry->pool->retry_at = core->now + core->policy->warming.retry_ms * CLOCK_MS;
+    instance_destroy(core, entry, "it could not be paused");
 }
 
 static void pool_on_saved(struct core *core, struct instance_entry *entry, struct event *event)

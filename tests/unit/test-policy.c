@@ -3,6 +3,7 @@
 #include "policy/quantity.h"
 #include "policy/sections.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "golden.h"
 #include "policy-fixture.h"
@@ -21,6 +22,8 @@
     "  - { name: c, score_max: 100, profile: p, demand: " DEMAND " }\n"
 #define DEMAND "{ vcpus: { p50: 1, p90: 1, p99: 2 }, memory: { p50: 64 MiB, p90: 256 MiB, p99: 512 MiB } }"
 
+#define POOL LEAST "pools:\n  - { name: a, template: t, vcpus: 1, memory: 1 GiB }\n"
+
 #define PROFILE(text) "profiles:\n  - { name: p, template: t, " text " }\n"
 #define CLASSES(text)                                         \
     "profiles:\n"                                             \
@@ -33,6 +36,24 @@ static const struct refusal {
     const char *text;
     const char *message;
 } refusals[] = {
+    /* pools and windows */
+    {LEAST "pools:\n  - { name: a, template: t, vcpus: 2, memory: 1 GiB, maximum: { vcpus: 1 } }\n",
+     "x.yaml:6: maximum of pool \"a\" is below what its instances start with; right would be at least 2 vCPU, 1024 MiB"},
+    {LEAST
+     "pools:\n  - { name: a, template: t, vcpus: 1, memory: 1 GiB, floor: { paused: 3 }, ceiling: { paused: 2 } }\n",
+     "x.yaml:6: ceiling of paused of pool \"a\" is below its floor of 3; right would be 3 or more"},
+    {LEAST "windows:\n  - { name: w, pool: a, from: \"08:00\", to: \"18:00\", floor: { running: 1 } }\n",
+     "x.yaml:6: window \"w\" names pool \"a\", which is not defined; right would be one of the section pools"},
+    {POOL "windows:\n  - { name: w, pool: a, days: [mon, sunday], from: \"08:00\", to: \"18:00\", floor: {} }\n",
+     "x.yaml:8: \"sunday\" is no day; right would be mon, tue, wed, thu, fri, sat or sun"},
+    {POOL "windows:\n  - { name: w, pool: a, from: \"8:00\", to: \"18:00\", floor: {} }\n",
+     "x.yaml:8: \"8:00\" is no time of the day; right would be such as \"08:00\""},
+    {POOL "windows:\n  - { name: w, pool: a, from: \"08:00\", to: \"24:01\", floor: {} }\n",
+     "x.yaml:8: \"24:01\" is no time of the day; right would be such as \"08:00\""},
+    {POOL "windows:\n  - { name: w, pool: a, from: \"08:00\", to: \"08:00\", floor: {} }\n",
+     "x.yaml:8: window \"w\" ends when it begins; right would be \"00:00\" to \"24:00\" for the whole day"},
+    {POOL "windows:\n  - { name: w, pool: a, from: \"08:00\", to: \"18:00\", time_zone: Berlin, floor: {} }\n",
+     "x.yaml:8: \"Berlin\" is no time zone that this system knows; right would be such as Europe/Berlin"},
     /* the form */
     {"profiles: [", "x.yaml:2: not valid YAML: while parsing a flow node, did not find expected node content; "
                     "right would be YAML 1.1 in UTF-8"},
@@ -588,6 +609,64 @@ START_TEST(profiles_are_told_in_the_numbers_of_the_api)
 }
 END_TEST
 
+#define WINDOWS                                                                                                     \
+    POOL "windows:\n"                                                                                               \
+         "  - { name: office, pool: a, days: [mon, fri], from: \"08:00\", to: \"18:00\", time_zone: Europe/Berlin," \
+         " floor: { running: 3 } }\n"                                                                               \
+         "  - { name: night, pool: a, days: fri, from: \"22:00\", to: \"02:00\", floor: { paused: 2 } }\n"
+
+static const struct {
+    const char *at;
+    guint running, paused;
+    const char *window, *changes_at;
+} moments[] = {
+    {"2026-11-20T06:59:59Z", 0, 0, NULL, "2026-11-20T07:00:00Z"}, /* a Friday; Berlin is an hour ahead */
+    {"2026-11-20T07:00:00Z", 3, 0, "office", "2026-11-20T17:00:00Z"},
+    {"2026-11-20T16:59:30Z", 3, 0, "office", "2026-11-20T17:00:00Z"},
+    {"2026-11-20T17:00:00Z", 0, 0, NULL, "2026-11-20T22:00:00Z"},
+    {"2026-11-20T23:30:00Z", 0, 2, "night", "2026-11-21T02:00:00Z"},
+    {"2026-11-21T01:59:59Z", 0, 2, "night", "2026-11-21T02:00:00Z"},  /* over midnight */
+    {"2026-11-21T10:00:00Z", 0, 0, NULL, "2026-11-21T17:00:00Z"},     /* a Saturday: it is looked again, in vain */
+    {"2026-07-17T06:00:00Z", 3, 0, "office", "2026-07-17T16:00:00Z"}, /* summer time: two hours ahead */
+};
+
+START_TEST(windows_open_and_close_by_the_clock_on_the_wall)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(policy_auto) policy = policy_of_text("x.yaml", WINDOWS, &error);
+    ck_assert_msg(policy != NULL, "%s", error != NULL ? error->message : "");
+    gint64 at, changes_at;
+    ck_assert(clock_from_rfc3339(moments[_i].at, &at, NULL) &&
+              clock_from_rfc3339(moments[_i].changes_at, &changes_at, NULL));
+    const struct policy_pool *pool = policy_find_pool(policy, "a");
+    const char *window;
+    const struct pool_stock floor = policy_pool_floor(policy, pool, at, &window);
+    ck_assert_uint_eq(floor.running, moments[_i].running);
+    ck_assert_uint_eq(floor.paused, moments[_i].paused);
+    ck_assert_pstr_eq(window, moments[_i].window);
+    ck_assert_int_eq(policy_pool_changes_at(policy, pool, at), changes_at);
+}
+END_TEST
+
+START_TEST(the_first_function_that_matches_counts)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(policy_auto) policy =
+        policy_of_text("x.yaml",
+                       LEAST "functions:\n  - { name: a, function: \"a*\", tenant: t, reuse_max: 5 }\n"
+                             "  - { name: b, language: Python, stage: false }\n",
+                       &error);
+    ck_assert_msg(policy != NULL, "%s", error != NULL ? error->message : "");
+    const struct code_metadata a = {.function = (char *)"ab", .tenant = (char *)"t", .language = (char *)"python"};
+    const struct code_metadata b = {.function = (char *)"ab", .language = (char *)"python"};
+    const struct code_metadata c = {.function = (char *)"c"};
+    ck_assert_uint_eq(policy_function_of(policy, &a)->reuse_max, 5);
+    ck_assert(!policy_function_of(policy, &b)->stage);
+    ck_assert(policy_function_of(policy, &c)->stage);
+    ck_assert_uint_eq(policy_function_of(policy, &c)->reuse_max, 1);
+}
+END_TEST
+
 /* The manual: what it says of each key is what the table says. */
 
 static void manual_append_key(GString *text, const struct policy_key *key)
@@ -653,6 +732,8 @@ static void add_file_tests(Suite *suite)
     tcase_add_test(files, another_version_shares_all_but_the_version);
     tcase_add_loop_test(files, an_amount_is_read_and_written_with_its_unit, 0, G_N_ELEMENTS(quantities));
     tcase_add_test(files, profiles_are_told_in_the_numbers_of_the_api);
+    tcase_add_loop_test(files, windows_open_and_close_by_the_clock_on_the_wall, 0, G_N_ELEMENTS(moments));
+    tcase_add_test(files, the_first_function_that_matches_counts);
     tcase_add_test(files, the_manual_says_of_every_key_what_the_table_says);
     suite_add_tcase(suite, files);
 }

@@ -61,6 +61,10 @@ static void simulation_sink(struct command *command, gpointer data)
         command_free(command);
         return;
     }
+    if (command->kind == COMMAND_CODE_KEEP || command->kind == COMMAND_CODE_FETCH) {
+        command_free(command);
+        return;
+    }
     if (command->kind == COMMAND_HOST_CONNECT)
         simulation_connect(simulation, command);
     hypervisor_submit(g_hash_table_lookup(simulation->hypervisors, command->host), simulation->now, command);
@@ -115,12 +119,28 @@ static void simulation_pass(struct simulation *simulation, gint64 until)
     simulation->now = until;
 }
 
-static void simulation_init(struct simulation *simulation, guint32 seed)
+/* Two of each kind of stock, code that may be used again, and a budget. */
+static const char warm_policy[] =
+    "functions:\n"
+    "  - { name: again, function: \"f1*\", reuse_max: 3, reuse_keep: 20 s }\n"
+    "pools:\n"
+    "  - name: p\n    template: runtimes\n    vcpus: 1\n    memory: 256 MiB\n    maximum: { vcpus: 4, memory: 2 GiB }\n"
+    "    floor: { running: 1, paused: 1, saved: 1 }\n    ceiling: { running: 2, paused: 3 }\n    max_age: 20 min\n"
+    "warming: { warmups_per_host: 2, lead: 10 s }\n";
+
+static void simulation_init(struct simulation *simulation, guint32 seed, gboolean is_warm)
 {
     *simulation = (struct simulation){.now = G_GINT64_CONSTANT(1700000000) * CLOCK_SECOND};
     g_autofree char *path = g_build_filename(g_getenv("HBR_SOURCE_DIR"), "policies", "quickstart.yaml", NULL);
     g_autoptr(GPtrArray) sources = policy_sources_read(path, NULL);
-    simulation->policy = policy_parse(sources, NULL);
+    struct policy_source warm = {.name = (char *)"warm.yaml", .text = (char *)warm_policy};
+    g_autoptr(GPtrArray) all = g_ptr_array_new();
+    g_ptr_array_extend(all, sources, NULL, NULL);
+    if (is_warm)
+        g_ptr_array_add(all, &warm);
+    g_autoptr(GError) error = NULL;
+    simulation->policy = policy_parse(all, &error);
+    ck_assert_msg(simulation->policy != NULL, "%s", error != NULL ? error->message : "");
     simulation->random = g_rand_new_with_seed(seed);
     simulation->hypervisors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)hypervisor_free);
     const struct core_settings settings = {
@@ -179,13 +199,37 @@ static guint64 simulation_metric(struct simulation *simulation, const char *line
     return g_ascii_strtoull(at + strlen(line), NULL, 10);
 }
 
+static void assert_zero(struct simulation *simulation, const char *const *lines, guint count)
+{
+    for (guint i = 0; i < count; i++)
+        ck_assert_msg(simulation_metric(simulation, lines[i]) == 0, "%s%" G_GUINT64_FORMAT, lines[i],
+                      simulation_metric(simulation, lines[i]));
+}
+
+/* Rule: when nothing happens any more, stocks are as the targets, and targets as the floors. */
+static void assert_warm(struct simulation *simulation)
+{
+    static const char *const kinds[] = {"running", "paused", "saved"};
+    for (guint i = 0; i < 2 * G_N_ELEMENTS(kinds); i++) {
+        g_autofree char *stock =
+            g_strdup_printf("harbinger_pool_%s{pool=\"p\",host=\"%c\"} ", kinds[i / 2], i % 2 ? 'b' : 'a');
+        ck_assert_msg(simulation_metric(simulation, stock) == 1, "%s%" G_GUINT64_FORMAT, stock,
+                      simulation_metric(simulation, stock));
+    }
+    static const char *const paths[] = {"running", "paused", "saved", "boot"};
+    for (guint i = 0; i < G_N_ELEMENTS(paths); i++) {
+        g_autofree char *taken = g_strdup_printf("harbinger_paths_total{path=\"%s\"} ", paths[i]);
+        ck_assert_msg(simulation_metric(simulation, taken) > 0, "no %s", taken);
+    }
+}
+
 #define REQUESTS 3000
 
 /* Rule: whatever hosts do, every request is answered, everything ends and nothing stays booked. */
-static void run_day(const char *first_uri, const char *second_uri, guint32 seed)
+static void run_day(const char *first_uri, const char *second_uri, guint32 seed, gboolean is_warm)
 {
     struct simulation simulation;
-    simulation_init(&simulation, seed);
+    simulation_init(&simulation, seed, is_warm);
     simulation_attach(&simulation, "a", first_uri);
     simulation_attach(&simulation, "b", second_uri);
     simulation_pass(&simulation, simulation.now + CLOCK_SECOND);
@@ -208,14 +252,19 @@ static void run_day(const char *first_uri, const char *second_uri, guint32 seed)
         "harbinger_reservations{state=\"starting\"} ",  "harbinger_reservations{state=\"ready\"} ",
         "harbinger_reservations{state=\"claimed\"} ",   "harbinger_executions{state=\"queued\"} ",
         "harbinger_executions{state=\"starting\"} ",    "harbinger_executions{state=\"running\"} ",
-        "harbinger_instances{state=\"starting\"} ",     "harbinger_instances{state=\"ready\"} ",
+        "harbinger_instances{state=\"claiming\"} ",     "harbinger_instances{state=\"ready\"} ",
         "harbinger_instances{state=\"busy\"} ",         "harbinger_instances{state=\"stopping\"} ",
-        "harbinger_host_instances{host=\"a\"} ",        "harbinger_host_instances{host=\"b\"} ",
-        "harbinger_host_committed_vcpus{host=\"a\"} ",  "harbinger_host_committed_memory_mib{host=\"b\"} ",
     };
-    for (guint i = 0; i < G_N_ELEMENTS(open_states); i++)
-        ck_assert_msg(simulation_metric(&simulation, open_states[i]) == 0, "%s%" G_GUINT64_FORMAT, open_states[i],
-                      simulation_metric(&simulation, open_states[i]));
+    static const char *const open_without_pools[] = {
+        "harbinger_instances{state=\"starting\"} ",    "harbinger_instances{state=\"warm\"} ",
+        "harbinger_host_instances{host=\"a\"} ",       "harbinger_host_instances{host=\"b\"} ",
+        "harbinger_host_committed_vcpus{host=\"a\"} ", "harbinger_host_committed_memory_mib{host=\"b\"} ",
+    };
+    assert_zero(&simulation, open_states, G_N_ELEMENTS(open_states));
+    if (is_warm)
+        assert_warm(&simulation);
+    else
+        assert_zero(&simulation, open_without_pools, G_N_ELEMENTS(open_without_pools));
     ck_assert_uint_gt(simulation_metric(&simulation, "harbinger_execution_ends_total{reason=\"exited\"} "),
                       REQUESTS / 10);
     ck_assert_uint_gt(simulation_metric(&simulation, "\nharbinger_adjustments_total "), 0);
@@ -225,21 +274,45 @@ static void run_day(const char *first_uri, const char *second_uri, guint32 seed)
 START_TEST(test_calm_day)
 {
     run_day("sim:a?vcpus=8&memory_mib=16384&boot_ms=1000&seed=1", "sim:b?vcpus=4&memory_mib=8192&boot_ms=2000&seed=2",
-            1);
+            1, FALSE);
 }
 END_TEST
 
 START_TEST(test_faulty_day)
 {
     run_day("sim:a?vcpus=8&memory_mib=16384&boot_ms=1000&fail_boot=0.05&hang_boot=0.02&crash=0.05&seed=3",
-            "sim:b?vcpus=4&memory_mib=8192&boot_ms=3000&down_at_s=600&up_at_s=1200&seed=4", 2);
+            "sim:b?vcpus=4&memory_mib=8192&boot_ms=3000&down_at_s=600&up_at_s=1200&seed=4", 2, FALSE);
 }
 END_TEST
 
 START_TEST(test_crowded_day)
 {
     run_day("sim:a?vcpus=1&memory_mib=2048&boot_ms=1000&seed=5",
-            "sim:b?vcpus=1&memory_mib=2048&boot_ms=1000&crash=0.2&seed=6", 3);
+            "sim:b?vcpus=1&memory_mib=2048&boot_ms=1000&crash=0.2&seed=6", 3, FALSE);
+}
+END_TEST
+
+START_TEST(test_warm_day)
+{
+    run_day("sim:a?vcpus=8&memory_mib=16384&boot_ms=1000&seed=7", "sim:b?vcpus=4&memory_mib=8192&boot_ms=2000&seed=8",
+            4, TRUE);
+}
+END_TEST
+
+/* Whatever can go wrong with warm instances does. */
+START_TEST(test_faulty_warm_day)
+{
+    run_day("sim:a?vcpus=8&memory_mib=16384&boot_ms=1000&fail_boot=0.05&fail_claim=0.1&hang_claim=0.05&fail_clone=0.1"
+            "&hang_clone=0.05&fail_pause=0.1&fail_save=0.3&damage=0.1&crash=0.05&contention=1&seed=9",
+            "sim:b?vcpus=4&memory_mib=8192&boot_ms=3000&hang_boot=0.02&down_at_s=600&up_at_s=1200&down_kills=1&seed=10",
+            5, TRUE);
+}
+END_TEST
+
+START_TEST(test_crowded_warm_day)
+{
+    run_day("sim:a?vcpus=2&memory_mib=2560&boot_ms=1000&seed=11",
+            "sim:b?vcpus=1&memory_mib=2048&boot_ms=1000&crash=0.2&seed=12", 6, TRUE);
 }
 END_TEST
 
@@ -251,6 +324,9 @@ int main(void)
     tcase_add_test(days, test_calm_day);
     tcase_add_test(days, test_faulty_day);
     tcase_add_test(days, test_crowded_day);
+    tcase_add_test(days, test_warm_day);
+    tcase_add_test(days, test_faulty_warm_day);
+    tcase_add_test(days, test_crowded_warm_day);
     suite_add_tcase(suite, days);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -627,6 +627,43 @@ START_TEST(starts_are_bounded_for_each_tenant)
 }
 END_TEST
 
+/* Rule: after a restart a warm instance that runs is adopted into its pool; nothing warm is lost track of. */
+START_TEST(a_restart_keeps_the_running_stock)
+{
+    begin("    floor: { running: 1 }\n");
+    g_autofree char *vm = g_strdup(make_ready(COMMAND_BOOT));
+    struct world *before = world;
+    world = world_new_of(policy_with("    floor: { running: 1 }\n"));
+    g_autoptr(GHashTable) newest = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GPtrArray) records = g_ptr_array_new();
+    for (guint i = before->records->len; i > 0; i--) {
+        struct record *record = before->records->pdata[i - 1];
+        if (record->kind == RECORD_PUT && g_hash_table_add(newest, record->id))
+            g_ptr_array_insert(records, 0, record);
+    }
+    world->now = before->now + 1000;
+    core_rebuild(world->core, records, NULL, world->now);
+    struct event *up = event_new(EVENT_HOST_UP);
+    up->host = g_strdup("h1");
+    up->host_report = g_new0(struct host_report, 1);
+    *up->host_report = (struct host_report){.cpus = 8, .memory_mib = 8192};
+    world_event(world, up);
+    struct event *inventory = event_new(EVENT_HOST_INVENTORY);
+    inventory->host = g_strdup("h1");
+    inventory->inventory = g_ptr_array_new_with_free_func((GDestroyNotify)inventory_item_free);
+    struct inventory_item *item = g_new0(struct inventory_item, 1);
+    item->instance_id = g_strdup(vm);
+    item->owner = g_strdup("owner-1");
+    item->is_running = TRUE;
+    g_ptr_array_add(inventory->inventory, item);
+    world_event(world, inventory);
+    ck_assert_str_eq(make_ready(COMMAND_ADOPT), vm);
+    assert_stock(1, 0, 0);
+    assert_none(COMMAND_DESTROY);
+    world_free(before);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("warm");
@@ -652,6 +689,7 @@ int main(void)
     tcase_add_loop_test(cases, an_execution_waits_for_its_program, 0, 2);
     tcase_add_test(cases, staging_can_be_forbidden);
     tcase_add_test(cases, starts_are_bounded_for_each_tenant);
+    tcase_add_test(cases, a_restart_keeps_the_running_stock);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
