@@ -91,6 +91,15 @@ static const char *ladder_mismatch(const struct core *core, const struct reserva
     return ladder_has_room(host, &member->promised, &doc->shape) ? NULL : "room";
 }
 
+/* The fewer vCPUs are plugged in the better, since that is what takes time; then the smallest instance that serves. */
+static gboolean ladder_is_nearer(const struct reservation *doc, const struct vm_shape *shape, const struct vm_shape *best)
+{
+    const guint added = ladder_added_vcpus(doc, shape), best_added = ladder_added_vcpus(doc, best);
+    if (added != best_added)
+        return added < best_added;
+    return shape->vcpus != best->vcpus ? shape->vcpus < best->vcpus : shape->memory_mib < best->memory_mib;
+}
+
 static void ladder_consider(struct core *core, const struct reservation *doc, struct ladder *ladder,
                             struct instance_entry *member)
 {
@@ -104,7 +113,7 @@ static void ladder_consider(struct core *core, const struct reservation *doc, st
             core_set_string(&ladder->reason, mismatch);
         return;
     }
-    if (*best == NULL || ladder_added_vcpus(doc, &member->promised) < ladder_added_vcpus(doc, &(*best)->promised))
+    if (*best == NULL || ladder_is_nearer(doc, &member->promised, &(*best)->promised))
         *best = member;
 }
 

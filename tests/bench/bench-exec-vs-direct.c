@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "world.h"
 
-#include "drive.h"
-#include "guest-peer.h"
-#include "host/domain-xml.h"
+#include "direct.h"
 
-#include <errno.h>
-#include <libvirt/libvirt.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 /* The same program in a fresh guest of the same template: asked for through the daemon with a ready reservation, against straight on the
  * agent's channel. Both guests of a round stand ready, warmed up by one program as the daemon does it, before either is asked, and the two take turns
@@ -20,8 +12,6 @@
 #define ROUNDS 20
 #define RATIO_TARGET 1.5
 #define SOURCE "echo hi"
-#define HELLO_RETRY_MS 500
-#define HELLO_MS 10000
 #define RUN_MS 30000
 #define WALL_LIMIT_MS 60000
 #define OUTPUT_LIMIT_BYTES 67108864
@@ -36,53 +26,6 @@ static const char policy[] =
     "    profile: small\n"
     "    demand: { vcpus: { p50: 0.5, p90: 1, p99: 1 }, memory: { p50: 10 MiB, p90: 40 MiB, p99: 60 MiB } }\n"
     "provisioning: { no_show: 60 s, boot_timeout: 60 s }\n";
-
-static const struct vm_shape shape = {.vcpus = 1, .memory_mib = 256}, maximum = {.vcpus = 3, .memory_mib = 1024};
-
-/* A guest of the template without a daemon. */
-struct direct {
-    virDomainPtr domain;
-    struct peer peer;
-};
-
-static char *channel_path(virDomainPtr domain)
-{
-    char *xml = virDomainGetXMLDesc(domain, 0);
-    g_autoptr(domain_live_auto) live = xml != NULL ? domain_live_parse(xml, WIRE_CHANNEL_NAME, NULL) : NULL;
-    if (live == NULL || live->channel_path == NULL)
-        g_error("a domain without the agent's channel");
-    free(xml);
-    return g_strdup(live->channel_path);
-}
-
-static int connect_channel(virDomainPtr domain)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    g_autofree char *path = channel_path(domain);
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    g_strlcpy(address.sun_path, path, sizeof address.sun_path);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
-        g_error("%s: %s", path, g_strerror(errno));
-    return fd;
-}
-
-/* Boots it as the daemon does, up to proven readiness, and lets go of its channel. */
-static void direct_start(struct direct *direct, virConnectPtr connection, guint round)
-{
-    struct wire_hello hello;
-    g_autofree char *id = g_strdup_printf("vm-direct-%u", round);
-    g_autofree char *name = domain_name(id);
-    struct drive *drive = drive_new("none", "bench", ACCELERATION_TCG, NULL);
-    if (drive == NULL || !drive_start(drive, id, "base", &shape, &maximum))
-        g_error("no guest");
-    drive_free(drive);
-    direct->domain = virDomainLookupByName(connection, name);
-    if (direct->domain == NULL)
-        g_error("the guest is not there");
-    peer_open(&direct->peer, connect_channel(direct->domain));
-    if (!peer_hello(&direct->peer, HELLO_RETRY_MS, HELLO_MS, &hello))
-        g_error("the agent does not answer");
-}
 
 /* From the request to the first byte of output; then the rest is waited for. */
 static double direct_run(struct direct *direct, guint32 stream)
@@ -105,13 +48,6 @@ static double direct_run(struct direct *direct, guint32 stream)
     return took_ms;
 }
 
-static void direct_stop(struct direct *direct)
-{
-    peer_close(&direct->peer);
-    virDomainDestroy(direct->domain);
-    virDomainFree(direct->domain);
-}
-
 static void measure_daemon(struct world *world, const char *reservation, struct series *series)
 {
     struct world_run run;
@@ -128,7 +64,8 @@ struct all_series {
 static void one_round(struct world *world, virConnectPtr connection, guint round, struct all_series *series)
 {
     struct direct direct;
-    direct_start(&direct, connection, round);
+    g_autofree char *id = g_strdup_printf("vm-direct-%u", round);
+    direct_start(&direct, connection, id, "base");
     series_add(series->cold, direct_run(&direct, 1));
     g_autofree char *reservation = world_reserve(world, "echo");
     world_let_stand();

@@ -8,9 +8,22 @@ tests_bench_bench_intake_SOURCES = tests/bench/bench-intake.c tests/bench/intake
 bench_targets += tests/bench/bench-exec-vs-boot tests/bench/bench-exec-vs-direct tests/bench/bench-growth
 tests_bench_bench_exec_vs_boot_SOURCES = tests/bench/bench-exec-vs-boot.c tests/bench/world.c tests/bench/world.h
 tests_bench_bench_growth_SOURCES = tests/bench/bench-growth.c tests/bench/world.c tests/bench/world.h
-tests_bench_bench_exec_vs_direct_SOURCES = tests/bench/bench-exec-vs-direct.c tests/bench/world.c tests/bench/world.h \
+direct_sources = tests/bench/direct.c tests/bench/direct.h tests/bench/world.c tests/bench/world.h \
 	tests/integration/drive.c tests/integration/drive.h tests/unit/guest-peer.c tests/unit/guest-peer.h
-tests_bench_bench_exec_vs_direct_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/unit -I$(srcdir)/tests/integration
+direct_cppflags = $(AM_CPPFLAGS) -I$(srcdir)/tests/unit -I$(srcdir)/tests/integration
+tests_bench_bench_exec_vs_direct_SOURCES = tests/bench/bench-exec-vs-direct.c $(direct_sources)
+tests_bench_bench_exec_vs_direct_CPPFLAGS = $(direct_cppflags)
+
+# Warm pools and the ladder. One program measures all paths in one run, or the one that it is asked for by the name of the bench.
+bench_targets += tests/bench/bench-paths tests/bench/bench-claim-under-refill tests/bench/bench-burst \
+	tests/bench/bench-code tests/bench/bench-instance-memory
+tests_bench_bench_code_SOURCES = tests/bench/bench-code.c $(direct_sources)
+tests_bench_bench_code_CPPFLAGS = $(direct_cppflags)
+tests_bench_bench_instance_memory_SOURCES = tests/bench/bench-instance-memory.c tests/bench/world.c tests/bench/world.h
+tests_bench_bench_paths_SOURCES = tests/bench/bench-paths.c $(direct_sources)
+tests_bench_bench_paths_CPPFLAGS = $(direct_cppflags)
+tests_bench_bench_claim_under_refill_SOURCES = tests/bench/bench-claim-under-refill.c tests/bench/world.c tests/bench/world.h
+tests_bench_bench_burst_SOURCES = tests/bench/bench-burst.c tests/bench/world.c tests/bench/world.h
 
 EXTRA_PROGRAMS += $(bench_targets)
 EXTRA_DIST += tests/bench/run

@@ -57,16 +57,16 @@ static void write_file(const char *path, const char *text)
         g_error("%s", error->message);
 }
 
-static char *write_config(const struct world *world, const char *policy)
+static char *write_config(const struct world *world, const char *policy, const char *uri)
 {
     g_autofree char *images = images_path();
     g_autofree char *policy_path = g_build_filename(world->root, "policy.yaml", NULL);
     char *path = g_build_filename(world->root, "harbingerd.conf", NULL);
-    g_autofree char *text = g_strdup_printf("[daemon]\nsocket=%s\nstate-dir=%s/state\nimage-dir=%s\n"
-                                            "template-dir=%s/templates\npolicy=%s\nlog-level=info\n\n"
-                                            "[host here]\nuri=%s\n",
-                                            world->socket, world->root, images, g_getenv("HBR_SOURCE_DIR"), policy_path,
-                                            g_getenv("HBR_LIBVIRT_URI"));
+    g_autofree char *text =
+        g_strdup_printf("[daemon]\nsocket=%s\nstate-dir=%s/state\nimage-dir=%s\n"
+                        "template-dir=%s/templates\npolicy=%s\nlog-level=info\n\n"
+                        "[host here]\nuri=%s\n",
+                        world->socket, world->root, images, g_getenv("HBR_SOURCE_DIR"), policy_path, uri);
     write_file(policy_path, policy);
     write_file(path, text);
     return path;
@@ -114,12 +114,17 @@ static void wait_ready(struct world *world)
 
 struct world *world_new(const char *policy)
 {
+    return world_new_on(policy, g_getenv("HBR_LIBVIRT_URI"));
+}
+
+struct world *world_new_on(const char *policy, const char *uri)
+{
     struct world *world = g_new0(struct world, 1);
     world->root = g_strdup_printf("%s/b.XXXXXX", g_get_tmp_dir());
     if (g_mkdtemp(world->root) == NULL)
         g_error("no directory in %s", g_get_tmp_dir());
     world->socket = g_build_filename(world->root, "s", NULL);
-    g_autofree char *config = write_config(world, policy);
+    g_autofree char *config = write_config(world, policy, uri);
     spawn_daemon(world, config);
     world->client = hbr_client_new(world->socket, NULL);
     hbr_client_set_timeout(world->client, WAIT_MS);
@@ -145,23 +150,117 @@ static void check(struct world *world, bool is_done, const struct hbr_error *err
     g_error("%s", error->message);
 }
 
-char *world_reserve(struct world *world, const char *function)
+char *world_notify(struct world *world, const char *notification)
 {
     struct hbr_error error = HBR_ERROR_INIT;
-    g_autofree char *notification = g_strdup_printf("{\"code\":{\"function\":\"%s\"}}", function);
     char *text;
     check(world, hbr_notify(world->client, notification, &text, &error), &error);
     json_auto_t *answer = json_loads(text, 0, NULL);
-    char *id = g_strdup(json_string_value(json_object_get(json_object_get(answer, "reservation"), "id")));
     hbr_free(text);
+    return g_strdup(json_string_value(json_object_get(json_object_get(answer, "reservation"), "id")));
+}
+
+json_t *world_wait_reservation(struct world *world, const char *id)
+{
+    struct hbr_error error = HBR_ERROR_INIT;
+    char *text;
     check(world, hbr_wait(world->client, HBR_RESERVATION, id, "ready", WAIT_MS, &text, &error), &error);
-    json_auto_t *reservation = json_loads(text, 0, NULL);
+    json_t *reservation = json_loads(text, 0, NULL);
     hbr_free(text);
+    return reservation;
+}
+
+json_t *world_announce(struct world *world, const char *notification, double *ret_ms)
+{
+    const gint64 begin = g_get_monotonic_time();
+    g_autofree char *id = world_notify(world, notification);
+    json_t *reservation = world_wait_reservation(world, id);
+    if (ret_ms != NULL)
+        *ret_ms = (double)(g_get_monotonic_time() - begin) / 1000;
     if (g_strcmp0(json_string_value(json_object_get(reservation, "state")), "ready") != 0) {
         show_log(world);
         g_error("the reservation is %s", json_string_value(json_object_get(reservation, "state")));
     }
-    return id;
+    return reservation;
+}
+
+gint64 world_time_us(const json_t *object, const char *member)
+{
+    const char *text = json_string_value(json_object_get(object, member));
+    g_autoptr(GDateTime) date = text != NULL ? g_date_time_new_from_iso8601(text, NULL) : NULL;
+    return date != NULL ? g_date_time_to_unix(date) * G_USEC_PER_SEC + g_date_time_get_microsecond(date) : 0;
+}
+
+double world_span_ms(const json_t *object, const char *from, const char *to)
+{
+    return (double)(world_time_us(object, to) - world_time_us(object, from)) / 1000;
+}
+
+char *world_reserve(struct world *world, const char *function)
+{
+    g_autofree char *notification = g_strdup_printf("{\"code\":{\"function\":\"%s\"}}", function);
+    json_auto_t *reservation = world_announce(world, notification, NULL);
+    return g_strdup(json_string_value(json_object_get(reservation, "id")));
+}
+
+void world_cancel(struct world *world, const json_t *reservation)
+{
+    struct hbr_error error = HBR_ERROR_INIT;
+    const char *id = json_string_value(json_object_get(reservation, "id"));
+    const char *instance = json_string_value(json_object_get(reservation, "instance_id"));
+    check(world, hbr_delete(world->client, HBR_RESERVATION, id, NULL, &error), &error);
+    check(world, hbr_wait(world->client, HBR_INSTANCE, instance, NULL, WAIT_MS, NULL, &error), &error);
+}
+
+json_t *world_get(struct world *world, const char *path)
+{
+    struct hbr_error error = HBR_ERROR_INIT;
+    struct hbr_response response = HBR_RESPONSE_INIT;
+    g_autofree char *full = g_strconcat("/v1/", path, NULL);
+    check(world, hbr_request(world->client, "GET", full, NULL, NULL, 0, &response, &error), &error);
+    json_t *json = json_loadb(response.body, response.length, 0, NULL);
+    hbr_response_clear(&response);
+    return json;
+}
+
+void world_post(struct world *world, const char *path, const char *body)
+{
+    struct hbr_error error = HBR_ERROR_INIT;
+    struct hbr_response response = HBR_RESPONSE_INIT;
+    g_autofree char *full = g_strconcat("/v1/", path, NULL);
+    check(world, hbr_request(world->client, "POST", full, NULL, body, strlen(body), &response, &error), &error);
+    hbr_response_clear(&response);
+}
+
+static json_int_t stock_of(const json_t *pool, const char *which, const char *kind)
+{
+    return json_integer_value(json_object_get(json_object_get(pool, which), kind));
+}
+
+static gboolean pool_is_full(const json_t *pool)
+{
+    static const char *const kinds[] = {"running", "paused", "saved"};
+    for (guint i = 0; i < G_N_ELEMENTS(kinds); i++)
+        if (stock_of(pool, "stock", kinds[i]) != stock_of(pool, "target", kinds[i]))
+            return FALSE;
+    return json_integer_value(json_object_get(pool, "warming")) == 0;
+}
+
+json_t *world_wait_stock(struct world *world, const char *pool)
+{
+    g_autofree char *path = g_strconcat("pools/", pool, NULL);
+    const gint64 until = g_get_monotonic_time() + WAIT_MS * 1000;
+    for (;;) {
+        json_t *found = world_get(world, path);
+        if (pool_is_full(found))
+            return found;
+        json_decref(found);
+        if (g_get_monotonic_time() > until) {
+            show_log(world);
+            g_error("the pool %s does not fill", pool);
+        }
+        poll(NULL, 0, POLL_MS);
+    }
 }
 
 struct measurement {
@@ -177,22 +276,28 @@ static bool on_output(const void *data, size_t length, void *user_data)
     return true;
 }
 
-static char *request_text(const char *function, const char *reservation_id, const char *source)
+static char *request_text(const char *function, const char *reservation_id, const char *interpreter, const char *source)
 {
     json_auto_t *request = json_pack("{s:{s:s}, s:{s:s, s:s}, s:s*}", "code", "function", function, "program",
-                                     "interpreter", "sh", "source", source, "reservation_id", reservation_id);
+                                     "interpreter", interpreter, "source", source, "reservation_id", reservation_id);
     return json_dumps(request, JSON_COMPACT);
 }
 
 void world_execute(struct world *world, const char *function, const char *reservation_id, const char *source,
                    struct world_run *ret_run)
 {
+    world_execute_by(world, function, reservation_id, "sh", source, ret_run);
+}
+
+void world_execute_by(struct world *world, const char *function, const char *reservation_id, const char *interpreter,
+                      const char *source, struct world_run *ret_run)
+{
     struct measurement measurement = {0};
     const struct hbr_exec_callbacks callbacks = {
         .on_stdout = on_output, .on_stderr = on_output, .user_data = &measurement};
     struct hbr_exec_result result = HBR_EXEC_RESULT_INIT;
     struct hbr_error error = HBR_ERROR_INIT;
-    char *request = request_text(function, reservation_id, source);
+    char *request = request_text(function, reservation_id, interpreter, source);
     measurement.begin = g_get_monotonic_time();
     check(world, hbr_execute(world->client, request, &callbacks, &result, &error), &error);
     if (measurement.first_output == 0 || result.status != 0) {
@@ -253,8 +358,7 @@ static int compare_doubles(const void *a, const void *b)
     return first < second ? -1 : first > second;
 }
 
-/* By nearest rank. */
-static double series_quantile(struct series *series, double share)
+double series_quantile(struct series *series, double share)
 {
     const guint count = series_count(series);
     if (count == 0)

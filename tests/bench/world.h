@@ -20,11 +20,38 @@ struct world {
 /* A daemon with the policy, and its host up; images: $HARBINGER_IMAGES or the build tree's. */
 struct world *world_new(const char *policy);
 
+/* The same with a host of another URI, "sim:...". */
+struct world *world_new_on(const char *policy, const char *uri);
+
 /* Stops the daemon, which removes its VMs. */
 void world_free(struct world *world);
 
 /* Announces the function and waits until its VM is ready. Free the id with g_free. */
 char *world_reserve(struct world *world, const char *function);
+
+/* Sends the notification (JSON) and waits until its VM is ready; `*ret_ms` (may be NULL) is the time for both, at the client. The reservation; free
+ * with json_decref. */
+json_t *world_announce(struct world *world, const char *notification, double *ret_ms);
+
+/* Sends the notification alone. The reservation's id; free with g_free. */
+char *world_notify(struct world *world, const char *notification);
+
+/* Waits until it is ready, or has ended otherwise. The reservation; free with json_decref. */
+json_t *world_wait_reservation(struct world *world, const char *id);
+
+/* A time of an object, in microseconds since the epoch, and the time between two. */
+gint64 world_time_us(const json_t *object, const char *member);
+double world_span_ms(const json_t *object, const char *from, const char *to);
+
+/* Cancels it, and waits until its VM is gone. */
+void world_cancel(struct world *world, const json_t *reservation);
+
+/* Waits until the pool has what it is to have, and nothing is under way. The pool; free with json_decref. */
+json_t *world_wait_stock(struct world *world, const char *pool);
+
+/* An object by its path under /v1/. Free with json_decref. */
+json_t *world_get(struct world *world, const char *path);
+void world_post(struct world *world, const char *path, const char *body);
 
 struct world_run {
     double first_output_ms; /* from the request to the first byte of output, at the client */
@@ -34,6 +61,10 @@ struct world_run {
 /* Runs a shell script; `reservation_id` NULL: on demand, a VM is booted for it. Clear with world_run_clear. */
 void world_execute(struct world *world, const char *function, const char *reservation_id, const char *source,
                    struct world_run *ret_run);
+
+/* The same by another interpreter. */
+void world_execute_by(struct world *world, const char *function, const char *reservation_id, const char *interpreter,
+                      const char *source, struct world_run *ret_run);
 void world_run_clear(struct world_run *run);
 
 /* Waits until the execution's VM is gone, so that its end does not disturb the next measurement. */
@@ -53,6 +84,7 @@ void series_add(struct series *series, double value_ms);
 guint series_count(const struct series *series);
 double series_median(struct series *series);
 double series_p99(struct series *series);
+double series_quantile(struct series *series, double share); /* by nearest rank */
 void series_print_head(void);
 void series_print(struct series *series);
 
