@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "api/code-store.h"
 #include "core/command.h"
 #include "store/store.h"
 
@@ -16,6 +17,7 @@ struct api_settings {
     gint64
         request_timeout_ms; /* a client that sends or reads nothing for so long is cut off (waiting for our answer does not count) */
     const char *version;
+    struct code_store *code; /* outlives it; NULL: code cannot be uploaded */
 };
 
 /* Listens. `store` is read for history, policies and objects that the core no longer holds. NULL with an error that names the address. */

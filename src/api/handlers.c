@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "api/handlers.h"
 
+#include "api/program-check.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/id.h"
@@ -9,22 +10,22 @@
 #include <string.h>
 
 #define WAIT_MAX_S 300
+#define POOL_ID_MAX (2 * MODEL_NAME_MAX + 1) /* NAME@HOST */
 #define LIST_MAX 1000
 #define HEALTH_FRESH_US CLOCK_SECOND
 #define HEALTH_DEADLINE_US (2 * CLOCK_SECOND)
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4"
 
-static gpointer handler_decode(struct request *request, const struct codec *codec, GError **error)
+gpointer handler_decode(const struct request *request, const struct codec *codec, GError **error)
 {
     return codec_decode_text(codec, request->body != NULL ? request->body : "", request->body_length,
                              request->route->body_max, CODEC_CLIENT, error);
 }
 
-/* The path's variable segment, checked. */
-static const char *handler_get_id(const struct request *request, GError **error)
+const char *handler_get_id(const struct request *request, GError **error)
 {
     const char *id = request->target.segments[2];
-    if (id_is_valid_name(id, MODEL_NAME_MAX))
+    if (id_is_valid_name(id, request->route->object == OBJECT_POOL ? POOL_ID_MAX : MODEL_NAME_MAX))
         return id;
     hbr_error_set(
         error, HBR_ERROR_INVALID,
@@ -81,9 +82,18 @@ static gboolean handler_check_state(const struct request *request, GError **erro
     return FALSE;
 }
 
+static struct notification *handler_decode_notification(const struct request *request, GError **error)
+{
+    g_autoptr(notification_auto) notification = handler_decode(request, &notification_codec, error);
+    if (notification == NULL ||
+        (notification->program != NULL && !program_check_announced(notification->program, error)))
+        return NULL;
+    return g_steal_pointer(&notification);
+}
+
 gboolean handle_notify(struct request *request, GError **error)
 {
-    struct notification *notification = handler_decode(request, &notification_codec, error);
+    struct notification *notification = handler_decode_notification(request, error);
     if (notification == NULL)
         return FALSE;
     struct event *event = event_new(EVENT_NOTIFY);
@@ -94,7 +104,7 @@ gboolean handle_notify(struct request *request, GError **error)
 
 gboolean handle_explain(struct request *request, GError **error)
 {
-    struct notification *notification = handler_decode(request, &notification_codec, error);
+    struct notification *notification = handler_decode_notification(request, error);
     if (notification == NULL)
         return FALSE;
     struct event *event = event_new(EVENT_EXPLAIN);
@@ -105,12 +115,12 @@ gboolean handle_explain(struct request *request, GError **error)
 
 gboolean handle_execute(struct request *request, GError **error)
 {
-    struct execution_request *wanted = handler_decode(request, &execution_request_codec, error);
-    if (wanted == NULL)
+    g_autoptr(execution_request_auto) wanted = handler_decode(request, &execution_request_codec, error);
+    if (wanted == NULL || !program_check(&wanted->program, error))
         return FALSE;
     g_bytes_unref(request_take_body(request));
     struct event *event = event_new(EVENT_EXECUTE);
-    event->execution_request = wanted;
+    event->execution_request = g_steal_pointer(&wanted);
     request_post(request, event);
     return TRUE;
 }

@@ -18,6 +18,14 @@ gboolean handle_health(struct request *request, GError **error);
 gboolean handle_ready(struct request *request, GError **error);
 gboolean handle_version(struct request *request, GError **error);
 
+/* In pools.c. */
+gboolean handle_pool_set(struct request *request, GError **error);
+gboolean handle_pool_drain(struct request *request, GError **error);
+
+/* In code.c: what the store of code answers, on the connection's own thread. */
+gboolean handle_code_put(struct request *request, GError **error);
+gboolean handle_code_get(struct request *request, GError **error);
+
 /* In reads.c: what the database answers, on the connection's own thread. */
 gboolean handle_history(struct request *request, GError **error);
 gboolean handle_policy_load(struct request *request, GError **error);
@@ -30,6 +38,12 @@ void finish_list(struct request *request);
 void finish_get(struct request *request);
 void finish_stdin(struct request *request);
 void finish_health(struct request *request);
+
+/* The body, decoded. */
+gpointer handler_decode(const struct request *request, const struct codec *codec, GError **error);
+
+/* The path's variable segment, checked. NULL with HBR_ERROR_INVALID. */
+const char *handler_get_id(const struct request *request, GError **error);
 
 /* The number of query parameter `name`: `fallback` when it is not given. FALSE with HBR_ERROR_INVALID outside of `min` to `max`. */
 gboolean handler_get_number(const struct request *request, const char *name, guint64 min, guint64 max, guint64 fallback,

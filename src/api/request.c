@@ -377,8 +377,8 @@ static void request_handle(struct request *request)
 /* Where the object that was made can be found. Its id, or name, is the first of its members. */
 static void request_set_location(struct request *request)
 {
-    static const char *const plurals[OBJECT_KIND_COUNT] = {"reservations", "executions", "instances", "hosts",
-                                                           "policies"};
+    static const char *const plurals[OBJECT_KIND_COUNT] = {"reservations", "executions", "instances",
+                                                           "hosts",        "policies",   "pools"};
     gsize length;
     const char *text = g_bytes_get_data(request->answer, &length);
     const char *key = request->route->object == OBJECT_HOST ? "\"name\":\"" : "\"id\":\"";

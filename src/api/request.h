@@ -18,6 +18,7 @@
 
 struct api {
     struct store *store;
+    struct code_store *code; /* NULL: none */
     event_sink sink;
     gpointer sink_data;
     char *version, *socket_path;

@@ -9,6 +9,7 @@
 
 #define STDIN_MAX (1024 * 1024)
 #define HOST_MAX (64 * 1024)
+#define POOL_BODY_MAX 4096
 #define POLICY_MAX (4 * 1024 * 1024)
 
 /* clang-format off */
@@ -20,19 +21,27 @@ static const struct route route_table[] = {
     { "POST", "v1/hosts", handle_host_attach, NULL, OBJECT_HOST, 0, HOST_MAX, { NULL } },
     { "POST", "v1/policies", handle_policy_load, NULL, OBJECT_POLICY, 0, POLICY_MAX, { "check" } },
 
+    { "POST", "v1/pools/*/set", handle_pool_set, NULL, OBJECT_POOL, 0, POOL_BODY_MAX, { NULL } },
+    { "POST", "v1/pools/*/drain", handle_pool_drain, NULL, OBJECT_POOL, 0, POOL_BODY_MAX, { NULL } },
+
     { "GET", "v1/reservations", handle_list, finish_list, OBJECT_RESERVATION, 0, 0, { "function", "tenant", "state", "limit", "all" } },
     { "GET", "v1/executions", handle_list, finish_list, OBJECT_EXECUTION, 0, 0, { "function", "tenant", "state", "limit", "all" } },
     { "GET", "v1/instances", handle_list, finish_list, OBJECT_INSTANCE, 0, 0, { "function", "tenant", "state", "limit", "all" } },
     { "GET", "v1/hosts", handle_list, finish_list, OBJECT_HOST, 0, 0, { "function", "tenant", "state", "limit", "all" } },
+    { "GET", "v1/pools", handle_list, NULL, OBJECT_POOL, 0, 0, { NULL } },
     { "GET", "v1/reservations/*", handle_get, finish_get, OBJECT_RESERVATION, ROUTE_WATCHED, 0, { "wait", "state" } },
     { "GET", "v1/executions/*", handle_get, finish_get, OBJECT_EXECUTION, ROUTE_WATCHED, 0, { "wait", "state" } },
     { "GET", "v1/instances/*", handle_get, finish_get, OBJECT_INSTANCE, ROUTE_WATCHED, 0, { "wait", "state" } },
     { "GET", "v1/hosts/*", handle_get, finish_get, OBJECT_HOST, ROUTE_WATCHED, 0, { "wait", "state" } },
+    { "GET", "v1/pools/*", handle_get, NULL, OBJECT_POOL, 0, 0, { NULL } },
 
     { "DELETE", "v1/reservations/*", handle_remove, NULL, OBJECT_RESERVATION, 0, 0, { NULL } },
     { "DELETE", "v1/executions/*", handle_remove, NULL, OBJECT_EXECUTION, 0, 0, { NULL } },
     { "DELETE", "v1/instances/*", handle_remove, NULL, OBJECT_INSTANCE, 0, 0, { NULL } },
     { "DELETE", "v1/hosts/*", handle_remove, NULL, OBJECT_HOST, 0, 0, { NULL } },
+
+    { "PUT", "v1/code", handle_code_put, NULL, OBJECT_POLICY, ROUTE_BYTES, MODEL_CODE_MAX, { "tenant" } },
+    { "GET", "v1/code/*", handle_code_get, NULL, OBJECT_POLICY, 0, 0, { "tenant" } },
 
     { "GET", "v1/history", handle_history, NULL, OBJECT_EXECUTION, 0, 0, { "function", "tenant", "limit" } },
     { "GET", "v1/policies", handle_policy_list, NULL, OBJECT_POLICY, 0, 0, { NULL } },

@@ -9,7 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum config_kind { CONFIG_STRING, CONFIG_LIST, CONFIG_UINT, CONFIG_DOUBLE };
+#define CONFIG_SIZE_MAX ((double)(G_GUINT64_CONSTANT(1) << 50))
+#define CODE_CACHE (G_GUINT64_CONSTANT(1) << 30)
+
+enum config_kind { CONFIG_STRING, CONFIG_LIST, CONFIG_UINT, CONFIG_DOUBLE, CONFIG_SIZE };
 
 struct config_key {
     const char *name;
@@ -38,6 +41,7 @@ static const struct config_key daemon_keys[] = {
     DAEMON("log-level", CONFIG_STRING, log_level, 0),
     DAEMON("connections-max", CONFIG_UINT, connections_max, 100000),
     DAEMON("request-timeout-s", CONFIG_UINT, request_timeout_s, 86400),
+    DAEMON("code-cache", CONFIG_SIZE, code_cache, CONFIG_SIZE_MAX),
     DAEMON("keep-days", CONFIG_UINT, keep_days, 36500),
 };
 
@@ -103,12 +107,43 @@ static gboolean config_read_number(GKeyFile *file, const char *group, const stru
     return TRUE;
 }
 
+/* "4096", "512K", "64M", "1.5G", "1T", each with or without "iB": powers of 1024. */
+static gboolean config_parse_size(const char *text, double max, guint64 *ret_size)
+{
+    static const char units[] = "KMGT";
+    char *end = NULL;
+    double value = text != NULL && g_ascii_isdigit(text[0]) ? g_ascii_strtod(text, &end) : -1;
+    if (value < 0)
+        return FALSE;
+    const char *unit = *end != '\0' ? strchr(units, g_ascii_toupper(*end)) : NULL;
+    for (const char *step = units; unit != NULL && step <= unit; step++)
+        value *= 1024;
+    const char *rest = unit != NULL ? end + 1 : end;
+    if (!(value <= max) || (*rest != '\0' && (unit == NULL || strcmp(rest, "iB") != 0)))
+        return FALSE;
+    *ret_size = (guint64)value;
+    return TRUE;
+}
+
+static gboolean config_read_size(GKeyFile *file, const char *group, const struct config_key *key, gpointer slot,
+                                 GError **error)
+{
+    g_autofree char *text = g_key_file_get_value(file, group, key->name, NULL);
+    if (config_parse_size(text, key->max, slot))
+        return TRUE;
+    hbr_error_set(error, HBR_ERROR_INVALID, "[%s] %s: \"%s\" is not a size; right would be 512M or 1G, at most %.0fT",
+                  group, key->name, text, key->max / (double)(G_GUINT64_CONSTANT(1) << 40));
+    return FALSE;
+}
+
 static gboolean config_read_key(GKeyFile *file, const char *group, const struct config_key *key, gpointer object,
                                 GError **error)
 {
     gpointer slot = (char *)object + key->offset;
     if (key->kind == CONFIG_UINT || key->kind == CONFIG_DOUBLE)
         return config_read_number(file, group, key, slot, error);
+    if (key->kind == CONFIG_SIZE)
+        return config_read_size(file, group, key, slot, error);
     g_autoptr(GError) problem = NULL;
     if (key->kind == CONFIG_LIST) {
         g_strfreev(*(char ***)slot);
@@ -200,6 +235,7 @@ static struct config *config_new(void)
     config->connections_max = 1024;
     config->request_timeout_s = 60;
     config->keep_days = 30;
+    config->code_cache = CODE_CACHE;
     config->hosts = g_ptr_array_new_with_free_func((GDestroyNotify)host_spec_free);
     return config;
 }

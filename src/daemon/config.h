@@ -15,8 +15,9 @@ struct config {
     char *log_level;
     guint connections_max;
     guint request_timeout_s;
-    guint keep_days;  /* final objects and observations; 0: for ever */
-    GPtrArray *hosts; /* struct host_spec */
+    guint64 code_cache; /* bytes of code that are kept by digest */
+    guint keep_days;    /* final objects and observations; 0: for ever */
+    GPtrArray *hosts;   /* struct host_spec */
 };
 
 /* The file's settings over the defaults; `path` NULL: the defaults alone. Relative to root's or to the user's own directories, as the effective

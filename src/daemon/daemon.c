@@ -2,6 +2,7 @@
 #include "daemon/daemon.h"
 
 #include "api/api.h"
+#include "api/code-cache.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -27,6 +28,8 @@ struct daemon {
     struct mailbox *events;
     struct core *core;
     struct store *store;
+    struct code_store *code_store;
+    struct code_cache *code_cache;
     struct api *api;
     struct hosts *hosts;
     GQueue batch; /* struct event: taken from the mailbox, not handled yet */
@@ -66,6 +69,10 @@ static void daemon_route(struct command *command, gpointer data)
     case COMMAND_PERSIST:
         daemon->persisted = command->serial;
         store_submit(daemon->store, command);
+        break;
+    case COMMAND_CODE_FETCH:
+    case COMMAND_CODE_KEEP:
+        code_cache_submit(daemon->code_cache, command);
         break;
     case COMMAND_HOST_DISCONNECT:
         hosts_submit(daemon->hosts, clock_now(), command);
@@ -239,6 +246,18 @@ static gboolean daemon_open_store(struct daemon *daemon, GError **error)
     return daemon->owner != NULL;
 }
 
+static gboolean daemon_open_code(struct daemon *daemon, GError **error)
+{
+    g_autofree char *path = g_build_filename(daemon->config->state_dir, "code", NULL);
+    const struct code_store_settings settings = {.dir = path, .bytes_max = daemon->config->code_cache};
+    daemon->code_store = code_store_open(&settings, error);
+    if (daemon->code_store == NULL)
+        return FALSE;
+    const struct code_cache_settings cache = {.store = daemon->code_store};
+    daemon->code_cache = code_cache_new(&cache, daemon_post, daemon);
+    return TRUE;
+}
+
 static gboolean daemon_open_api(struct daemon *daemon, GError **error)
 {
     const struct config *config = daemon->config;
@@ -254,6 +273,7 @@ static gboolean daemon_open_api(struct daemon *daemon, GError **error)
         .connections_max = config->connections_max,
         .request_timeout_ms = (gint64)config->request_timeout_s * 1000,
         .version = VERSION,
+        .code = daemon->code_store,
     };
     daemon->api = api_new(&settings, daemon->store, daemon_post, daemon, error);
     return daemon->api != NULL;
@@ -268,7 +288,7 @@ static enum acceleration daemon_acceleration(const char *word)
 static gboolean daemon_start(struct daemon *daemon, GError **error)
 {
     const struct config *config = daemon->config;
-    if (!daemon_open_store(daemon, error))
+    if (!daemon_open_store(daemon, error) || !daemon_open_code(daemon, error))
         return FALSE;
     daemon->settings = (struct hypervisor_settings){
         .template_dir = config->template_dir,
@@ -294,6 +314,8 @@ static void daemon_clear(struct daemon *daemon)
     api_free(daemon->api);
     daemon->api = NULL;
     g_clear_pointer(&daemon->hosts, hosts_free);
+    code_cache_free(daemon->code_cache);
+    code_store_free(daemon->code_store);
     store_free(daemon->store);
     core_free(daemon->core);
     if (daemon->timer != NULL) {
