@@ -94,6 +94,15 @@ bool hbr_notify(struct hbr_client *client, const char *notification_json, char *
 /* What would be predicted and decided for a notification; nothing is done or kept. *ret_json: {"reservation":{...}}. */
 bool hbr_explain(struct hbr_client *client, const char *notification_json, char **ret_json, struct hbr_error *error);
 
+/* Keeps code, 1 byte to 4 MiB of UTF-8 text without NUL, for programs that name it by its digest ("source_sha256"). `tenant` NULL: "default". *ret_json:
+ * {"sha256":"...","bytes":N}. What is not used makes room for what is, so that this is no place to store anything. */
+bool hbr_code_upload(struct hbr_client *client, const char *tenant, const void *data, size_t length, char **ret_json,
+                     struct hbr_error *error);
+
+/* Whether code of that digest is kept for `tenant` (NULL: "default"). *ret_json: {"sha256":"...","bytes":N}. "not-found" when it is not. */
+bool hbr_code_get(struct hbr_client *client, const char *tenant, const char *sha256, char **ret_json,
+                  struct hbr_error *error);
+
 /* Running code. */
 
 /* Called as things happen, on the thread that called hbr_execute(). Each may be NULL. Each returns true to go on; false ends the call, which
@@ -151,7 +160,7 @@ bool hbr_execution_input(struct hbr_client *client, const char *execution_id, co
 
 /* Objects. */
 
-enum hbr_kind { HBR_RESERVATION, HBR_EXECUTION, HBR_INSTANCE, HBR_HOST };
+enum hbr_kind { HBR_RESERVATION, HBR_EXECUTION, HBR_INSTANCE, HBR_HOST, HBR_POOL };
 
 /* Which objects are meant. Zero members choose everything. */
 struct hbr_filter {
@@ -162,11 +171,11 @@ struct hbr_filter {
     unsigned limit; /* at most so many, the newest; 0: the daemon's default */
 };
 
-/* *ret_json: {"reservations":[...]}, newest first; accordingly for the other kinds. `filter` may be NULL. */
+/* *ret_json: {"reservations":[...]}, newest first; accordingly for the other kinds. `filter` may be NULL, and must be for pools. */
 bool hbr_list(struct hbr_client *client, enum hbr_kind kind, const struct hbr_filter *filter, char **ret_json,
               struct hbr_error *error);
 
-/* *ret_json: the object itself. Hosts are known by name, everything else by id. "not-found" when there is none. */
+/* *ret_json: the object itself. Hosts are known by name, everything else by id; a pool's is "NAME@HOST". "not-found" when there is none. */
 bool hbr_get(struct hbr_client *client, enum hbr_kind kind, const char *id, char **ret_json, struct hbr_error *error);
 
 /* As hbr_get(), once the object is in `state` or in a final one, whichever comes first; `state` NULL: in a final one. "timeout" after `timeout_ms`
@@ -181,6 +190,14 @@ bool hbr_delete(struct hbr_client *client, enum hbr_kind kind, const char *id, c
 
 /* Attaches a host: {"name":"a","uri":"qemu:///system", ...}. *ret_json: the host. */
 bool hbr_host_attach(struct hbr_client *client, const char *host_json, char **ret_json, struct hbr_error *error);
+
+/* Sets how many instances a pool keeps at least, in place of the policy's, until the policy changes or the daemon is restarted:
+ * {"running":2,"paused":1,"saved":1}, of which any may be left out and stays as it is; or {"reset":true}, back to the policy's. *ret_json: the pool. */
+bool hbr_pool_set(struct hbr_client *client, const char *id, const char *setting_json, char **ret_json,
+                  struct hbr_error *error);
+
+/* With `drain`, takes the warm instances of a pool away and makes none any more; without, lets it fill again. *ret_json: the pool. */
+bool hbr_pool_drain(struct hbr_client *client, const char *id, bool drain, char **ret_json, struct hbr_error *error);
 
 /* What was learned: {"history":[...]}, newest first. Of `filter` (NULL: everything) function, tenant and limit are used. */
 bool hbr_history(struct hbr_client *client, const struct hbr_filter *filter, char **ret_json, struct hbr_error *error);
@@ -241,7 +258,7 @@ struct hbr_response {
 /* Frees what the struct holds and leaves it as HBR_RESPONSE_INIT does. NULL is accepted. */
 void hbr_response_clear(struct hbr_response *response);
 
-/* One request: `path` with its query ("/v1/hosts?all=true"), a method ("GET", "POST", "DELETE"). `body` may be NULL; `content_type` NULL means
+/* One request: `path` with its query ("/v1/hosts?all=true"), a method ("GET", "POST", "PUT", "DELETE"). `body` may be NULL; `content_type` NULL means
  * "application/json". False for statuses from 400 on. The answer is kept in memory as a whole, at most 256 MiB. */
 bool hbr_request(struct hbr_client *client, const char *method, const char *path, const char *content_type,
                  const void *body, size_t length, struct hbr_response *ret_response, struct hbr_error *error);

@@ -20,6 +20,7 @@ static const struct {
     [HBR_EXECUTION] = {"/v1/executions", {"finished", "failed", "cancelled", "interrupted"}},
     [HBR_INSTANCE] = {"/v1/instances", {"gone"}},
     [HBR_HOST] = {"/v1/hosts", {"down"}},
+    [HBR_POOL] = {"/v1/pools", {NULL}},
 };
 
 static bool call_take(struct transfer *transfer, char **ret_text)
@@ -109,6 +110,50 @@ bool hbr_delete(struct hbr_client *client, enum hbr_kind kind, const char *id, c
 {
     g_autoptr(GString) path = path_of_object(kind, id);
     return call(client, "DELETE", path->str, NULL, ret_json, error);
+}
+
+static bool pool_send(struct hbr_client *client, const char *id, const char *what, const char *json, char **ret_json,
+                      struct hbr_error *error)
+{
+    g_autoptr(GString) path = path_of_object(HBR_POOL, id);
+    g_string_append(path, what);
+    return call(client, "POST", path->str, json, ret_json, error);
+}
+
+bool hbr_pool_set(struct hbr_client *client, const char *id, const char *setting_json, char **ret_json,
+                  struct hbr_error *error)
+{
+    return pool_send(client, id, "/set", setting_json, ret_json, error);
+}
+
+bool hbr_pool_drain(struct hbr_client *client, const char *id, bool drain, char **ret_json, struct hbr_error *error)
+{
+    return pool_send(client, id, "/drain", drain ? "{\"drain\":true}" : "{\"drain\":false}", ret_json, error);
+}
+
+bool hbr_code_upload(struct hbr_client *client, const char *tenant, const void *data, size_t length, char **ret_json,
+                     struct hbr_error *error)
+{
+    g_autoptr(GString) path = g_string_new("/v1/code");
+    query_append(path, "tenant", tenant);
+    const struct transfer_spec spec = {
+        .method = "PUT",
+        .path = path->str,
+        .content_type = "application/octet-stream",
+        .body = length > 0 ? data : "",
+        .length = length,
+        .timeout_ms = client->timeout_ms,
+    };
+    return call_take(transfer_run(client, &spec, error), ret_json);
+}
+
+bool hbr_code_get(struct hbr_client *client, const char *tenant, const char *sha256, char **ret_json,
+                  struct hbr_error *error)
+{
+    g_autoptr(GString) path = g_string_new("/v1/code/");
+    g_string_append_uri_escaped(path, sha256, NULL, FALSE);
+    query_append(path, "tenant", tenant);
+    return call(client, "GET", path->str, NULL, ret_json, error);
 }
 
 /* The answer's state is the one waited for, or final. */

@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define HARNESS_CODE_BYTES (16 * 1024 * 1024)
 #define HARNESS_PATIENCE_US (20 * G_USEC_PER_SEC)
 
 static void harness_event_free(gpointer event)
@@ -80,12 +81,17 @@ static struct harness *harness_start(harness_script script, gpointer data, gbool
     harness->store = store_open(harness->database_path, &error);
     ck_assert_msg(harness->store != NULL, "%s", error != NULL ? error->message : "");
     store_start(harness->store, harness_sink, harness);
+    g_autofree char *code_path = g_build_filename(harness->dir, "code", NULL);
+    const struct code_store_settings code_settings = {.dir = code_path, .bytes_max = HARNESS_CODE_BYTES};
+    harness->code = code_store_open(&code_settings, &error);
+    ck_assert_msg(harness->code != NULL, "%s", error != NULL ? error->message : "");
     const struct api_settings settings = {
         .socket_path = harness->socket_path,
         .tcp_address = "127.0.0.1:0",
         .connections_max = 256,
         .request_timeout_ms = 2000,
         .version = "1.2.3",
+        .code = harness->code,
     };
     harness->api = api_new(&settings, harness->store, harness_sink, harness, &error);
     ck_assert_msg(harness->api != NULL, "%s", error != NULL ? error->message : "");
@@ -114,18 +120,23 @@ void harness_stop(struct harness *harness)
     api_free(g_steal_pointer(&harness->api));
 }
 
+void harness_remove_tree(const char *path)
+{
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    for (const char *name; dir != NULL && (name = g_dir_read_name(dir)) != NULL;) {
+        g_autofree char *inner = g_build_filename(path, name, NULL);
+        harness_remove_tree(inner);
+    }
+    g_remove(path);
+}
+
 void harness_free(struct harness *harness)
 {
     harness_stop(harness);
     store_free(harness->store);
+    code_store_free(harness->code);
     mailbox_free(harness->mailbox);
-    GDir *dir = g_dir_open(harness->dir, 0, NULL);
-    for (const char *name; (name = g_dir_read_name(dir)) != NULL;) {
-        g_autofree char *path = g_build_filename(harness->dir, name, NULL);
-        g_unlink(path);
-    }
-    g_dir_close(dir);
-    g_rmdir(harness->dir);
+    harness_remove_tree(harness->dir);
     pthread_mutex_destroy(&harness->lock);
     pthread_cond_destroy(&harness->changed);
     g_free(harness->dir);

@@ -17,6 +17,7 @@ struct harness {
     char *dir, *socket_path, *database_path;
     guint port;
     struct store *store;
+    struct code_store *code;
     struct api *api;
     harness_script script;
     gpointer data; /* the test's own */
@@ -38,6 +39,9 @@ void harness_free(struct harness *harness);
 
 /* Stops the server alone, as a daemon that ends; harness_free() does it otherwise. */
 void harness_stop(struct harness *harness);
+
+/* Removes a directory with all that is in it. */
+void harness_remove_tree(const char *path);
 
 /* Waits until `count` events of a kind have been seen (by the script, too); fails the test after 20 s. */
 void harness_wait_seen(struct harness *harness, enum event_kind kind, guint count);

@@ -51,18 +51,23 @@ static void bed_drop_client(struct daemon_bed *bed)
     bed->client = NULL;
 }
 
+static void bed_remove(const char *path)
+{
+    g_autoptr(GDir) directory = g_dir_open(path, 0, NULL);
+    for (const char *name; directory != NULL && (name = g_dir_read_name(directory)) != NULL;) {
+        g_autofree char *inner = g_build_filename(path, name, NULL);
+        bed_remove(inner);
+    }
+    g_remove(path);
+}
+
 void daemon_bed_clear(struct daemon_bed *bed)
 {
     if (bed->pid != 0)
         daemon_bed_stop(bed, SIGKILL);
     bed_drop_client(bed);
     close(bed->notify_fd);
-    g_autoptr(GDir) directory = g_dir_open(bed->directory, 0, NULL);
-    for (const char *name; directory != NULL && (name = g_dir_read_name(directory)) != NULL;) {
-        g_autofree char *path = bed_path(bed, name);
-        g_remove(path);
-    }
-    g_rmdir(bed->directory);
+    bed_remove(bed->directory);
     char *const strings[] = {bed->directory, bed->config, bed->policy, bed->socket, bed->log, bed->database, bed->keys};
     for (guint i = 0; i < G_N_ELEMENTS(strings); i++)
         g_free(strings[i]);

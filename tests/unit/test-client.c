@@ -77,6 +77,12 @@ static void script_stdin(struct harness *harness, const struct event *event)
         harness_line(harness, script->execution, FINISHED, TRUE);
 }
 
+static void script_pool(struct harness *harness, guint64 request, const char *id, const char *what)
+{
+    g_autofree char *json = g_strdup_printf("{\"id\":\"%s\",\"was\":\"%s\"}", id, what);
+    harness_reply(harness, request, 200, json);
+}
+
 static void script_client(struct harness *harness, const struct event *event)
 {
     switch (event->kind) {
@@ -91,6 +97,15 @@ static void script_client(struct harness *harness, const struct event *event)
         break;
     case EVENT_REMOVE:
         harness_reply(harness, event->request, 200, "{\"id\":\"x\",\"state\":\"cancelled\"}");
+        break;
+    case EVENT_POOL_SET:
+        script_pool(harness, event->request, event->id,
+                    event->pool_setting->reset        ? "reset"
+                    : event->pool_setting->has_paused ? "paused"
+                                                      : "?");
+        break;
+    case EVENT_POOL_DRAIN:
+        script_pool(harness, event->request, event->id, event->eof ? "drained" : "filled");
         break;
     case EVENT_QUERY:
         script_query(harness, event);
@@ -157,6 +172,44 @@ START_TEST(test_calls)
     ck_assert(hbr_ready(client, &error));
     ck_assert(hbr_notify(client, NOTIFICATION, NULL, NULL));
     ck_assert_ptr_null(error.id);
+}
+END_TEST
+
+/* Rule: the same for pools, whose ids hold an at sign, and for code. */
+START_TEST(test_pools_and_code)
+{
+    char *text = NULL;
+    expect_text(hbr_list(client, HBR_POOL, NULL, &text, &error), &text, "{\"hosts\":[]}");
+    expect_text(hbr_get(client, HBR_POOL, "a@b", &text, &error), &text, "{\"id\":\"x\",\"state\":\"starting\"}");
+    expect_text(hbr_pool_set(client, "a/b@c", "{\"paused\":0}", &text, &error), &text,
+                "{\"id\":\"a/b@c\",\"was\":\"paused\"}");
+    expect_text(hbr_pool_set(client, "a@b", "{\"reset\":true}", &text, &error), &text,
+                "{\"id\":\"a@b\",\"was\":\"reset\"}");
+    expect_text(hbr_pool_drain(client, "a@b", true, &text, &error), &text, "{\"id\":\"a@b\",\"was\":\"drained\"}");
+    expect_text(hbr_pool_drain(client, "a@b", false, &text, &error), &text, "{\"id\":\"a@b\",\"was\":\"filled\"}");
+    ck_assert(!hbr_pool_set(client, "a@b", "{}", NULL, &error));
+    ck_assert_str_eq(error.id, "invalid");
+    hbr_error_clear(&error);
+    g_autofree char *source = g_strnfill(3 * 1024 * 1024, 'x');
+    g_autofree char *sha256 = g_compute_checksum_for_string(G_CHECKSUM_SHA256, source, -1);
+    g_autofree char *wanted = g_strdup_printf("{\"sha256\":\"%s\",\"bytes\":3145728}", sha256);
+    expect_text(hbr_code_upload(client, "t/u", source, strlen(source), &text, &error), &text, wanted);
+}
+END_TEST
+
+/* Rule: code is found under its digest by the tenant that uploaded it. */
+START_TEST(test_code)
+{
+    char *text = NULL;
+    g_autofree char *sha256 = g_compute_checksum_for_string(G_CHECKSUM_SHA256, "x", -1);
+    ck_assert(hbr_code_upload(client, "t/u", "x", 1, NULL, &error));
+    ck_assert(hbr_code_get(client, "t/u", sha256, &text, &error));
+    ck_assert_ptr_nonnull(strstr(text, sha256));
+    hbr_free(text);
+    ck_assert(!hbr_code_get(client, NULL, sha256, NULL, &error));
+    ck_assert_str_eq(error.id, "not-found");
+    ck_assert(!hbr_code_upload(client, NULL, NULL, 0, NULL, &error));
+    ck_assert_str_eq(error.id, "invalid");
 }
 END_TEST
 
@@ -523,6 +576,8 @@ int main(void)
     TCase *calls = tcase_create("calls");
     tcase_add_checked_fixture(calls, setup, teardown);
     tcase_add_test(calls, test_calls);
+    tcase_add_test(calls, test_pools_and_code);
+    tcase_add_test(calls, test_code);
     tcase_add_test(calls, test_errors);
     tcase_add_test(calls, test_tcp);
     tcase_add_test(calls, test_wait);

@@ -42,6 +42,13 @@ START_TEST(test_refusals)
         {"[host a]\nuri=sim:a\ncpu-overcommit=lots\n", "cpu-overcommit: \"lots\" is not a number from 0 to 1000"},
         {"[daemon]\nconnections-max=-1\n", "connections-max: \"-1\" is not a whole number"},
         {"[daemon]\nkeep-days=0.5\n", "keep-days: \"0.5\" is not a whole number from 0 to 36500"},
+        {"[daemon]\ncode-cache=lots\n", "[daemon] code-cache: \"lots\" is not a size; right would be 512M or 1G"},
+        {"[daemon]\ncode-cache=-1\n", "is not a size"},
+        {"[daemon]\ncode-cache=1X\n", "is not a size"},
+        {"[daemon]\ncode-cache=1Mi\n", "is not a size"},
+        {"[daemon]\ncode-cache=1025T\n", "at most 1024T"},
+        {"[daemon]\ncode-cache=1e999\n", "is not a size"},
+        {"[daemon]\ncode-cache=\n", "is not a size"},
         {"[daemon]\nacceleration=warp\n", "acceleration: \"warp\" is not one of auto, kvm, tcg"},
         {"[daemon]\nlog-level=loud\n", "log level \"loud\" is not one of error, warning, info, debug"},
         {"socket=/x\n", "conf: "},
@@ -84,6 +91,26 @@ START_TEST(test_values)
 }
 END_TEST
 
+/* Rule: sizes are bytes, or powers of 1024. */
+START_TEST(test_sizes)
+{
+    static const struct {
+        const char *text;
+        guint64 bytes;
+    } cases[] = {{"0", 0},         {"4096", 4096},       {"64K", 65536},
+                 {"64KiB", 65536}, {"1.5g", 1610612736}, {"1T", G_GUINT64_CONSTANT(1) << 40}};
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = g_strdup_printf("[daemon]\ncode-cache=%s\n", cases[i].text);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(config_auto) config = load(text, &error);
+        ck_assert_msg(config != NULL, "%s", error != NULL ? error->message : "");
+        ck_assert_uint_eq(config->code_cache, cases[i].bytes);
+    }
+    g_autoptr(config_auto) config = load("", NULL);
+    ck_assert_uint_eq(config->code_cache, 1 << 30);
+}
+END_TEST
+
 /* Rule: --check-config looks at policies and templates too, and the shipped ones are right. */
 START_TEST(test_check)
 {
@@ -111,6 +138,7 @@ int main(void)
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, test_refusals);
     tcase_add_test(cases, test_values);
+    tcase_add_test(cases, test_sizes);
     tcase_add_test(cases, test_check);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

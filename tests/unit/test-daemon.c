@@ -237,6 +237,30 @@ START_TEST(test_spoilt_rows)
 }
 END_TEST
 
+/* Rule: code that was uploaded is still there after a crash, in the bound that the configuration gives. */
+START_TEST(test_code)
+{
+    char *text = NULL;
+    bed.keys = g_strdup("code-cache=8\n");
+    daemon_bed_start(&bed);
+    struct hbr_error error = HBR_ERROR_INIT;
+    ck_assert(hbr_code_upload(bed.client, NULL, "true\n", 5, &text, &error));
+    json_auto_t *kept = json_loads(text, 0, NULL);
+    hbr_free(text);
+    ck_assert(!hbr_code_upload(bed.client, NULL, "too large", 9, NULL, &error));
+    ck_assert_str_eq(error.id, "too-large");
+    hbr_error_clear(&error);
+    daemon_bed_stop(&bed, SIGKILL);
+    daemon_bed_start(&bed);
+    ck_assert(hbr_code_get(bed.client, NULL, text_of(kept, "sha256"), NULL, &error));
+    ck_assert(hbr_code_upload(bed.client, NULL, "false\n", 6, NULL, &error));
+    ck_assert(!hbr_code_get(bed.client, NULL, text_of(kept, "sha256"), NULL, &error));
+    ck_assert_str_eq(error.id, "not-found");
+    hbr_error_clear(&error);
+    expect_clean_stop();
+}
+END_TEST
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -252,6 +276,7 @@ int main(void)
     tcase_add_test(cases, test_hangup);
     tcase_add_test(cases, test_second);
     tcase_add_test(cases, test_spoilt_rows);
+    tcase_add_test(cases, test_code);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
