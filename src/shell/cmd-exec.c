@@ -110,6 +110,21 @@ static bool exec_on_stderr(const void *data, size_t length, void *user_data)
     return true;
 }
 
+/* How it came to its instance, and what stood in it already. */
+static char *exec_found(const json_t *execution)
+{
+    const char *path = output_string_at(execution, "path"), *place = output_string_at(execution, "code_place");
+    const double uses = output_number_at(execution, "instance_uses");
+    GString *text = g_string_new(NULL);
+    if (path != NULL)
+        g_string_append_printf(text, "; path: %s", path);
+    if (place != NULL)
+        g_string_append_printf(text, "; code: %s", place);
+    if (uses > 0)
+        g_string_append_printf(text, "; ran here before: %.0f", uses);
+    return g_string_free(text, FALSE);
+}
+
 static void exec_say_started(const json_t *execution)
 {
     gint64 created_at = 0, started_at = 0;
@@ -117,9 +132,10 @@ static void exec_say_started(const json_t *execution)
     output_time_at(execution, "created_at", &created_at);
     output_time_at(execution, "started_at", &started_at);
     g_autofree char *waited = units_format_duration(MAX(0, started_at - created_at));
-    g_printerr("harbinger: %s started after %s in %s on %s (%s; match: %s)\n", output_string_at(execution, "id"),
+    g_autofree char *found = exec_found(execution);
+    g_printerr("harbinger: %s started after %s in %s on %s (%s; match: %s%s)\n", output_string_at(execution, "id"),
                waited, output_string_at(execution, "instance_id"), output_string_at(execution, "host"), shape,
-               output_string_at(execution, "match"));
+               output_string_at(execution, "match"), found);
 }
 
 static void exec_say_adjusted(const json_t *adjustment)

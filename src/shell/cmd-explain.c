@@ -19,6 +19,7 @@ static const struct command_option explain_options[] = {
      "a reservation or execution, or a function for a dry run", 0, 0, complete_any_id},
     {"dry-run", 0, OPTION_BOOL, 0, NULL, "FUNCTION it is, even if it looks like an id", 0, 0, NULL},
     NOTIFICATION_OPTIONS,
+    METADATA_CODE_OPTION,
     METADATA_OPTIONS,
 };
 
@@ -136,6 +137,22 @@ static void explain_print_host(struct output *output, const json_t *reservation)
     output_rows(output, FIELDS(placement_fields), placements, 2);
 }
 
+static const struct field path_fields[] = {
+    {"", "chosen", render_chosen, TABLE_LEFT},        {"path", "path", render_text, TABLE_LEFT},
+    {"ready in", "ready_ms", render_ms, TABLE_RIGHT}, {"median", "median_ms", render_ms, TABLE_RIGHT},
+    {"seen", "samples", render_count, TABLE_RIGHT},   {"cost", "cost", render_real, TABLE_RIGHT},
+    {"verdict", "verdict", render_text, TABLE_LEFT},
+};
+
+static void explain_print_paths(struct output *output, const json_t *reservation)
+{
+    const json_t *paths = json_object_get(reservation, "paths");
+    if (json_array_size(paths) == 0)
+        return;
+    output_heading(output, "By which path");
+    output_rows(output, FIELDS(path_fields), paths, 2);
+}
+
 static void explain_add_step(struct table *table, const char *what, char *amount, gint64 at, const char *note)
 {
     table_begin_row(table);
@@ -145,17 +162,30 @@ static void explain_add_step(struct table *table, const char *what, char *amount
     table_add_cell(table, g_strdup(note), TONE_FAINT);
 }
 
-/* arrival - p95 of the boot path - margin = start, or now when that has passed. */
+/* "- boot, as learned": what is counted back for. */
+static char *explain_path_step(const json_t *reservation)
+{
+    const char *path = output_string_at(reservation, "path");
+    gboolean learned = TRUE;
+    size_t index = 0;
+    const json_t *choice = NULL;
+    json_array_foreach (json_object_get(reservation, "paths"), index, choice)
+        if (json_is_true(json_object_get(choice, "chosen")))
+            learned = output_number_at(choice, "samples") > 0;
+    return g_strdup_printf("- %s, as %s", path != NULL ? path : "boot", learned ? "learned" : "estimated");
+}
+
+/* arrival - what the path takes at the policy's confidence - margin = start, or now when that has passed. */
 static void explain_print_start(struct output *output, const json_t *reservation)
 {
     gint64 arrival_at = 0, start_at = 0, created_at = output->now;
     if (!output_time_at(reservation, "arrival_at", &arrival_at) || !output_time_at(reservation, "start_at", &start_at))
         return;
     output_time_at(reservation, "created_at", &created_at);
-    gint64 boot_us = (gint64)output_number_at(reservation, "path_ms") * 1000;
+    gint64 path_us = (gint64)output_number_at(reservation, "path_ms") * 1000;
     gint64 margin_us = (gint64)output_number_at(reservation, "margin_ms") * 1000;
-    gint64 latest_at = arrival_at - boot_us - margin_us;
-    g_autofree char *boot = units_format_duration(boot_us);
+    gint64 latest_at = arrival_at - path_us - margin_us;
+    g_autofree char *takes = units_format_duration(path_us);
     g_autofree char *margin = units_format_duration(margin_us);
     g_autofree char *relative = units_format_relative(arrival_at, created_at);
     g_autofree char *arrival =
@@ -164,7 +194,8 @@ static void explain_print_start(struct output *output, const json_t *reservation
     for (guint i = 0; i < 4; i++)
         table_add_column(table, "", i == 0 || i == 3 ? TABLE_LEFT : TABLE_RIGHT);
     explain_add_step(table, "expected arrival", NULL, arrival_at, arrival);
-    explain_add_step(table, "- boot, p95 as learned", g_steal_pointer(&boot), 0, "");
+    g_autofree char *step = explain_path_step(reservation);
+    explain_add_step(table, step, g_steal_pointer(&takes), 0, "");
     explain_add_step(table, "- margin", g_steal_pointer(&margin), 0, "");
     explain_add_step(table, "= latest start", NULL, latest_at, latest_at < created_at ? "has passed" : "");
     explain_add_step(table, "planned start", NULL, start_at, latest_at < created_at ? "at once" : "");
@@ -178,6 +209,7 @@ static void explain_print_reservation(struct output *output, const json_t *reser
     explain_print_demand(output, json_object_get(reservation, "demand"));
     explain_print_class(output, reservation);
     explain_print_host(output, reservation);
+    explain_print_paths(output, reservation);
     explain_print_start(output, reservation);
 }
 
@@ -246,7 +278,7 @@ static gboolean explain_run(struct session *session, const struct arguments *arg
 static const struct command explain_commands[] = {
     {"explain", "tell why a reservation is as it is, or would be",
      "Of a reservation or execution: what was known, what was predicted and by which rules, which profile and host were "
-     "chosen and against which others, and when its VM starts. With a function and the options of notify, a dry run: "
+     "chosen and against which others, by which path it gets its VM, and when that starts. With a function and the options of notify, a dry run: "
      "nothing is reserved.",
      explain_run, COMMAND_OPTIONS(explain_options), FALSE},
     {"timeline", "tell what happened when",

@@ -5,6 +5,7 @@
 #include "shell/metadata.h"
 #include "shell/notification.h"
 #include "shell/render.h"
+#include "shell/request.h"
 #include "shell/units.h"
 
 #include <string.h>
@@ -13,12 +14,27 @@ static const struct command_option notify_options[] = {
     {"function", 'f', OPTION_STRING, OPTION_POSITIONAL | OPTION_REQUIRED, "FUNCTION",
      "name of the function that will run", 0, 0, complete_function},
     NOTIFICATION_OPTIONS,
+    {"code", 0, OPTION_STRING, 0, "FILE", "the code: it is put in place before it is asked for", 0, 0, complete_file},
+    {"code-sha256", 0, OPTION_STRING, 0, "DIGEST", "the code by its SHA-256: uploaded before, or at --code-url", 0, 0,
+     NULL},
+    {"code-url", 0, OPTION_STRING, 0, "URL", "where the daemon can fetch it: http or https", 0, 0, NULL},
+    {"interpreter", 0, OPTION_STRING, 0, "NAME", "program in the VM that runs it (by language or \"#!\")", 0, 0, NULL},
     METADATA_OPTIONS,
     {"key", 0, OPTION_STRING, 0, "KEY", "idempotency key: the same key is the same notification", 0, 0, NULL},
     {"wait", 'w', OPTION_STRING, 0, "STATE", "return when the reservation is in that state: ready", 0, 0,
      complete_wait_state},
     {"timeout", 0, OPTION_DURATION, 0, "DURATION", "with --wait, at most this long (5m)", 1, 31622400000, NULL},
 };
+
+static const struct command_option upload_options[] = {
+    {"file", 0, OPTION_STRING, OPTION_POSITIONAL | OPTION_REQUIRED, "FILE", "the code: UTF-8 text", 0, 0,
+     complete_file},
+    {"tenant", 't', OPTION_STRING, 0, "NAME", "whose code it is (default)", 0, 0, NULL},
+};
+
+/* Bounds of the API (harbinger(1), LIMITS). */
+#define NOTIFY_BODY_MAX (64 * 1024)
+#define NOTIFY_CODE_MAX (4 * 1024 * 1024)
 
 #define NOTIFY_WAIT_MS (5 * 60 * 1000)
 
@@ -91,6 +107,57 @@ static gboolean notify_check_wait(const struct arguments *arguments, GError **er
     return TRUE;
 }
 
+static json_t *notify_program(const struct arguments *arguments, json_t *code, GError **error)
+{
+    const gboolean by_digest = arguments_has(arguments, "code-sha256") || arguments_has(arguments, "code-url");
+    if (!by_digest)
+        return request_program_of_file(arguments, arguments_string(arguments, "code"), error);
+    if (!arguments_has(arguments, "code"))
+        return request_program_of_digest(arguments, code, error);
+    failure_usage(error, "--code sends the code, --code-sha256 names it: give one of them");
+    return NULL;
+}
+
+static gboolean notify_fits(const json_t *body)
+{
+    char *text = json_dumps(body, JSON_COMPACT);
+    const gboolean fits = strlen(text) <= NOTIFY_BODY_MAX;
+    free(text);
+    return fits;
+}
+
+/* Code that does not fit goes ahead, and the notification names it. A compiled program cannot: of it only the size is told. */
+static gboolean notify_send_ahead(struct session *session, const char *tenant, json_t *body, GError **error)
+{
+    json_t *program = json_object_get(body, "program"), *source = json_object_get(program, "source");
+    if (source == NULL) {
+        g_printerr("harbinger: notify: the code is too large to be announced, or no text: only its size is told\n");
+        json_object_del(body, "program");
+        return TRUE;
+    }
+    g_autoptr(json_auto) answer =
+        session_upload(session, tenant, json_string_value(source), json_string_length(source), error);
+    if (answer == NULL)
+        return FALSE;
+    json_object_set(program, "source_sha256", json_object_get(answer, "sha256"));
+    json_object_del(program, "source");
+    return TRUE;
+}
+
+static gboolean notify_add_program(struct session *session, const struct arguments *arguments, json_t *body,
+                                   GError **error)
+{
+    if (!arguments_has(arguments, "code") && !arguments_has(arguments, "code-sha256") &&
+        !arguments_has(arguments, "code-url"))
+        return !arguments_has(arguments, "interpreter") ||
+               failure_usage(error, "--interpreter goes with --code or --code-sha256");
+    g_autoptr(json_auto) program = notify_program(arguments, json_object_get(body, "code"), error);
+    if (program == NULL)
+        return FALSE;
+    json_object_set(body, "program", program);
+    return notify_fits(body) || notify_send_ahead(session, arguments_string(arguments, "tenant"), body, error);
+}
+
 static gboolean notify_run(struct session *session, const struct arguments *arguments, GError **error)
 {
     if (!notify_check_wait(arguments, error))
@@ -100,6 +167,8 @@ static gboolean notify_run(struct session *session, const struct arguments *argu
         return FALSE;
     if (arguments_has(arguments, "key"))
         json_object_set_new(body, "idempotency_key", json_string(arguments_string(arguments, "key")));
+    if (!notify_add_program(session, arguments, body, error))
+        return FALSE;
     g_autoptr(json_auto) answer = session_send(session, hbr_notify, body, error);
     if (answer == NULL)
         return FALSE;
@@ -111,11 +180,31 @@ static gboolean notify_run(struct session *session, const struct arguments *argu
     return TRUE;
 }
 
+static gboolean upload_run(struct session *session, const struct arguments *arguments, GError **error)
+{
+    g_autoptr(GBytes) content = metadata_read_file(arguments_string(arguments, "file"), NOTIFY_CODE_MAX, error);
+    if (content == NULL)
+        return FALSE;
+    gsize length = 0;
+    const void *data = g_bytes_get_data(content, &length);
+    g_autoptr(json_auto) answer = session_upload(session, arguments_string(arguments, "tenant"), data, length, error);
+    if (answer == NULL)
+        return FALSE;
+    const char *sha256 = output_string_at(answer, "sha256");
+    g_autofree char *size = units_format_bytes((gint64)output_number_at(answer, "bytes"));
+    output_result(&session->output, answer, sha256, "%s: %s", sha256, size);
+    return TRUE;
+}
+
 static const struct command notify_commands[] = {
     {"notify", "tell that code will run soon",
      "Harbinger predicts what the code will need and has a VM of that shape ready when it arrives. Only FUNCTION is "
-     "needed; the more is known, the better the prediction. Prints the id of the reservation.",
+     "needed; the more is known, the better the prediction. Code that comes along is put into the VM before it is asked "
+     "for. Prints the id of the reservation.",
      notify_run, COMMAND_OPTIONS(notify_options), FALSE},
+    {"code-upload", "give the daemon code that is announced by its digest",
+     "For notify --code-sha256. Prints the digest. What is not used makes room for what is.", upload_run,
+     COMMAND_OPTIONS(upload_options), FALSE},
 };
 
 const struct command_group notify_group = {"notify", "Before code runs", notify_commands,

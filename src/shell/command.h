@@ -44,6 +44,7 @@ int command_run(struct session *session, const char *const *words);
 extern const struct command_group notify_group;
 extern const struct command_group exec_group;
 extern const struct command_group object_group;
+extern const struct command_group pool_group;
 extern const struct command_group explain_group;
 extern const struct command_group host_group;
 extern const struct command_group policy_group;

@@ -28,7 +28,7 @@ COMPLETE_WORDS(complete_reservation_state, "scheduled", "waiting", "starting", "
                "cancelled", "failed")
 COMPLETE_WORDS(complete_execution_state, "queued", "starting", "running", "finished", "failed", "cancelled",
                "interrupted")
-COMPLETE_WORDS(complete_instance_state, "starting", "ready", "busy", "stopping", "gone")
+COMPLETE_WORDS(complete_instance_state, "starting", "warm", "paused", "claiming", "ready", "busy", "stopping", "gone")
 COMPLETE_WORDS(complete_wait_state, "ready", "claimed", "done")
 
 void complete_language(struct session *session, const char *prefix, GPtrArray *candidates)
@@ -104,6 +104,12 @@ void complete_host(struct session *session, const char *prefix, GPtrArray *candi
 {
     (void)prefix;
     complete_objects(session, HBR_HOST, "hosts", "spec/name", candidates);
+}
+
+void complete_pool(struct session *session, const char *prefix, GPtrArray *candidates)
+{
+    (void)prefix;
+    complete_objects(session, HBR_POOL, "pools", "id", candidates);
 }
 
 void complete_any_id(struct session *session, const char *prefix, GPtrArray *candidates)

@@ -16,6 +16,7 @@ void complete_reservation(struct session *session, const char *prefix, GPtrArray
 void complete_execution(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_instance(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_host(struct session *session, const char *prefix, GPtrArray *candidates);
+void complete_pool(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_any_id(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_function(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_policy_version(struct session *session, const char *prefix, GPtrArray *candidates);

@@ -9,6 +9,7 @@ libhbr_shell_la_SOURCES = \
 	src/shell/cmd-notify.c \
 	src/shell/cmd-object.c \
 	src/shell/cmd-policy.c \
+	src/shell/cmd-pool.c \
 	src/shell/cmd-shell.c \
 	src/shell/command.c src/shell/command.h \
 	src/shell/complete.c src/shell/complete.h \
@@ -34,6 +35,7 @@ libhbr_shell_la_SOURCES = \
 	src/shell/table.c src/shell/table.h \
 	src/shell/timeline.c \
 	src/shell/units.c src/shell/units.h \
+	src/shell/views-pool.c \
 	src/shell/views.c src/shell/views.h
 
 bin_PROGRAMS += harbinger

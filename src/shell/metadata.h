@@ -25,7 +25,7 @@
         "label", 0, OPTION_STRING, OPTION_REPEATED, "LABEL", "a label that its host must carry", 0, 0, NULL         \
     }
 
-/* For code that does not come along (notify, explain): "code", the file whose size and language are taken. */
+/* For code that does not come along (explain): "code", the file whose size and language are taken. */
 #define METADATA_CODE_OPTION                                                                                  \
     {                                                                                                         \
         "code", 0, OPTION_STRING, 0, "FILE", "the code: its size and language are taken", 0, 0, complete_file \

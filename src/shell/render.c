@@ -9,11 +9,12 @@ static const struct {
     const char *word;
     enum table_tone tone;
 } state_tones[] = {
-    {"ready", TONE_GOOD},     {"up", TONE_GOOD},         {"finished", TONE_GOOD}, {"done", TONE_GOOD},
-    {"scheduled", TONE_WORK}, {"waiting", TONE_WORK},    {"starting", TONE_WORK}, {"claimed", TONE_WORK},
-    {"queued", TONE_WORK},    {"running", TONE_WORK},    {"busy", TONE_WORK},     {"connecting", TONE_WORK},
-    {"failed", TONE_BAD},     {"interrupted", TONE_BAD}, {"down", TONE_BAD},      {"expired", TONE_BAD},
-    {"stopping", TONE_FAINT}, {"cancelled", TONE_FAINT}, {"gone", TONE_FAINT},
+    {"ready", TONE_GOOD},      {"up", TONE_GOOD},         {"finished", TONE_GOOD}, {"done", TONE_GOOD},
+    {"scheduled", TONE_WORK},  {"waiting", TONE_WORK},    {"starting", TONE_WORK}, {"claimed", TONE_WORK},
+    {"queued", TONE_WORK},     {"running", TONE_WORK},    {"busy", TONE_WORK},     {"connecting", TONE_WORK},
+    {"failed", TONE_BAD},      {"interrupted", TONE_BAD}, {"down", TONE_BAD},      {"expired", TONE_BAD},
+    {"warm", TONE_GOOD},       {"paused", TONE_FAINT},    {"claiming", TONE_WORK}, {"stopping", TONE_FAINT},
+    {"cancelled", TONE_FAINT}, {"gone", TONE_FAINT},
 };
 
 void render_text(const struct output *output, const json_t *value, struct cell *cell)

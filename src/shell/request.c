@@ -250,3 +250,37 @@ json_t *request_new(const struct arguments *arguments, GError **error)
     request_add_rest(request, arguments);
     return g_steal_pointer(&request);
 }
+
+json_t *request_program_of_file(const struct arguments *arguments, const char *path, GError **error)
+{
+    g_autoptr(GBytes) content = metadata_read_file(path, REQUEST_FILE_MAX, error);
+    if (content == NULL)
+        return NULL;
+    gsize length = 0;
+    const char *text = g_bytes_get_data(content, &length);
+    g_autofree char *interpreter = request_interpreter(arguments, path, text, length);
+    g_autoptr(json_auto) program = json_object();
+    return request_add_code(program, path, interpreter, content, error) ? g_steal_pointer(&program) : NULL;
+}
+
+json_t *request_program_of_digest(const struct arguments *arguments, json_t *code, GError **error)
+{
+    const char *url = arguments_string(arguments, "code-url"), *sha256 = arguments_string(arguments, "code-sha256");
+    const char *path = url != NULL ? url : "";
+    g_autofree char *interpreter = request_interpreter(arguments, path, "", 0);
+    if (sha256 == NULL) {
+        failure_usage(error, "--code-url needs --code-sha256: what is fetched is checked against it");
+        return NULL;
+    }
+    if (interpreter == NULL) {
+        failure_usage(error, "the language of the code is not known: give --language or --interpreter");
+        return NULL;
+    }
+    request_add_language(code, path, interpreter);
+    json_t *program = json_object();
+    json_object_set_new(program, "interpreter", json_string(interpreter));
+    json_object_set_new(program, "source_sha256", json_string(sha256));
+    if (url != NULL)
+        json_object_set_new(program, "source_url", json_string(url));
+    return program;
+}

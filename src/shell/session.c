@@ -147,3 +147,14 @@ json_t *session_delete(struct session *session, enum hbr_kind kind, const char *
     bool answered = hbr_delete(client, kind, id, &text, &remote);
     return session_answer(answered, text, &remote, error);
 }
+
+json_t *session_upload(struct session *session, const char *tenant, const void *data, gsize length, GError **error)
+{
+    struct hbr_client *client = session_client(session, error);
+    if (client == NULL)
+        return NULL;
+    struct hbr_error remote = HBR_ERROR_INIT;
+    char *text = NULL;
+    bool answered = hbr_code_upload(client, tenant, data, length, &text, &remote);
+    return session_answer(answered, text, &remote, error);
+}

@@ -40,6 +40,9 @@ json_t *session_wait(struct session *session, enum hbr_kind kind, const char *id
                      GError **error);
 json_t *session_delete(struct session *session, enum hbr_kind kind, const char *id, GError **error);
 
+/* Uploads code for `tenant` (NULL: the default one). */
+json_t *session_upload(struct session *session, const char *tenant, const void *data, gsize length, GError **error);
+
 /* The JSON of an answer, which is freed. NULL with SHELL_ERROR_ANSWER. */
 json_t *session_parse(char *text, GError **error);
 

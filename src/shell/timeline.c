@@ -139,6 +139,19 @@ static void timeline_print_head(struct output *output, const json_t *document, g
     output_print(output, "\n\n");
 }
 
+/* Offsets count from what was asked or announced; what its instance had done before, in its pool, is before it. */
+static gint64 timeline_base(const json_t *entries)
+{
+    gint64 at = 0;
+    size_t index = 0;
+    const json_t *entry = NULL;
+    json_array_foreach (entries, index, entry)
+        if (g_strcmp0(output_string_at(entry, "of"), "instance") != 0 && output_time_at(entry, "at", &at))
+            return at;
+    output_time_at(json_array_get(entries, 0), "at", &at);
+    return at;
+}
+
 static void timeline_print(struct output *output, const json_t *document)
 {
     static const char *const titles[] = {"TIME", "OFFSET", "STEP", "OF", "WHAT", "DETAIL"};
@@ -154,6 +167,7 @@ static void timeline_print(struct output *output, const json_t *document)
     size_t index = 0;
     const json_t *entry = NULL;
     last = first;
+    first = timeline_base(entries);
     json_array_foreach (entries, index, entry) {
         gint64 at = 0;
         if (!output_time_at(entry, "at", &at))

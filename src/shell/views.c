@@ -138,6 +138,7 @@ static const struct field reservation_fields[] = {
     {"Ready", "ready_at", render_moment, TABLE_LEFT},
     {"Expires", "expires_at", render_moment, TABLE_LEFT},
     {"Ended", "ended_at", render_moment, TABLE_LEFT},
+    {"Path", "path", render_text, TABLE_LEFT},
     {"Attempts", "attempts", render_count, TABLE_LEFT},
     {"Policy version", "policy_version", render_count, TABLE_LEFT},
 };
@@ -191,6 +192,7 @@ static const struct field execution_columns[] = {
     {"STATE", "state", render_state, TABLE_LEFT},
     {"RESULT", ".", render_result, TABLE_LEFT},
     {"MATCH", "match", render_text, TABLE_LEFT},
+    {"PATH", "path", render_text, TABLE_LEFT},
     {"HOST", "host", render_text, TABLE_LEFT},
     {"SHAPE", "shape", render_size, TABLE_LEFT},
     {"TOOK", ".", render_took, TABLE_RIGHT},
@@ -206,6 +208,9 @@ static const struct field execution_fields[] = {
     {"Message", "result/message", render_text, TABLE_LEFT},
     {"Error", "error", render_error, TABLE_LEFT},
     {"Match", "match", render_text, TABLE_LEFT},
+    {"Path", "path", render_text, TABLE_LEFT},
+    {"Code", "code_place", render_text, TABLE_LEFT},
+    {"Ran here before", "instance_uses", render_count, TABLE_LEFT},
     {"Reservation", "reservation_id", render_text, TABLE_LEFT},
     {"Instance", "instance_id", render_text, TABLE_LEFT},
     {"Host", "host", render_text, TABLE_LEFT},
@@ -244,8 +249,19 @@ static void render_boot(const struct output *output, const json_t *value, struct
 {
     (void)output;
     gint64 from = 0, to = 0;
-    if (output_time_at(value, "created_at", &from) && output_time_at(value, "ready_at", &to))
+    /* A warm one had booted before it was anybody's. */
+    if (output_time_at(value, "created_at", &from) &&
+        (output_time_at(value, "warm_at", &to) || output_time_at(value, "ready_at", &to)))
         cell->text = units_format_duration(to - from);
+}
+
+/* A warm one has not been got by any path yet. */
+static void render_got_by(const struct output *output, const json_t *value, struct cell *cell)
+{
+    const json_t *path = json_object_get(value, "path");
+    if (path != NULL &&
+        (output_string_at(value, "reservation_id") != NULL || output_string_at(value, "execution_id") != NULL))
+        render_text(output, path, cell);
 }
 
 static void render_serves(const struct output *output, const json_t *value, struct cell *cell)
@@ -261,6 +277,8 @@ static const struct field instance_columns[] = {
     {"HOST", "host", render_text, TABLE_LEFT},
     {"TEMPLATE", "template", render_text, TABLE_LEFT},
     {"PROFILE", "profile", render_text, TABLE_LEFT},
+    {"POOL", "pool", render_text, TABLE_LEFT},
+    {"PATH", ".", render_got_by, TABLE_LEFT},
     {"SHAPE", "shape", render_size, TABLE_LEFT},
     {"SERVES", ".", render_serves, TABLE_LEFT},
     {"BOOT", ".", render_boot, TABLE_RIGHT},
@@ -277,10 +295,17 @@ static const struct field instance_fields[] = {
     {"Profile", "profile", render_text, TABLE_LEFT},
     {"Shape", "shape", render_shape, TABLE_LEFT},
     {"Grows up to", "maximum", render_shape, TABLE_LEFT},
+    {"Pool", "pool", render_text, TABLE_LEFT},
+    {"Clone of", "saved", render_text, TABLE_LEFT},
+    {"Path", ".", render_got_by, TABLE_LEFT},
     {"Reservation", "reservation_id", render_text, TABLE_LEFT},
     {"Execution", "execution_id", render_text, TABLE_LEFT},
     {"Code has run in it", "used", render_yes, TABLE_LEFT},
+    {"Executions", "uses", render_count, TABLE_LEFT},
+    {"Tenant", "tenant", render_text, TABLE_LEFT},
+    {"Function", "function", render_text, TABLE_LEFT},
     {"Made", "created_at", render_moment, TABLE_LEFT},
+    {"Warm", "warm_at", render_moment, TABLE_LEFT},
     {"Ready", "ready_at", render_moment, TABLE_LEFT},
     {"Boot took", ".", render_boot, TABLE_LEFT},
     {"Ended", "ended_at", render_moment, TABLE_LEFT},

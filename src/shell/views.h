@@ -9,6 +9,7 @@ extern const struct view reservation_list_view, reservation_view;
 extern const struct view execution_list_view, execution_view;
 extern const struct view instance_list_view, instance_view;
 extern const struct view host_list_view, host_view;
+extern const struct view pool_list_view, pool_view;
 
 /* The timeline of one object, with offsets from its first entry. */
 void views_print_timeline(struct output *output, const json_t *entries);

@@ -4,6 +4,7 @@
 Every request is kept in `FakeDaemon.requests` as (method, path, body).
 """
 import base64
+import hashlib
 import http.server
 import json
 import os
@@ -28,6 +29,11 @@ def shape(vcpus, memory_mib, network_mbps=10, gpus=0):
     return {"vcpus": vcpus, "memory_mib": memory_mib, "network_mbps": network_mbps, "gpus": gpus}
 
 
+def choice(path, ready_ms, median_ms, samples, cost, verdict):
+    return {"path": path, "ready_ms": ready_ms, "median_ms": median_ms, "samples": samples, "cost": cost,
+            "chosen": verdict == "chosen", "verdict": verdict}
+
+
 def entry(seconds, what, detail=None):
     return {"at": at(seconds), "what": what, **({"detail": detail} if detail else {})}
 
@@ -49,8 +55,10 @@ RESERVATION = {
     "maximum": shape(2, 2048), "host": "alpha", "instance_id": "vm-01kahv3m9q7x4b8d2u",
     "execution_id": "exec-01kahv3n1q7x4b8d2v", "policy_version": 3, "created_at": at(0), "arrival_at": at(12),
     "start_at": at(6.8), "started_at": at(6.8), "ready_at": at(9.913), "expires_at": at(72), "ended_at": at(15.4),
-    "path_ms": 4200, "margin_ms": 1000, "attempts": 1, "demand": DEMAND,
+    "path": "boot", "path_ms": 4200, "margin_ms": 1000, "attempts": 1, "demand": DEMAND,
     "notification": {"id": "not-01kahv3m9q7x4b8d2s", "code": CODE, "arrival_at": at(12), "received_at": at(0)},
+    "paths": [choice("running", 40, 6, 12, 96.5, "nothing in stock"), choice("paused", 60, 9, 0, 12.25, "nothing in stock"),
+              choice("saved", 700, 0, 0, 8, "there is no saved state"), choice("boot", 4200, 3100, 57, 3.5, "chosen")],
     "placements": [{"host": "alpha", "chosen": True, "cost": 0.125, "verdict": "chosen"},
                    {"host": "beta", "chosen": False, "cost": 0.5, "verdict": "fits, but costs more"},
                    {"host": "gamma", "chosen": False, "cost": 0, "verdict": "down"}],
@@ -62,7 +70,8 @@ RESERVATION = {
 SCHEDULED = {
     "id": "res-01kahv5zz07x4b8d30", "state": "scheduled", "profile": "medium", "template": "runtimes",
     "shape": shape(4, 8192, 50), "maximum": shape(8, 16384, 100), "policy_version": 3, "created_at": at(118),
-    "arrival_at": at(150), "start_at": at(144.8), "expires_at": at(210), "path_ms": 4200, "margin_ms": 1000, "demand": DEMAND,
+    "arrival_at": at(150), "start_at": at(144.8), "expires_at": at(210), "path": "saved", "path_ms": 900, "margin_ms": 1000,
+    "demand": DEMAND, "paths": [choice("running", 40, 6, 12, 96.5, "dearer"), choice("saved", 900, 170, 0, 8, "chosen")],
     "notification": {"id": "not-01kahv5zz07x4b8d2z", "code": {"function": "matrix", "tenant": "default", "language": "python"},
                      "arrival_at": at(150), "received_at": at(118)},
     "placements": [], "timeline": [entry(118, "notified")],
@@ -84,7 +93,8 @@ ADJUSTMENTS = [
 ]
 
 EXECUTION = {
-    "id": "exec-01kahv3n1q7x4b8d2v", "code": CODE, "state": "finished", "match": "reservation",
+    "id": "exec-01kahv3n1q7x4b8d2v", "code": CODE, "state": "finished", "match": "reservation", "path": "boot",
+    "code_place": "in-place", "instance_uses": 2,
     "reservation_id": RESERVATION["id"], "instance_id": "vm-01kahv3m9q7x4b8d2u", "host": "alpha", "profile": "low",
     "policy_version": 3, "created_at": at(12.1), "started_at": at(12.112), "first_output_at": at(12.148),
     "ended_at": at(15.39), "demand": DEMAND, "shape": shape(1, 1024), "limits": {"wall_ms": 600000},
@@ -99,7 +109,7 @@ EXECUTION = {
 
 LONELY = {
     "id": "exec-01kahv5b007x4b8d40", "code": {"function": "report", "tenant": "default", "language": "perl"}, "state": "running",
-    "match": "none", "instance_id": "vm-01kahv5b007x4b8d41", "host": "beta", "profile": "low", "policy_version": 3,
+    "match": "none", "path": "running", "code_place": "not-announced", "instance_id": "vm-01kahv5b007x4b8d41", "host": "beta", "profile": "low", "policy_version": 3,
     "created_at": at(100), "started_at": at(104.5), "demand": {**DEMAND, "source": "history", "sample_count": 17},
     "shape": shape(1, 512), "adjustments": [], "timeline": [entry(100, "requested"), entry(104.5, "started", "miss: not announced")],
 }
@@ -114,8 +124,14 @@ KILLED = {
 INSTANCES = [
     {"id": "vm-01kahv5b007x4b8d41", "host": "beta", "uuid": "0b8c6a9e-7a53-4a44-9a0e-0d3c7c1f9a10", "state": "busy",
      "template": "runtimes", "profile": "low", "shape": shape(1, 512), "maximum": shape(2, 2048),
-     "execution_id": "exec-01kahv5b007x4b8d40", "used": True, "created_at": at(100), "ready_at": at(104.4),
-     "timeline": [entry(100, "defined"), entry(100.4, "started"), entry(104.4, "ready", "1 vCPU, 512 MiB online")]},
+     "execution_id": "exec-01kahv5b007x4b8d40", "used": True, "uses": 1, "tenant": "default", "function": "report",
+     "pool": "fast@beta", "saved": "saved-01kahv5b007x4b8d01", "path": "running", "created_at": at(20), "warm_at": at(24.4),
+     "ready_at": at(104.4),
+     "timeline": [entry(20, "defined"), entry(20.4, "started"), entry(24.4, "warm", "1 vCPU, 512 MiB online"),
+                  entry(104.4, "ready", "claimed")]},
+    {"id": "vm-01kahv5b007x4b8d50", "host": "beta", "uuid": "6d1c1d3e-63fd-4a08-8a0b-0a5f55d1ce11", "state": "paused",
+     "template": "runtimes", "shape": shape(1, 512), "maximum": shape(2, 2048), "pool": "fast@beta", "path": "running", "used": False,
+     "created_at": at(90), "warm_at": at(93), "timeline": [entry(90, "defined"), entry(93, "warm"), entry(93.5, "paused")]},
     {"id": "vm-01kahv3m9q7x4b8d2u", "host": "alpha", "uuid": "52f1f9a8-0a31-4b58-a1a9-4df1c7b3a0fe", "state": "gone",
      "template": "runtimes", "profile": "low", "shape": shape(1, 1024), "maximum": shape(2, 2048),
      "reservation_id": RESERVATION["id"], "execution_id": EXECUTION["id"], "used": True, "created_at": at(6.8),
@@ -162,6 +178,19 @@ PROFILES = {
 METRICS = "# HELP harbinger_reservations_total Reservations made.\n# TYPE harbinger_reservations_total counter\n" \
           "harbinger_reservations_total 3\n"
 
+POOLS = [
+    {"id": "fast@beta", "name": "fast", "host": "beta", "template": "runtimes", "shape": shape(1, 512), "maximum": shape(2, 2048),
+     "stock": {"running": 1, "paused": 1, "saved": 1}, "target": {"running": 2, "paused": 1, "saved": 1},
+     "why": "floor 1, 2 reservations in 30 s, recent misses 0.7", "held_back": "1 more: the host takes 2 warm-ups at a time",
+     "warming": 1, "hits": 42, "misses": 8, "miss_reasons": [{"reason": "empty", "count": 6}, {"reason": "shape", "count": 2}],
+     "ledger": [{"path": "running", "count": 30, "kept": 29, "median_ms": 6, "p95_ms": 38},
+                {"path": "boot", "count": 8, "kept": 4, "overruns": 1, "median_ms": 3100, "p95_ms": 5200}],
+     "warmed": 61, "wasted": 5, "idle_mib_hours": 1234.56, "idle_mib": 1024, "idle_budget_mib": 4096},
+    {"id": "fast@alpha", "name": "fast", "host": "alpha", "template": "runtimes", "shape": shape(1, 512), "maximum": shape(2, 2048),
+     "stock": {"running": 0, "paused": 0, "saved": 0}, "target": {"running": 0, "paused": 0, "saved": 0}, "draining": True,
+     "overridden": True, "why": "draining", "warming": 0, "hits": 0, "misses": 0, "miss_reasons": [], "ledger": [], "warmed": 0,
+     "wasted": 0, "idle_mib_hours": 0.0, "idle_mib": 0, "saved_error": "this QEMU cannot save a domain with a passed-through GPU"},
+]
 OBJECTS = {"reservations": [SCHEDULED, FAILED, RESERVATION], "executions": [LONELY, KILLED, EXECUTION], "instances": INSTANCES,
            "hosts": HOSTS}
 ENDED = {"done", "expired", "cancelled", "failed", "finished", "interrupted", "gone"}
@@ -215,7 +244,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.daemon.client_gone.set()
             self.close_connection = True
 
-    do_GET = do_POST = do_DELETE = answer
+    do_GET = do_POST = do_PUT = do_DELETE = answer
 
     def route(self, path, query, body):
         if path == ["metrics"]:
@@ -273,6 +302,29 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if spec["name"] == "alpha":
             raise Problem("conflict", "there is a host \"alpha\" already: detach it first")
         return self.send_body(201, {"spec": spec, "state": "connecting", "since_at": NOW})
+
+    def find_pool(self, name):
+        for pool in POOLS:
+            if pool["id"] == urllib.parse.unquote(name):
+                return pool
+        raise Problem("not-found", f"there is no pool \"{urllib.parse.unquote(name)}\"")
+
+    def get_pools(self, rest, query, _body):
+        if query:
+            raise Problem("invalid", f"the query parameter \"{list(query)[0]}\" is not known here; right would be: none")
+        return self.send_body(200, self.find_pool(rest[0]) if rest else {"pools": POOLS})
+
+    def post_pools(self, rest, _query, body):
+        pool, wanted = self.find_pool(rest[0]), json.loads(body)
+        if rest[1] == "drain":
+            return self.send_body(200, {**pool, "draining": wanted["drain"]})
+        wanted.pop("reset", None)
+        return self.send_body(200, {**pool, "overridden": bool(wanted), "target": {**pool["target"], **wanted}})
+
+    def put_code(self, _rest, _query, body):
+        if b"\0" in body:
+            raise Problem("invalid", f"byte {body.index(0)} is a NUL; right would be text in UTF-8 without NUL")
+        return self.send_body(201, {"sha256": hashlib.sha256(body).hexdigest(), "bytes": len(body)})
 
     def get_history(self, _rest, query, _body):
         rows = [h for h in HISTORY if query.get("function", "thumbnails") == h["code"]["function"]]
