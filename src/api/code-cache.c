@@ -139,7 +139,8 @@ static void cache_begin_waiting(struct code_cache *cache)
 
 static char *cache_key(const struct code_ref *code)
 {
-    return g_strdup_printf("%s %s", code->sha256, code->tenant != NULL ? code->tenant : "");
+    return g_strdup_printf("%s %s %s", code->sha256, code->share ? "shared" : "own",
+                           code->tenant != NULL ? code->tenant : "");
 }
 
 /* Takes `command`, whose code is not in the store. */
@@ -171,8 +172,17 @@ static void cache_add_job(struct code_cache *cache, struct command *command)
 static void cache_keep(struct code_cache *cache, const struct code_ref *code, GBytes *bytes)
 {
     g_autoptr(GError) error = NULL;
-    if (!code_store_put(cache->store, code->tenant, bytes, NULL, &error))
+    if (!code_store_put(cache->store, code->share ? NULL : code->tenant, bytes, NULL, &error))
         log_warning("code", "%s is not kept: %s", code->sha256 != NULL ? code->sha256 : "code", error->message);
+}
+
+/* A tenant's own first: what it uploaded is not shared by that, but its own use of it is not narrowed by sharing either. */
+static GBytes *cache_look_up(struct code_cache *cache, const struct code_ref *code)
+{
+    GBytes *bytes = code->tenant != NULL ? code_store_get(cache->store, code->tenant, code->sha256) : NULL;
+    if (bytes == NULL && (code->share || code->tenant == NULL))
+        bytes = code_store_get(cache->store, NULL, code->sha256);
+    return bytes;
 }
 
 /* Takes `command`. */
@@ -183,7 +193,7 @@ static void cache_handle(struct code_cache *cache, struct command *command)
         command_free(command);
         return;
     }
-    g_autoptr(GBytes) bytes = code_store_get(cache->store, command->code->tenant, command->code->sha256);
+    g_autoptr(GBytes) bytes = cache_look_up(cache, command->code);
     if (bytes != NULL)
         cache_answer(cache, command, bytes, NULL);
     else

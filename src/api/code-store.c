@@ -185,20 +185,6 @@ void code_store_free(struct code_store *store)
     g_free(store);
 }
 
-/* Any tenant's: its own place first, then whoever has it. */
-static struct code_entry *code_store_find(struct code_store *store, const char *tenant, const char *sha256)
-{
-    g_autofree char *folder = code_store_folder(tenant);
-    g_autofree char *name = g_build_filename(folder, sha256, NULL);
-    struct code_entry *entry = g_hash_table_lookup(store->entries, name);
-    for (GList *link = store->used.tail; entry == NULL && tenant == NULL && link != NULL; link = link->prev) {
-        struct code_entry *other = link->data;
-        if (g_str_has_suffix(other->name, sha256))
-            entry = other;
-    }
-    return entry;
-}
-
 /* Never more than a program may have; NULL when it cannot be read. */
 static GBytes *code_read(const char *path)
 {
@@ -228,17 +214,19 @@ static gboolean code_is(GBytes *bytes, const char *sha256)
 /* Under the lock. */
 static GBytes *code_store_get_locked(struct code_store *store, const char *tenant, const char *sha256)
 {
-    struct code_entry *entry;
-    while ((entry = code_store_find(store, tenant, sha256)) != NULL) {
-        g_autofree char *path = code_store_path(store, entry->name);
-        g_autoptr(GBytes) bytes = code_read(path);
-        if (code_is(bytes, sha256)) {
-            code_store_touch(store, entry);
-            return g_steal_pointer(&bytes);
-        }
-        log_warning("code", "%s is not what it was: it is removed, and fetched again when it is needed", path);
-        code_store_remove(store, entry);
+    g_autofree char *folder = code_store_folder(tenant);
+    g_autofree char *name = g_build_filename(folder, sha256, NULL);
+    struct code_entry *entry = g_hash_table_lookup(store->entries, name);
+    if (entry == NULL)
+        return NULL;
+    g_autofree char *path = code_store_path(store, name);
+    g_autoptr(GBytes) bytes = code_read(path);
+    if (code_is(bytes, sha256)) {
+        code_store_touch(store, entry);
+        return g_steal_pointer(&bytes);
     }
+    log_warning("code", "%s is not what it was: it is removed, and fetched again when it is needed", path);
+    code_store_remove(store, entry);
     return NULL;
 }
 

@@ -18,7 +18,7 @@ struct code_store_settings {
 struct code_store *code_store_open(const struct code_store_settings *settings, GError **error);
 void code_store_free(struct code_store *store);
 
-/* The code of that digest, proven to be it: what is damaged is removed and not there. NULL when it is not there. `tenant` NULL: any tenant's. */
+/* The code of that digest, proven to be it: what is damaged is removed and not there. NULL when it is not there. `tenant` NULL: what is shared. */
 GBytes *code_store_get(struct code_store *store, const char *tenant, const char *sha256);
 
 /* Keeps `bytes`; `tenant` NULL: shared. *ret_sha256 is its digest (free with g_free), also when it was there already. FALSE with HBR_ERROR_INVALID when it

@@ -90,9 +90,10 @@ struct run_spec {
 
 /* Code by its digest. */
 struct code_ref {
-    char *tenant; /* whose it is; NULL: any tenant's, where the policy lets them share */
-    char *sha256; /* 64 lower-case hexadecimal digits */
-    char *url;    /* where it is fetched when the cache does not have it; NULL: nowhere */
+    char *tenant;   /* whose it is; NULL: nobody's, only what is shared */
+    gboolean share; /* the policy lets tenants share it: found among what is shared, too, and kept there */
+    char *sha256;   /* 64 lower-case hexadecimal digits */
+    char *url;      /* where it is fetched when the cache does not have it; NULL: nowhere */
     gint64 size_max, timeout_ms;
 };
 

@@ -166,8 +166,6 @@ START_TEST(test_fetch)
     const guint requests = code_server_requests(server);
     fetch("b", "t", good_paths[_i], SOURCE);
     expect_bytes("b", SOURCE);
-    fetch("c", NULL, NULL, SOURCE);
-    expect_bytes("c", SOURCE);
     stop();
     start();
     fetch("d", "t", NULL, SOURCE);
@@ -320,6 +318,35 @@ START_TEST(test_keep)
 }
 END_TEST
 
+static void fetch_shared(const char *id, const char *tenant, const char *path)
+{
+    g_autofree char *url = path != NULL ? url_of(path) : NULL;
+    struct command *command = fetch_of(id, tenant, url, SOURCE);
+    command->code->share = TRUE;
+    code_cache_submit(cache, command);
+}
+
+/* Rule: what the policy lets tenants share, those who share find; who does not share neither gives nor finds it there. */
+START_TEST(test_share)
+{
+    fetch("a", "t", "/ok", SOURCE);
+    expect_bytes("a", SOURCE);
+    fetch_shared("b", "t", NULL);
+    expect_bytes("b", SOURCE);
+    fetch_shared("c", "u", NULL);
+    expect_error("c", HBR_ERROR_NOT_FOUND, "is not known here");
+    fetch_shared("d", "u", "/ok");
+    expect_bytes("d", SOURCE);
+    fetch_shared("e", "v", NULL);
+    expect_bytes("e", SOURCE);
+    fetch("f", NULL, NULL, SOURCE);
+    expect_bytes("f", SOURCE);
+    fetch("g", "v", NULL, SOURCE);
+    expect_error("g", HBR_ERROR_NOT_FOUND, "is not known here");
+    ck_assert_uint_eq(code_server_requests(server), 2);
+}
+END_TEST
+
 /* Rule: what is in the store already is bounded by what the asker allows, too. */
 START_TEST(test_kept_too_large)
 {
@@ -360,6 +387,7 @@ int main(void)
     tcase_add_test(cases, test_other_source);
     tcase_add_test(cases, test_slow_tenant);
     tcase_add_test(cases, test_keep);
+    tcase_add_test(cases, test_share);
     tcase_add_test(cases, test_kept_too_large);
     tcase_add_test(cases, test_stop);
     suite_add_tcase(suite, cases);
