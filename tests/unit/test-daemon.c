@@ -261,6 +261,39 @@ START_TEST(test_code)
 }
 END_TEST
 
+/* Rule: code that was uploaded and is only named, in the notification and in the request, runs, and stood in place. */
+START_TEST(test_code_by_digest)
+{
+    static const char source[] = "# sim: duration_ms=5 output=hello";
+    g_autofree char *sha256 = g_compute_checksum_for_string(G_CHECKSUM_SHA256, source, -1);
+    g_autofree char *body = g_strdup_printf(
+        "{\"code\":{\"function\":\"f\"},\"program\":{\"interpreter\":\"sh\",\"source_sha256\":\"%s\"}}", sha256);
+    struct hbr_error error = HBR_ERROR_INIT;
+    char *text = NULL;
+    daemon_bed_start(&bed);
+    ck_assert(hbr_code_upload(bed.client, NULL, source, strlen(source), NULL, &error));
+    ck_assert_msg(hbr_notify(bed.client, body, &text, &error), "%s", error.message);
+    json_auto_t *notified = json_loads(text, 0, NULL);
+    hbr_free(text);
+    const char *id = text_of(json_object_get(notified, "reservation"), "id");
+    ck_assert(hbr_wait(bed.client, HBR_RESERVATION, id, "ready", 60000, NULL, &error));
+    GString *output = g_string_new(NULL);
+    const struct hbr_exec_callbacks callbacks = {.on_stdout = append, .user_data = output};
+    struct hbr_exec_result result = HBR_EXEC_RESULT_INIT;
+    ck_assert_msg(hbr_execute(bed.client, body, &callbacks, &result, &error), "%s", error.message);
+    ck_assert_str_eq(output->str, "hello\n");
+    json_auto_t *execution = json_loads(result.json, 0, NULL);
+    ck_assert_str_eq(text_of(execution, "reservation_id"), id);
+    /* whether it was in place yet is a race that the request may win */
+    ck_assert_msg(g_str_equal(text_of(execution, "code_place"), "in-place") ||
+                      g_str_equal(text_of(execution, "code_place"), "not-yet"),
+                  "%s", text_of(execution, "code_place"));
+    hbr_exec_result_clear(&result);
+    g_string_free(output, TRUE);
+    expect_clean_stop();
+}
+END_TEST
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -277,6 +310,7 @@ int main(void)
     tcase_add_test(cases, test_second);
     tcase_add_test(cases, test_spoilt_rows);
     tcase_add_test(cases, test_code);
+    tcase_add_test(cases, test_code_by_digest);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
