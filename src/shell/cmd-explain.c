@@ -137,10 +137,17 @@ static void explain_print_host(struct output *output, const json_t *reservation)
     output_rows(output, FIELDS(placement_fields), placements, 2);
 }
 
+/* Paths are often cheaper than a hundredth. */
+static void render_path_cost(const struct output *output, const json_t *value, struct cell *cell)
+{
+    (void)output;
+    cell->text = units_format_real(json_number_value(value), 4);
+}
+
 static const struct field path_fields[] = {
     {"", "chosen", render_chosen, TABLE_LEFT},        {"path", "path", render_text, TABLE_LEFT},
     {"ready in", "ready_ms", render_ms, TABLE_RIGHT}, {"median", "median_ms", render_ms, TABLE_RIGHT},
-    {"seen", "samples", render_count, TABLE_RIGHT},   {"cost", "cost", render_real, TABLE_RIGHT},
+    {"seen", "samples", render_count, TABLE_RIGHT},   {"cost", "cost", render_path_cost, TABLE_RIGHT},
     {"verdict", "verdict", render_text, TABLE_LEFT},
 };
 
