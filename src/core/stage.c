@@ -11,7 +11,8 @@ static struct command *stage_code_command(enum command_kind kind, const struct p
 {
     struct command *command = command_new(kind);
     command->code = g_new0(struct code_ref, 1);
-    command->code->tenant = policy_function_of(policy, code)->share_code ? NULL : g_strdup(code->tenant);
+    command->code->tenant = g_strdup(code->tenant);
+    command->code->share = policy_function_of(policy, code)->share_code;
     command->code->sha256 = g_strdup(program->source_sha256);
     command->code->url = g_strdup(program->source_url);
     command->code->size_max = policy->limits.code_bytes;

@@ -44,7 +44,7 @@ static const char *path_verdict(const struct path_question *question, enum path 
     if (!offer->is_there)
         return offer->objection != NULL ? offer->objection : "not there";
     if ((int)path == chosen)
-        return path_is_in_time(question, path) ? "chosen" : "chosen: nothing is ready in time, this is the first";
+        return path_is_in_time(question, path) ? "chosen" : "chosen: the first to be ready";
     if (!path_is_in_time(question, (enum path)chosen))
         return "ready later";
     return path_is_in_time(question, path) ? "costs more" : "not ready in time";

@@ -222,8 +222,8 @@ START_TEST(the_cheapest_path_that_is_in_time)
     ck_assert_str_eq(claim->id, paused);
     assert_reservation(now, "path", "paused");
     g_autofree char *paths = reservation_member(now, "paths");
-    ck_assert_msg(strstr(paths, "chosen: nothing is ready in time") != NULL && strstr(paths, "ready later") != NULL,
-                  "%s", paths);
+    ck_assert_msg(strstr(paths, "chosen: the first to be ready") != NULL && strstr(paths, "ready later") != NULL, "%s",
+                  paths);
 }
 END_TEST
 
@@ -521,7 +521,7 @@ START_TEST(a_program_is_put_in_place)
     begin("    floor: { running: 0 }\n");
     g_autofree char *id = notify(ANNOUNCED("shared"));
     const struct command *keep = world_expect(world, COMMAND_CODE_KEEP, 0);
-    ck_assert_ptr_null(keep->code->tenant);
+    ck_assert(keep->code->share);
     ck_assert_uint_eq(strlen(keep->code->sha256), 64);
     g_autofree char *source = reservation_member(id, "notification.program.source");
     ck_assert_ptr_null(source); /* it is named by its digest from then on */
@@ -565,6 +565,7 @@ START_TEST(a_program_is_fetched_by_its_digest)
     ck_assert_str_eq(fetch->code->sha256, DIGEST);
     ck_assert_str_eq(fetch->code->url, "https://a.example/x");
     ck_assert_str_eq(fetch->code->tenant, "default");
+    ck_assert(!fetch->code->share);
     ck_assert_int_eq(fetch->code->timeout_ms, 10000);
     make_ready(COMMAND_BOOT);
     assert_none(COMMAND_STAGE);
