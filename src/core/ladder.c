@@ -92,7 +92,8 @@ static const char *ladder_mismatch(const struct core *core, const struct reserva
 }
 
 /* The fewer vCPUs are plugged in the better, since that is what takes time; then the smallest instance that serves. */
-static gboolean ladder_is_nearer(const struct reservation *doc, const struct vm_shape *shape, const struct vm_shape *best)
+static gboolean ladder_is_nearer(const struct reservation *doc, const struct vm_shape *shape,
+                                 const struct vm_shape *best)
 {
     const guint added = ladder_added_vcpus(doc, shape), best_added = ladder_added_vcpus(doc, best);
     if (added != best_added)

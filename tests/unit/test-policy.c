@@ -648,6 +648,27 @@ START_TEST(windows_open_and_close_by_the_clock_on_the_wall)
 }
 END_TEST
 
+START_TEST(the_warm_pool_that_is_shipped_serves_the_quickstart)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) all = g_ptr_array_new();
+    static const char *const files[] = {"quickstart.yaml", "warm.yaml"};
+    g_autofree char *path = policy_shipped_path(files[0]), *warm_path = policy_shipped_path(files[1]);
+    g_autoptr(GPtrArray) sources = policy_sources_read(path, &error);
+    g_autoptr(GPtrArray) warm = policy_sources_read(warm_path, &error);
+    g_ptr_array_extend(all, sources, NULL, NULL);
+    g_ptr_array_extend(all, warm, NULL, NULL);
+    g_autoptr(policy_auto) policy = policy_parse(all, &error);
+    ck_assert_msg(policy != NULL, "%s", error != NULL ? error->message : "");
+    const struct policy_pool *pool = policy->pools->pdata[0];
+    for (guint i = 0; i < policy->profiles->len; i++) {
+        const struct policy_profile *profile = policy->profiles->pdata[i];
+        ck_assert_str_eq(profile->template, pool->template);
+        ck_assert(vm_shape_covers(&pool->maximum, &profile->maximum));
+    }
+}
+END_TEST
+
 START_TEST(the_first_function_that_matches_counts)
 {
     g_autoptr(GError) error = NULL;
@@ -734,6 +755,7 @@ static void add_file_tests(Suite *suite)
     tcase_add_test(files, profiles_are_told_in_the_numbers_of_the_api);
     tcase_add_loop_test(files, windows_open_and_close_by_the_clock_on_the_wall, 0, G_N_ELEMENTS(moments));
     tcase_add_test(files, the_first_function_that_matches_counts);
+    tcase_add_test(files, the_warm_pool_that_is_shipped_serves_the_quickstart);
     tcase_add_test(files, the_manual_says_of_every_key_what_the_table_says);
     suite_add_tcase(suite, files);
 }
