@@ -12,11 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/random.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
 #define MACHINE_ID_LENGTH 32
+#define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
+#define OWN_BOOT_ID_FILE "/run/harbinger-boot-id"
 
 void identity_read(struct identity *ret_identity)
 {
@@ -24,7 +28,7 @@ void identity_read(struct identity *ret_identity)
     struct timespec uptime;
     struct identity *identity = ret_identity;
     system_read("/etc/machine-id", identity->machine_id, sizeof(identity->machine_id));
-    system_read("/proc/sys/kernel/random/boot_id", identity->boot_id, sizeof(identity->boot_id));
+    system_read(BOOT_ID_FILE, identity->boot_id, sizeof(identity->boot_id));
     text_trim(identity->machine_id);
     text_trim(identity->boot_id);
     identity->kernel[0] = '\0';
@@ -63,8 +67,46 @@ static bool set_machine_id(const struct wire_identity *request)
     return write_file("/etc/machine-id", request->machine_id);
 }
 
+/* A random uuid, version 4, and a newline. */
+static bool draw_uuid(char *ret_text, size_t size)
+{
+    uint8_t bytes[16];
+    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+        return false;
+    bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x40);
+    bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80);
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        used += (size_t)snprintf(ret_text + used, size - used, "%s%02x",
+                                 i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", bytes[i]);
+    snprintf(ret_text + used, size - used, "\n");
+    return true;
+}
+
+/* The kernel draws its boot id once and clones of one memory image have it in common: a file with another one covers it. */
+static bool cover_boot_id(void)
+{
+    char text[48];
+    if (!draw_uuid(text, sizeof(text)))
+        return false;
+    unlink(OWN_BOOT_ID_FILE);
+    int fd = open(OWN_BOOT_ID_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+    if (fd < 0)
+        return false;
+    bool ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    close(fd);
+    umount2(BOOT_ID_FILE, MNT_DETACH); /* that of an earlier identity */
+    ok =
+        ok && mount(OWN_BOOT_ID_FILE, BOOT_ID_FILE, NULL, MS_BIND, NULL) == 0 &&
+        mount(NULL, BOOT_ID_FILE, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0;
+    int error = errno;
+    unlink(OWN_BOOT_ID_FILE);
+    errno = error;
+    return ok;
+}
+
 /* Credited and mixed in at once: clones of one memory image would otherwise draw the same numbers. */
-static bool set_seed(const struct wire_identity *request)
+static bool mix_seed(const struct wire_identity *request)
 {
     union {
         struct rand_pool_info info;
@@ -79,6 +121,12 @@ static bool set_seed(const struct wire_identity *request)
     close(fd);
     errno = error;
     return ok;
+}
+
+/* What was drawn from the random numbers of before is drawn again. */
+static bool set_seed(const struct wire_identity *request)
+{
+    return mix_seed(request) && cover_boot_id();
 }
 
 static bool set_clock(const struct wire_identity *request)
@@ -112,10 +160,10 @@ static const struct {
     const char *name;
     bool (*set)(const struct wire_identity *request);
 } parts[] = {
+    {WIRE_IDENTITY_CLOCK, "clock", set_clock}, /* before it gets any older */
+    {WIRE_IDENTITY_SEED, "seed", set_seed},
     {WIRE_IDENTITY_HOSTNAME, "hostname", set_hostname},
     {WIRE_IDENTITY_MACHINE_ID, "machine id", set_machine_id},
-    {WIRE_IDENTITY_SEED, "seed", set_seed},
-    {WIRE_IDENTITY_CLOCK, "clock", set_clock},
     {WIRE_IDENTITY_NETWORK, "network", network_configure},
 };
 
