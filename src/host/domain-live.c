@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* libvirt writes no document type: what has one, and with it entities, is not libvirt's. */
-static xmlDoc *live_document(const char *text)
+xmlDoc *domain_document(const char *text)
 {
     xmlDoc *doc =
         xmlReadMemory(text, (int)strlen(text), NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
@@ -78,6 +78,7 @@ static guint64 live_number(char *text)
 static void live_read_nic(struct domain_live *live, const xmlNode *devices)
 {
     const xmlNode *nic = xml_child(devices, "interface");
+    live->mac = xml_attribute(xml_child(nic, "mac"), "address");
     while (nic != NULL && (live->nic_device = xml_attribute(xml_child(nic, "target"), "dev")) == NULL)
         nic = xml_next(nic);
     if (nic == NULL)
@@ -120,7 +121,7 @@ static void live_read_gpus(struct domain_live *live, const xmlNode *devices)
 
 gboolean domain_metadata_parse(const char *text, char **ret_instance_id, char **ret_owner)
 {
-    g_autoptr(xmlDoc) doc = live_document(text);
+    g_autoptr(xmlDoc) doc = domain_document(text);
     if (doc == NULL)
         return FALSE;
     g_autofree char *instance_id = xml_attribute(xmlDocGetRootElement(doc), "id");
@@ -145,7 +146,7 @@ static void live_read_metadata(struct domain_live *live, const xmlNode *root)
 
 struct domain_live *domain_live_parse(const char *xml, const char *channel_name, GError **error)
 {
-    g_autoptr(xmlDoc) doc = live_document(xml);
+    g_autoptr(xmlDoc) doc = domain_document(xml);
     if (doc == NULL) {
         hbr_error_set(error, HBR_ERROR_HYPERVISOR, "libvirt's domain XML is not well-formed");
         return NULL;
@@ -170,6 +171,7 @@ void domain_live_free(struct domain_live *live)
     g_free(live->channel_path);
     g_free(live->memory_xml);
     g_free(live->nic_device);
+    g_free(live->mac);
     g_strfreev(live->gpus);
     g_free(live->instance_id);
     g_free(live->owner);
@@ -179,7 +181,7 @@ void domain_live_free(struct domain_live *live)
 /* libvirt looks the device up by all of its definition, address included, so that everything but `requested` stays as it is. */
 char *domain_memory_xml(const struct domain_live *live, guint requested_mib)
 {
-    g_autoptr(xmlDoc) doc = live_document(live->memory_xml);
+    g_autoptr(xmlDoc) doc = domain_document(live->memory_xml);
     xmlNode *requested = xml_path(xmlDocGetRootElement(doc), "target/requested");
     g_autofree char *text = g_strdup_printf("%u", requested_mib);
     xml_set_text(requested, text);

@@ -149,7 +149,7 @@ static void fill_vcpus(const struct boot_spec *boot, xmlNode *root)
     xml_set_attribute_uint(vcpu, "current", boot->shape.vcpus);
 }
 
-static void fill_quota(const struct boot_spec *boot, xmlNode *root)
+void domain_set_quota(const struct boot_spec *boot, xmlNode *root)
 {
     xmlNode *cputune = xml_ensure(root, "cputune");
     g_autofree char *period = g_strdup_printf("%d", DOMAIN_QUOTA_PERIOD_US);
@@ -206,7 +206,7 @@ static void add_channel(xmlNode *devices, const char *name)
     xml_set_attribute(target, "name", name);
 }
 
-static void add_bandwidth(xmlNode *nic, guint network_mbps)
+void domain_set_bandwidth(xmlNode *nic, guint network_mbps)
 {
     xmlNode *bandwidth = xml_append(nic, "bandwidth", NULL);
     xml_set_attribute_uint(xml_append(bandwidth, "inbound", NULL), "average", domain_bandwidth_kib(network_mbps));
@@ -234,7 +234,7 @@ static gboolean add_nic(const struct domain_plan *plan, xmlNode *devices, GError
         xml_set_attribute(xml_append(nic, "source", NULL), type, equals + 1);
     xml_set_attribute(xml_append(nic, "model", NULL), "type", "virtio");
     if (equals != NULL && plan->has_bandwidth && plan->boot->shape.network_mbps > 0)
-        add_bandwidth(nic, plan->boot->shape.network_mbps);
+        domain_set_bandwidth(nic, plan->boot->shape.network_mbps);
     return TRUE;
 }
 
@@ -274,17 +274,41 @@ static gboolean fill_devices(const struct template *template, const struct domai
     return TRUE;
 }
 
-static void fill_metadata(const struct boot_spec *boot, xmlNode *root)
+static void metadata_fill(const struct boot_spec *boot, xmlNode *instance)
+{
+    const struct {
+        const char *name, *value;
+    } attributes[] = {
+        {"id", boot->instance_id},  {"owner", boot->owner}, {"reservation", boot->reservation_id},
+        {"profile", boot->profile}, {"pool", boot->pool},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(attributes); i++) {
+        if (attributes[i].value != NULL)
+            xml_set_attribute(instance, attributes[i].name, attributes[i].value);
+    }
+}
+
+void domain_set_metadata(const struct boot_spec *boot, xmlNode *root)
 {
     xmlNode *metadata = xml_ensure(root, "metadata");
+    for (xmlNode *node = xml_child(metadata, "instance"), *next; node != NULL; node = next) {
+        next = xml_next(node);
+        if (node->ns != NULL && strcmp((const char *)node->ns->href, DOMAIN_METADATA_NAMESPACE) == 0)
+            xml_remove(node);
+    }
     xmlNode *instance = xmlNewChild(metadata, NULL, (const xmlChar *)"instance", NULL);
-    xmlSetNs(instance, xmlNewNs(instance, (const xmlChar *)DOMAIN_METADATA_NAMESPACE, (const xmlChar *)"harbinger"));
-    xml_set_attribute(instance, "id", boot->instance_id);
-    xml_set_attribute(instance, "owner", boot->owner);
-    if (boot->reservation_id != NULL)
-        xml_set_attribute(instance, "reservation", boot->reservation_id);
-    if (boot->profile != NULL)
-        xml_set_attribute(instance, "profile", boot->profile);
+    xmlSetNs(instance,
+             xmlNewNs(instance, (const xmlChar *)DOMAIN_METADATA_NAMESPACE, (const xmlChar *)DOMAIN_METADATA_PREFIX));
+    metadata_fill(boot, instance);
+}
+
+char *domain_metadata_text(const struct boot_spec *boot)
+{
+    g_autoptr(xmlDoc) doc = xmlNewDoc((const xmlChar *)"1.0");
+    xmlNode *instance = xmlNewDocNode(doc, NULL, (const xmlChar *)"instance", NULL);
+    xmlDocSetRootElement(doc, instance);
+    metadata_fill(boot, instance);
+    return xml_to_string(doc);
 }
 
 static void drop_cpu_check(xmlNode *root)
@@ -321,14 +345,14 @@ char *domain_xml_build(struct template *template, const struct domain_plan *plan
     xml_set(root, "uuid", boot->uuid);
     fill_vcpus(boot, root);
     if (plan->has_quota && boot->shape.cpu_percent > 0)
-        fill_quota(boot, root);
+        domain_set_quota(boot, root);
     fill_memory(boot, root);
     fill_cpu(plan, root);
     fill_lifecycle(root);
     if (!fill_images(template, plan, root, error) || !fill_disk(template, plan, root, error) ||
         !fill_devices(template, plan, root, error))
         return NULL;
-    fill_metadata(boot, root);
+    domain_set_metadata(boot, root);
     if (plan->drop_cpu_check)
         drop_cpu_check(root);
     return xml_to_string(template->doc);

@@ -33,6 +33,23 @@ char *domain_name(const char *instance_id);
  * HBR_ERROR_INVALID for a template that lacks what it needs. */
 char *domain_xml_build(struct template *template, const struct domain_plan *plan, GError **error);
 
+/* The XML of a domain that was saved, changed into that of the instance plan->boot, its clone: name, uuid, metadata, the address of its NIC, its own
+ * disk, limits. Of the plan, disk_path, has_bandwidth and has_quota matter. NULL with HBR_ERROR_INVALID for what is not such XML,
+ * HBR_ERROR_UNSUPPORTED for a domain that cannot be there twice. Free with g_free. */
+char *domain_clone_xml(const char *saved_xml, const struct domain_plan *plan, GError **error);
+
+/* Parts of both. */
+void domain_set_metadata(const struct boot_spec *boot, xmlNode *root);
+void domain_set_quota(const struct boot_spec *boot, xmlNode *root);
+void domain_set_bandwidth(xmlNode *nic, guint network_mbps);
+
+/* A document of libvirt's; NULL when it is none. Free with xmlFreeDoc. */
+xmlDoc *domain_document(const char *text);
+
+/* Our metadata for virDomainSetMetadata(). Free with g_free. */
+char *domain_metadata_text(const struct boot_spec *boot);
+#define DOMAIN_METADATA_PREFIX "harbinger"
+
 /* Memory that the guest boots with; the rest comes by virtio-mem. `template_mib` is the template's. */
 guint domain_boot_memory_mib(guint template_mib, const struct vm_shape *shape, const struct vm_shape *maximum);
 
@@ -57,6 +74,7 @@ struct domain_live {
     guint requested_mib;
     guint vcpus, vcpus_max;
     char *nic_device;          /* tap on the host; NULL: none whose bandwidth could be limited */
+    char *mac;                 /* of its first NIC; NULL: it has none */
     guint network_mbps;        /* the limit of both ways of that NIC; 0: none */
     guint cpu_percent;         /* the cap of CPU time; 0: none */
     char **gpus;               /* PCI addresses; never NULL */

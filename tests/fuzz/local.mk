@@ -18,9 +18,10 @@ tests_fuzz_policy_LDADD = $(FUZZ_LIBS)
 fuzz_targets += tests/fuzz/session
 tests_fuzz_session_LDADD = $(FUZZ_LIBS)
 
-fuzz_targets += tests/fuzz/domain tests/fuzz/qga-json tests/fuzz/template
+fuzz_targets += tests/fuzz/domain tests/fuzz/qga-json tests/fuzz/save-image tests/fuzz/template
 tests_fuzz_domain_LDADD = $(FUZZ_LIBS)
 tests_fuzz_qga_json_LDADD = $(FUZZ_LIBS)
+tests_fuzz_save_image_LDADD = $(FUZZ_LIBS)
 tests_fuzz_template_LDADD = $(FUZZ_LIBS)
 
 fuzz_targets += tests/fuzz/client tests/fuzz/config tests/fuzz/host-spec tests/fuzz/stored
