@@ -11,6 +11,14 @@
 struct guest_facts {
     guint vcpus, memory_mib;
     char *version;
+    guint64 capabilities; /* enum wire_capability; 0: it does not say */
+};
+
+/* Who a guest is to be. What is NULL stays as it is. */
+struct guest_identity {
+    const char *hostname;   /* with it comes a random seed */
+    const char *machine_id; /* 32 hexadecimal digits */
+    const char *mac;
 };
 
 /* The guest's figures; counters since its boot. */
@@ -38,7 +46,7 @@ struct guest;
 
 struct guest_class {
     void (*hail)(struct guest *guest);
-    void (*prepare)(struct guest *guest, const char *hostname, const char *machine_id, gint64 now);
+    void (*prepare)(struct guest *guest, const struct guest_identity *identity, gint64 now);
     void (*wait_shape)(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib, gint64 timeout_ms);
     void (*subscribe)(struct guest *guest, gint64 interval_ms);
     void (*run)(struct guest *guest, struct run_spec *run);
@@ -63,10 +71,10 @@ static inline void guest_hail(struct guest *guest)
     guest->klass->hail(guest);
 }
 
-/* Makes a fresh guest itself: host name, machine id, random seed, clock. `machine_id` is 32 hexadecimal digits. */
-static inline void guest_prepare(struct guest *guest, const char *hostname, const char *machine_id, gint64 now)
+/* Makes a guest itself: host name, machine id, random seed, boot id, clock. */
+static inline void guest_prepare(struct guest *guest, const struct guest_identity *identity, gint64 now)
 {
-    guest->klass->prepare(guest, hostname, machine_id, now);
+    guest->klass->prepare(guest, identity, now);
 }
 
 /* Waits until the guest has at least so many vCPUs and so much memory online; answered by `shaped` with the ticket. */

@@ -179,6 +179,10 @@ gboolean look_call_run(gpointer data, GError **error)
 {
     struct look_call *call = data;
     g_autoptr(virDomain) domain = link_find(call->link, LINK_CONTROL, call->uuid, error);
+    int state = 0;
+    if (domain != NULL && virDomainGetState(domain, &state, NULL, 0) == 0 && state == VIR_DOMAIN_PAUSED &&
+        virDomainResume(domain) < 0)
+        return libvirt_fail(error, "resume the domain");
     char *xml = domain == NULL ? NULL : virDomainGetXMLDesc(domain, 0);
     if (xml == NULL)
         return domain == NULL ? FALSE : libvirt_fail(error, "read the domain");
@@ -193,6 +197,61 @@ void look_call_free(gpointer data)
     link_unref(call->link);
     g_free(call->uuid);
     domain_live_free(call->live);
+    g_free(call);
+}
+
+static gboolean power_with(gpointer data, enum link_lane lane, int (*change)(virDomainPtr), int wanted,
+                           const char *what, GError **error)
+{
+    const struct power_call *call = data;
+    int state = 0;
+    g_autoptr(virDomain) domain = link_find(call->link, lane, call->uuid, error);
+    if (domain == NULL)
+        return FALSE;
+    if (change(domain) >= 0)
+        return TRUE;
+    libvirt_fail(error, what);
+    if (virDomainGetState(domain, &state, NULL, 0) < 0 || state != wanted)
+        return FALSE;
+    g_clear_error(error);
+    return TRUE;
+}
+
+gboolean suspend_call_run(gpointer data, GError **error)
+{
+    return power_with(data, LINK_SLOW, virDomainSuspend, VIR_DOMAIN_PAUSED, "suspend the domain", error);
+}
+
+gboolean resume_call_run(gpointer data, GError **error)
+{
+    return power_with(data, LINK_CONTROL, virDomainResume, VIR_DOMAIN_RUNNING, "resume the domain", error);
+}
+
+void power_call_free(gpointer data)
+{
+    struct power_call *call = data;
+    link_unref(call->link);
+    g_free(call->uuid);
+    g_free(call);
+}
+
+gboolean metadata_call_run(gpointer data, GError **error)
+{
+    const struct metadata_call *call = data;
+    g_autoptr(virDomain) domain = link_find(call->link, LINK_SLOW, call->uuid, error);
+    if (domain == NULL)
+        return FALSE;
+    return virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, call->text, DOMAIN_METADATA_PREFIX,
+                                DOMAIN_METADATA_NAMESPACE, VIR_DOMAIN_AFFECT_LIVE) == 0 ||
+           libvirt_fail(error, "write the metadata of the domain");
+}
+
+void metadata_call_free(gpointer data)
+{
+    struct metadata_call *call = data;
+    link_unref(call->link);
+    g_free(call->uuid);
+    g_free(call->text);
     g_free(call);
 }
 
@@ -242,6 +301,8 @@ gboolean inventory_call_run(gpointer data, GError **error)
         virDomainFree(domains[i]);
     }
     free(domains);
+    call->saved = call->saved_dir == NULL ? g_ptr_array_new_with_free_func((GDestroyNotify)saved_state_free)
+                                          : saved_list(call->saved_dir, call->owner, &call->origin, call->saved_since);
     return TRUE;
 }
 
@@ -250,5 +311,9 @@ void inventory_call_free(gpointer data)
     struct inventory_call *call = data;
     link_unref(call->link);
     g_clear_pointer(&call->found, g_ptr_array_unref);
+    g_clear_pointer(&call->saved, g_ptr_array_unref);
+    saved_origin_clear(&call->origin);
+    g_free(call->saved_dir);
+    g_free(call->owner);
     g_free(call);
 }

@@ -3,6 +3,7 @@
 
 #include "host/domain-xml.h"
 #include "host/libvirt-link.h"
+#include "host/saved-store.h"
 
 /* The blocking calls to libvirt, one function each, in the form of struct job's `run`: a worker's work. A call owns what it points to and
  * shares nothing. */
@@ -31,18 +32,73 @@ struct create_call {
     struct link *link;
     struct boot_spec boot; /* owned strings */
     char *template_dir, *image_dir, *network;
-    char *disk_dir; /* where sparse disks are made; NULL: not on this host */
+    char *disk_dir;  /* where sparse disks are made; NULL: not on this host */
+    char *saved_dir; /* where the saved states are */
+    struct saved_origin origin;
     char **gpus;
     gboolean use_kvm, drop_cpu_check, has_bandwidth, has_quota, is_local;
     /* results */
     struct domain_live *live;
     enum template_agent agent;
     gboolean bandwidth_failed; /* started without a limit, since this host's tc cannot set one */
+    gboolean is_saved_lost;    /* the saved state is damaged or not there: what is left of it was removed */
 };
 gboolean create_call_run(gpointer call, GError **error);
 void create_call_free(gpointer call);
 void boot_spec_copy_to(const struct boot_spec *boot, struct boot_spec *ret_copy);
 void boot_spec_clear(struct boot_spec *boot);
+
+/* Of these calls: paths of an instance's files in disk_dir. Free with g_free. */
+char *instance_disk_path(const char *disk_dir, const char *instance_id);
+char *instance_state_path(const char *disk_dir, const char *instance_id);
+
+/* What tc says on a kernel without the queueing disciplines that libvirt uses. */
+gboolean error_is_of_tc(const char *message);
+
+/* libvirt-clone.c: the one way of cloning: starts the instance as a copy of the saved state call->boot.saved. NULL with an error:
+ * HBR_ERROR_UNSUPPORTED where this host cannot do that at all. */
+virDomainPtr clone_domain(struct create_call *call, GError **error);
+
+/* Whether saved states can be made and cloned there. */
+gboolean clone_is_supported(const struct link_facts *facts, const char *disk_dir, GError **error);
+
+/* The first bytes of a saved state, as many as its head has. NULL with an error. Free with g_bytes_unref. */
+GBytes *saved_read_head(int fd, const char *path, GError **error);
+
+/* libvirt-save.c: writing the state of an instance to files; its domain ends by that. */
+struct save_call {
+    struct link *link;
+    char *uuid, *instance_id, *owner, *disk_dir, *saved_dir;
+    struct saved_origin origin;
+    gboolean is_running;       /* not suspended */
+    struct saved_state *state; /* in: as asked for; result: with all that is known of it */
+};
+gboolean save_call_run(gpointer call, GError **error);
+void save_call_free(gpointer call);
+
+/* Removing the files of a saved state. */
+struct forget_call {
+    char *saved_dir, *id;
+};
+gboolean forget_call_run(gpointer call, GError **error);
+void forget_call_free(gpointer call);
+
+/* Suspending and resuming. Neither fails for a domain that is in that state already. */
+struct power_call {
+    struct link *link;
+    char *uuid;
+};
+gboolean suspend_call_run(gpointer call, GError **error);
+gboolean resume_call_run(gpointer call, GError **error);
+void power_call_free(gpointer call);
+
+/* Writing our metadata anew. */
+struct metadata_call {
+    struct link *link;
+    char *uuid, *text;
+};
+gboolean metadata_call_run(gpointer call, GError **error);
+void metadata_call_free(gpointer call);
 
 /* Ending one: also its disk. Succeeds when there was nothing. Refuses a domain that is not the owner's. */
 struct destroy_call {
@@ -52,7 +108,7 @@ struct destroy_call {
 gboolean destroy_call_run(gpointer call, GError **error);
 void destroy_call_free(gpointer call);
 
-/* What a domain is made of that somebody else started: an earlier life of the daemon. */
+/* What a domain is made of that somebody else started: an earlier life of the daemon. One that it had suspended is resumed. */
 struct look_call {
     struct link *link;
     char *uuid;
@@ -104,8 +160,12 @@ struct found_domain {
 };
 struct inventory_call {
     struct link *link;
-    gint64 at;        /* when it was begun */
-    GPtrArray *found; /* result: struct found_domain */
+    gint64 at;               /* when it was begun */
+    char *owner, *saved_dir; /* saved_dir: NULL: there are no saved states */
+    struct saved_origin origin;
+    gint64 saved_since; /* microseconds since the epoch: files of saved states that are younger may be in the making */
+    GPtrArray *found;   /* result: struct found_domain */
+    GPtrArray *saved;   /* result: struct saved_state */
 };
 gboolean inventory_call_run(gpointer call, GError **error);
 void inventory_call_free(gpointer call);

@@ -69,6 +69,26 @@ static void host_report_up(struct libvirt_host *host)
     host_post(host, event);
 }
 
+/* Saved states without those that the core has not been told of yet, because their instances are still being removed. */
+static GPtrArray *told_states(const struct libvirt_host *host, const GPtrArray *found)
+{
+    g_autoptr(GHashTable) untold = g_hash_table_new(g_str_hash, g_str_equal);
+    GPtrArray *told = g_ptr_array_new_with_free_func((GDestroyNotify)saved_state_free);
+    GHashTableIter iter;
+    gpointer vm;
+    g_hash_table_iter_init(&iter, host->vms);
+    while (g_hash_table_iter_next(&iter, NULL, &vm)) {
+        if (((struct vm *)vm)->saved_id != NULL)
+            g_hash_table_add(untold, ((struct vm *)vm)->saved_id);
+    }
+    for (guint i = 0; i < found->len; i++) {
+        const struct saved_state *state = found->pdata[i];
+        if (!g_hash_table_contains(untold, state->id))
+            g_ptr_array_add(told, saved_state_copy(state));
+    }
+    return told;
+}
+
 static struct event *inventory_event(const struct libvirt_host *host, const struct inventory_call *call)
 {
     struct event *event = host_event(host, EVENT_HOST_INVENTORY, NULL);
@@ -82,6 +102,7 @@ static struct event *inventory_event(const struct libvirt_host *host, const stru
         item->is_running = found->is_running;
         g_ptr_array_add(event->inventory, item);
     }
+    event->saved_states = told_states(host, call->saved);
     return event;
 }
 
@@ -124,6 +145,12 @@ void host_take_inventory(struct libvirt_host *host)
     struct inventory_call *call = g_new0(struct inventory_call, 1);
     call->link = link_ref(host->link);
     call->at = clock_now();
+    if (host->is_local) {
+        call->owner = g_strdup(host->settings.owner);
+        call->saved_dir = host_saved_dir(host);
+        call->origin = host_saved_origin(host);
+        call->saved_since = host->born_at;
+    }
     struct job job = host_job(host, LINK_MONITOR);
     job.run = inventory_call_run;
     job.call = call;

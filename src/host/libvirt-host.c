@@ -102,6 +102,26 @@ static void do_cancel(struct libvirt_host *host, struct command *command)
     vm_cancel(host, command);
 }
 
+static void do_pause(struct libvirt_host *host, struct command *command)
+{
+    vm_pause(host, command->id);
+}
+
+static void do_claim(struct libvirt_host *host, struct command *command)
+{
+    vm_claim(host, command->boot);
+}
+
+static void do_save(struct libvirt_host *host, struct command *command)
+{
+    vm_save(host, command->id, command->saved);
+}
+
+static void do_forget_saved(struct libvirt_host *host, struct command *command)
+{
+    vm_forget_saved(host, command->saved->id);
+}
+
 static void do_destroy(struct libvirt_host *host, struct command *command)
 {
     vm_destroy(host, command->id);
@@ -117,6 +137,10 @@ static void (*const host_commands[COMMAND_KIND_COUNT])(struct libvirt_host *host
     [COMMAND_STDIN] = do_stdin,
     [COMMAND_OUTPUT_CREDIT] = do_credit,
     [COMMAND_CANCEL_RUN] = do_cancel,
+    [COMMAND_PAUSE] = do_pause,
+    [COMMAND_CLAIM] = do_claim,
+    [COMMAND_SAVE] = do_save,
+    [COMMAND_FORGET_SAVED] = do_forget_saved,
     [COMMAND_DESTROY] = do_destroy,
 };
 
@@ -251,6 +275,7 @@ struct hypervisor *libvirt_hypervisor_new(const struct host_spec *spec, const st
     host->is_system = strstr(spec->uri, "/system") != NULL;
     host->disk_dir = host->is_local ? g_build_filename(settings->state_dir, "instances", NULL) : NULL;
     host->acceleration = settings->acceleration;
+    host->born_at = g_get_real_time();
     host->context = g_main_context_new();
     host->loop = g_main_loop_new(host->context, FALSE);
     host->inbox = inbox_new();

@@ -29,6 +29,7 @@ struct libvirt_host {
     struct hypervisor_settings settings;
     gboolean is_local, is_system;
     char *disk_dir; /* NULL: the host's files are not ours to make */
+    gint64 born_at; /* by the wall clock: what is older in our directories is of an earlier life */
 
     GThread *thread;
     GMainContext *context;

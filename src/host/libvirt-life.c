@@ -42,9 +42,15 @@ void boot_spec_clear(struct boot_spec *boot)
     *boot = (struct boot_spec){0};
 }
 
-static char *disk_path(const char *disk_dir, const char *instance_id)
+char *instance_disk_path(const char *disk_dir, const char *instance_id)
 {
     g_autofree char *file = g_strdup_printf("%s.raw", instance_id);
+    return g_build_filename(disk_dir, file, NULL);
+}
+
+char *instance_state_path(const char *disk_dir, const char *instance_id)
+{
+    g_autofree char *file = g_strdup_printf("%s.state", instance_id);
     return g_build_filename(disk_dir, file, NULL);
 }
 
@@ -71,7 +77,7 @@ static gboolean create_disk(const struct create_call *call, const struct templat
         hbr_error_set(error, HBR_ERROR_UNSUPPORTED, "%s: disk='sparse' works on local hosts only", template->path);
         return FALSE;
     }
-    *ret_path = disk_path(call->disk_dir, call->boot.instance_id);
+    *ret_path = instance_disk_path(call->disk_dir, call->boot.instance_id);
     return g_file_test(*ret_path, G_FILE_TEST_EXISTS) || disk_make(*ret_path, template->disk_mib, error);
 }
 
@@ -97,8 +103,7 @@ static char *create_xml(struct create_call *call, gboolean with_bandwidth, GErro
     return domain_xml_build(template, &plan, error);
 }
 
-/* What tc says on a kernel without the queueing disciplines that libvirt uses. */
-static gboolean error_is_of_tc(const char *message)
+gboolean error_is_of_tc(const char *message)
 {
     return message != NULL && (strstr(message, "tc ") != NULL || strstr(message, "qdisc") != NULL);
 }
@@ -137,7 +142,7 @@ static gboolean create_look(struct create_call *call, virDomainPtr domain, GErro
 gboolean create_call_run(gpointer data, GError **error)
 {
     struct create_call *call = data;
-    g_autoptr(virDomain) domain = create_domain(call, error);
+    g_autoptr(virDomain) domain = call->boot.saved == NULL ? create_domain(call, error) : clone_domain(call, error);
     return domain != NULL && create_look(call, domain, error);
 }
 
@@ -150,6 +155,8 @@ void create_call_free(gpointer data)
     g_free(call->image_dir);
     g_free(call->network);
     g_free(call->disk_dir);
+    g_free(call->saved_dir);
+    saved_origin_clear(&call->origin);
     g_strfreev(call->gpus);
     domain_live_free(call->live);
     g_free(call);
@@ -197,8 +204,10 @@ gboolean destroy_call_run(gpointer data, GError **error)
     if (domain != NULL && !destroy_domain(call, domain, error))
         return FALSE;
     if (call->disk_dir != NULL) {
-        g_autofree char *disk = disk_path(call->disk_dir, call->instance_id);
+        g_autofree char *disk = instance_disk_path(call->disk_dir, call->instance_id);
+        g_autofree char *state = instance_state_path(call->disk_dir, call->instance_id);
         g_unlink(disk);
+        g_unlink(state);
     }
     return TRUE;
 }

@@ -187,10 +187,10 @@ static void on_prepared(gpointer owner, gpointer context, gpointer call, const G
     qga->guest.watch->prepared(qga->guest.owner, NULL);
 }
 
-static void qga_prepare(struct guest *guest, const char *hostname, const char *machine_id, gint64 now)
+static void qga_prepare(struct guest *guest, const struct guest_identity *identity, gint64 now)
 {
     struct qga_guest *qga = (struct qga_guest *)guest;
-    (void)hostname, (void)machine_id; /* the operator's image names itself; QGA_LACKS says so */
+    (void)identity; /* the operator's image names itself; QGA_LACKS says so */
     if (!qga_has_link(qga))
         return;
     struct qga_ping *call = g_new0(struct qga_ping, 1);

@@ -73,16 +73,22 @@ static void session_hail(struct guest *guest)
     session_flush(session);
 }
 
-static void session_prepare(struct guest *guest, const char *hostname, const char *machine_id, gint64 now)
+static struct wire_slice optional_text(const char *text)
+{
+    return wire_text(text != NULL ? text : "");
+}
+
+static void session_prepare(struct guest *guest, const struct guest_identity *wanted, gint64 now)
 {
     struct session *session = (struct session *)guest;
     guint8 seed[SEED_SIZE];
-    const gssize seeded = getrandom(seed, sizeof seed, 0);
+    const gssize seeded = wanted->hostname == NULL ? 0 : getrandom(seed, sizeof seed, 0);
     const struct wire_identity identity = {
-        .hostname = wire_text(hostname),
-        .machine_id = wire_text(machine_id),
+        .hostname = optional_text(wanted->hostname),
+        .machine_id = optional_text(wanted->machine_id),
         .seed = wire_slice(seed, seeded > 0 ? (gsize)seeded : 0),
         .clock_realtime_ns = (guint64)now * 1000,
+        .mac = optional_text(wanted->mac),
     };
     session->identity_stream = session_next_stream(session);
     session_send(session, WIRE_TYPE_IDENTITY, 0, session->identity_stream, &identity);
@@ -210,7 +216,10 @@ static void on_hello(struct session *session, const struct wire_frame *frame)
         return;
     }
     g_autofree char *version = slice_text(hello.agent_version);
-    const struct guest_facts facts = {.vcpus = hello.vcpus_online, .memory_mib = hello.memory_mib, .version = version};
+    const struct guest_facts facts = {.vcpus = hello.vcpus_online,
+                                      .memory_mib = hello.memory_mib,
+                                      .version = version,
+                                      .capabilities = hello.capabilities};
     session->has_answered = TRUE;
     session->guest.watch->answered(session->guest.owner, &facts);
 }

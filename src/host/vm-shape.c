@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/error.h"
+#include "base/log.h"
 #include "host/vm.h"
 
 /* Growth of a running instance. libvirt and the guest are asked at the same time; it is done when libvirt has taken all of it and the guest
@@ -22,6 +23,18 @@ void vm_shape_begin(struct vm *vm, const struct guest_facts *facts)
     vm->held.memory_mib = MAX(vm->held.memory_mib, vm->live->boot_memory_mib + vm->live->requested_mib);
 }
 
+void vm_shape_restored(struct vm *vm, const struct guest_facts *facts)
+{
+    vm->shape = (struct vm_shape){
+        .vcpus = facts->vcpus,
+        .memory_mib = vm->live->boot_memory_mib + vm->live->requested_mib,
+        .network_mbps = vm->live->network_mbps,
+        .cpu_percent = vm->live->cpu_percent,
+    };
+    vm->asked = vm->held = vm->shape;
+    vm->held.vcpus = MAX(vm->held.vcpus, vm->live->vcpus);
+}
+
 static struct shaping *shaping_find(const struct vm *vm, guint64 ticket)
 {
     for (guint i = 0; i < vm->shapings->len; i++) {
@@ -38,9 +51,28 @@ static void shaping_free(struct shaping *shaping)
     g_free(shaping);
 }
 
+/* The guest has all of the shape that it is to be ready with, or it is not to be ready. */
+static void shaping_bound(struct shaping *shaping)
+{
+    struct vm *vm = shaping->vm;
+    g_autoptr(GError) error = g_steal_pointer(&shaping->error);
+    g_ptr_array_remove_fast(vm->shapings, shaping);
+    shaping_free(shaping);
+    if (error != NULL) {
+        vm_lose(vm, error);
+        return;
+    }
+    vm->is_shaped = TRUE;
+    vm_check_ready(vm);
+}
+
 static void shaping_report(struct shaping *shaping)
 {
     struct vm *vm = shaping->vm;
+    if (shaping->is_binding) {
+        shaping_bound(shaping);
+        return;
+    }
     struct event *event = host_event(vm->host, EVENT_INSTANCE_SHAPED, vm->id);
     event->serial = shaping->serial;
     event->shape = vm->shape;
@@ -62,9 +94,12 @@ static void shaping_fail(struct shaping *shaping, const GError *error)
 
 void vm_forget_shapings(struct vm *vm, const GError *error)
 {
-    while (error != NULL && vm->shapings->len > 0) {
-        shaping_fail(vm->shapings->pdata[0], error);
-        shaping_report(vm->shapings->pdata[0]);
+    for (guint i = vm->shapings->len; error != NULL && i > 0; i--) {
+        struct shaping *shaping = vm->shapings->pdata[i - 1];
+        if (shaping->is_binding)
+            continue; /* the end of the instance says it all */
+        shaping_fail(shaping, error);
+        shaping_report(shaping);
     }
     for (guint i = 0; i < vm->shapings->len; i++)
         shaping_free(vm->shapings->pdata[i]);
@@ -149,8 +184,10 @@ static void on_step(gpointer owner, gpointer data, gpointer call, const GError *
     struct shaping *shaping = vm == NULL ? NULL : shaping_find(vm, step->ticket);
     if (shaping != NULL) {
         step->kind->note(vm, step->value, call, error);
-        if (error != NULL)
+        if (error != NULL && (!shaping->is_binding || step->kind != &step_network))
             shaping_fail(shaping, error);
+        else if (error != NULL)
+            log_warning("host", "%s is ready without a limit of bandwidth: %s", vm->id, error->message);
         if (error != NULL && step->kind->needs_guest && shaping->awaits_guest) {
             shaping->awaits_guest = FALSE;
             shaping->references--;
@@ -298,19 +335,18 @@ static void shaping_begin(struct shaping *shaping, const struct vm_shape *shape,
         vm->asked.cpu_percent = shape->cpu_percent;
         shaping_step(shaping, &step_quota, shape->cpu_percent);
     }
-    if (vcpus > 0 || memory_mib > 0) {
+    if (vcpus > 0 || memory_mib > 0 || shaping->is_binding) {
         shaping->references++;
         shaping->awaits_guest = TRUE;
-        guest_wait_shape(vm->guest, shaping->ticket, vcpus, memory_mib, confirm_ms);
+        guest_wait_shape(vm->guest, shaping->ticket, shaping->is_binding ? shape->vcpus : vcpus,
+                         shaping->is_binding ? shape->memory_mib : memory_mib, confirm_ms);
     }
 }
 
-void vm_reshape(struct vm *vm, guint64 serial, const struct vm_shape *shape, gint64 confirm_ms)
+static void vm_shape(struct vm *vm, struct shaping *shaping, const struct vm_shape *shape, gint64 confirm_ms)
 {
-    struct shaping *shaping = g_new0(struct shaping, 1);
     const guint64 ticket = ++vm->next_ticket;
     shaping->vm = vm;
-    shaping->serial = serial;
     shaping->ticket = ticket;
     shaping->references = 1;
     shaping->error = shape_obstacle(vm, shape);
@@ -320,4 +356,19 @@ void vm_reshape(struct vm *vm, guint64 serial, const struct vm_shape *shape, gin
     shaping = shaping_find(vm, ticket); /* the guest may have been lost under it */
     if (shaping != NULL)
         shaping_release(shaping);
+}
+
+void vm_reshape(struct vm *vm, guint64 serial, const struct vm_shape *shape, gint64 confirm_ms)
+{
+    struct shaping *shaping = g_new0(struct shaping, 1);
+    shaping->serial = serial;
+    vm_shape(vm, shaping, shape, confirm_ms);
+}
+
+void vm_shape_bind(struct vm *vm)
+{
+    struct shaping *shaping = g_new0(struct shaping, 1);
+    const struct vm_shape shape = vm->boot.shape;
+    shaping->is_binding = TRUE;
+    vm_shape(vm, shaping, &shape, vm->boot.timeout_ms);
 }

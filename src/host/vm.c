@@ -11,6 +11,7 @@
 /* libvirt asks QEMU politely for 10 s before it kills it, and waits for the kernel to reap it. */
 #define DESTROY_MS 40000
 #define HAIL_MS 500
+#define HAIL_CLONE_MS 10 /* its guest runs already, but may not hear what is sent at once after the restore */
 #define HAIL_LAST_MS 2000
 #define PROOF_MEMORY_MIB 256
 
@@ -57,6 +58,8 @@ void vm_free(gpointer data)
     g_hash_table_unref(vm->runs);
     boot_spec_clear(&vm->boot);
     domain_live_free(vm->live);
+    saved_state_free(vm->saved);
+    g_free(vm->saved_id);
     g_clear_error(&vm->end_error);
     g_strfreev(vm->gpus);
     g_free(vm->uuid);
@@ -76,6 +79,7 @@ static const enum event_kind end_events[] = {
     [VM_END_FAILED] = EVENT_INSTANCE_FAILED,
     [VM_END_GONE] = EVENT_INSTANCE_GONE,
     [VM_END_DESTROYED] = EVENT_INSTANCE_DESTROYED,
+    [VM_END_SAVED] = EVENT_INSTANCE_SAVED,
 };
 
 /* The last word about an instance. A destruction that failed is told as such; else the error is the reason of the end. */
@@ -86,6 +90,8 @@ static void vm_tell_end(struct vm *vm, const GError *destroy_error)
         return;
     struct event *event = host_event(vm->host, end_events[vm->end], vm->id);
     event->error = reason == NULL ? NULL : g_error_copy(reason);
+    if (vm->end == VM_END_SAVED && reason == NULL)
+        event->saved = g_steal_pointer(&vm->saved);
     host_post(vm->host, event);
 }
 
@@ -145,7 +151,13 @@ static void vm_tear_down(struct vm *vm)
     host_submit_destroy(vm->host, vm->id);
 }
 
-static void vm_end(struct vm *vm, enum vm_end end, const GError *error)
+void vm_called(struct vm *vm)
+{
+    vm->is_calling = FALSE;
+    vm_tear_down(vm);
+}
+
+void vm_end(struct vm *vm, enum vm_end end, const GError *error)
 {
     if (vm->state == VM_ENDING)
         return;
@@ -166,7 +178,7 @@ void vm_lose(struct vm *vm, const GError *error)
     if (vm->state == VM_ENDING)
         return;
     log_info("host", "%s: %s is lost: %s", vm->host->base.name, vm->id, error->message);
-    vm_end(vm, vm->state == VM_READY ? VM_END_GONE : VM_END_FAILED, error);
+    vm_end(vm, vm->state == VM_READY || vm->state == VM_PAUSED ? VM_END_GONE : VM_END_FAILED, error);
 }
 
 void vm_missing(struct vm *vm)
@@ -175,7 +187,7 @@ void vm_missing(struct vm *vm)
         vm_remove(vm);
         return;
     }
-    if (vm->state != VM_READY)
+    if (vm->state != VM_READY && vm->state != VM_PAUSED)
         return;
     g_autoptr(GError) error = hbr_error_new(HBR_ERROR_INTERRUPTED, "its domain is not on the host any more");
     vm_lose(vm, error);
@@ -198,7 +210,7 @@ void vm_destroy(struct libvirt_host *host, const char *id)
     }
 }
 
-static void vm_progress(struct vm *vm, const char *text)
+void vm_progress(struct vm *vm, const char *text)
 {
     if (vm->is_proof)
         return;
@@ -211,13 +223,19 @@ static gboolean vm_on_boot_timeout(gpointer data)
 {
     struct vm *vm = data;
     timer_cancel(&vm->boot_timer);
-    const char *what = vm->state == VM_CREATING ? "libvirt has not started it"
-                       : !vm->is_prepared       ? "its agent has not answered"
-                                                : "the guest has not confirmed its shape";
+    const char *what = vm->state == VM_CREATING               ? "libvirt has not started it"
+                       : vm->is_suspending || vm->is_resuming ? "libvirt has not resumed it"
+                       : !vm->is_prepared                     ? "its agent has not answered"
+                                                              : "the guest has not confirmed its shape";
     g_autoptr(GError) error =
         hbr_error_new(HBR_ERROR_TIMEOUT, "%s within %" G_GINT64_FORMAT " ms", what, vm->boot.timeout_ms);
     vm_lose(vm, error);
     return G_SOURCE_REMOVE;
+}
+
+void vm_time_start(struct vm *vm)
+{
+    vm->boot_timer = host_timer(vm->host, vm->boot.timeout_ms, vm_on_boot_timeout, vm);
 }
 
 static void vm_hail_later(struct vm *vm, gint64 after_ms);
@@ -252,7 +270,19 @@ static gboolean vm_on_heartbeat(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-static void vm_check_ready(struct vm *vm)
+void vm_heart_start(struct vm *vm)
+{
+    vm_heart_stop(vm);
+    vm->guest->heard_at = g_get_monotonic_time();
+    vm->heart_timer = host_timer(vm->host, vm->host->settings.heartbeat_ms, vm_on_heartbeat, vm);
+}
+
+void vm_heart_stop(struct vm *vm)
+{
+    timer_cancel(&vm->heart_timer);
+}
+
+void vm_check_ready(struct vm *vm)
 {
     if (vm->state != VM_WAKING || !vm->is_prepared || !vm->is_shaped)
         return;
@@ -266,23 +296,30 @@ static void vm_check_ready(struct vm *vm)
     event->shape = vm->shape;
     event->text = vm_shape_to_string(&vm->shape);
     host_post(vm->host, event);
-    vm_warm_up(vm);
+    if (vm->is_claim)
+        vm_write_metadata(vm);
+    else
+        vm_warm_up(vm);
+    vm->is_claim = FALSE;
 }
 
 static void vm_on_answered(gpointer owner, const struct guest_facts *facts)
 {
     struct vm *vm = owner;
-    g_autofree char *hostname = g_strndup(vm->id, 63);
-    g_auto(GStrv) parts = g_strsplit(vm->uuid, "-", -1);
-    g_autofree char *machine_id = g_strjoinv("", parts);
-    (void)facts;
+    vm->capabilities = facts->capabilities;
     timer_cancel(&vm->hail_timer);
     vm_progress(vm, "agent answered");
     if (vm->agent == TEMPLATE_AGENT_QEMU)
         vm_progress(vm, QGA_LACKS);
-    vm->heart_timer = host_timer(vm->host, vm->host->settings.heartbeat_ms, vm_on_heartbeat, vm);
+    vm_heart_start(vm);
+    vm_prepare(vm);
+    if (vm->boot.saved != NULL && vm->state == VM_WAKING) {
+        vm_shape_restored(vm, facts);
+        vm_shape_bind(vm);
+    }
+    if (vm->boot.saved != NULL || vm->state != VM_WAKING)
+        return;
     vm->boot_ticket = ++vm->next_ticket;
-    guest_prepare(vm->guest, hostname, machine_id, clock_now());
     guest_wait_shape(vm->guest, vm->boot_ticket, vm->boot.shape.vcpus, vm->boot.shape.memory_mib, vm->boot.timeout_ms);
 }
 
@@ -293,6 +330,8 @@ static void vm_on_prepared(gpointer owner, const GError *error)
         vm_lose(vm, error);
         return;
     }
+    if (vm_clock_again(vm))
+        return;
     vm->is_prepared = TRUE;
     vm_check_ready(vm);
 }
@@ -320,14 +359,14 @@ static const struct guest_watch vm_watch = {
     .used = vm_on_used,
     .run_started = vm_on_run_started,
     .run_output = vm_on_run_output,
-    .run_exit = vm_on_run_exit,
+    .run_exit = vm_on_warm_exit,
     .stdin_taken = vm_on_stdin_taken,
     .lost = vm_on_lost,
 };
 
 void vm_has_guest(struct vm *vm)
 {
-    vm_hail_later(vm, HAIL_MS);
+    vm_hail_later(vm, vm->boot.saved != NULL ? HAIL_CLONE_MS : HAIL_MS);
     guest_hail(vm->guest);
 }
 
@@ -337,6 +376,16 @@ static void vm_wake(struct vm *vm)
     vm->state = VM_WAKING;
     vm->began_at = clock_now();
     vm_open_guest(vm, &vm_watch);
+}
+
+/* That a saved state is damaged matters to more than the instance that was to be its clone. */
+static void vm_tell_lost_state(const struct vm *vm, const struct create_call *call, const GError *error)
+{
+    if (call == NULL || !call->is_saved_lost)
+        return;
+    struct event *event = host_event(vm->host, EVENT_SAVED_LOST, vm->boot.saved);
+    event->error = g_error_copy(error);
+    host_post(vm->host, event);
 }
 
 static void vm_on_created(gpointer owner, gpointer context, gpointer data, const GError *error)
@@ -350,13 +399,14 @@ static void vm_on_created(gpointer owner, gpointer context, gpointer data, const
     if (vm->state == VM_ENDING) {
         vm_tear_down(vm);
     } else if (error != NULL) {
+        vm_tell_lost_state(vm, call, error);
         vm_lose(vm, error);
     } else {
         vm->live = g_steal_pointer(&call->live);
         vm->agent = call->agent;
         vm->has_bandwidth = host->is_system && vm->live->nic_device != NULL && !call->bandwidth_failed;
         host->bandwidth_failed |= call->bandwidth_failed;
-        vm_progress(vm, "started");
+        vm_progress(vm, vm->boot.saved != NULL ? "restored" : "started");
         vm_wake(vm);
     }
     host_check_lost(host);
@@ -374,6 +424,8 @@ static struct create_call *vm_create_call(const struct vm *vm)
     call->image_dir = g_strdup(host->spec->images != NULL ? host->spec->images : host->settings.image_dir);
     call->network = g_strdup(vm->is_proof ? "none" : host->spec->network);
     call->disk_dir = g_strdup(host->disk_dir);
+    call->saved_dir = host_saved_dir(host);
+    call->origin = host_saved_origin(host);
     call->gpus = g_strdupv(vm->gpus);
     call->use_kvm = vm->is_proof || host->acceleration == ACCELERATION_KVM;
     call->drop_cpu_check = !host->settings.keep_cpu_check && host->link->facts.libvirt_version < 12000000;
@@ -394,7 +446,7 @@ static void vm_create(struct vm *vm)
     job.context = g_strdup(vm->id);
     job.context_free = g_free;
     vm->is_calling = TRUE;
-    vm->boot_timer = host_timer(vm->host, vm->boot.timeout_ms, vm_on_boot_timeout, vm);
+    vm_time_start(vm);
     workers_submit(vm->host->workers, &job);
 }
 
@@ -498,7 +550,7 @@ void vm_adopt(struct libvirt_host *host, const struct boot_spec *boot)
     job.context = g_strdup(vm->id);
     job.context_free = g_free;
     vm->is_calling = TRUE;
-    vm->boot_timer = host_timer(host, vm->boot.timeout_ms, vm_on_boot_timeout, vm);
+    vm_time_start(vm);
     workers_submit(host->workers, &job);
 }
 

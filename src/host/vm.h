@@ -7,8 +7,9 @@
 
 enum vm_state {
     VM_CREATING, /* the domain is being started */
-    VM_WAKING,   /* its agent has not answered, or not confirmed the shape */
+    VM_WAKING,   /* its agent has not answered, or not confirmed the shape; also of a warm one that is being claimed */
     VM_READY,
+    VM_PAUSED, /* suspended, or being so */
     VM_ENDING, /* being destroyed, or waiting for a connection to be destroyed through */
 };
 
@@ -17,7 +18,11 @@ enum vm_end {
     VM_END_FAILED,    /* the start failed */
     VM_END_GONE,      /* it was lost */
     VM_END_DESTROYED, /* the core asked for it */
+    VM_END_SAVED,     /* its state was to be saved */
 };
+
+/* What is to be done with a warm instance once it is warmed up. */
+enum vm_wish { VM_WISH_NONE, VM_WISH_PAUSE, VM_WISH_SAVE };
 
 /* One COMMAND_SHAPE under way: calls to libvirt, and the guest's word. */
 struct shaping {
@@ -25,6 +30,7 @@ struct shaping {
     guint64 serial, ticket;
     guint vcpus, memory_mib; /* that it asks for; 0: as they are, or asked for by another one */
     gint references;         /* steps that have not answered */
+    gboolean is_binding;     /* not by COMMAND_SHAPE, but part of a claim, or of the start of a clone */
     gboolean awaits_guest;
     GError *error; /* of the first step that failed */
 };
@@ -50,7 +56,13 @@ struct vm {
     char *id, *uuid;
     enum vm_state state;
     enum vm_end end;
-    gboolean is_proof, is_calling; /* a create or destroy call is under way */
+    gboolean is_proof, is_calling; /* a create, save or destroy call is under way */
+    gboolean is_suspending, is_resuming;
+    gboolean is_claim; /* VM_WAKING: it was warm before */
+    enum vm_wish wish;
+    struct saved_state *saved; /* what COMMAND_SAVE asked for; then, what came of it */
+    char *saved_id;            /* of that state, until the core is told */
+    guint64 capabilities;      /* of its guest */
     GError *end_error;
     gint64 began_at; /* its domain is there since */
     gint64 hail_ms;  /* between the last hail and the next */
@@ -68,6 +80,10 @@ struct vm {
     GPtrArray *shapings;
     GHashTable *runs; /* ids of open executions */
     GSource *boot_timer, *hail_timer, *heart_timer, *cancel_timer, *warm_timer;
+    gint64 clock_sent_at; /* monotonic; the guest was told the time */
+    guint clock_tries;
+    guint warm_step;          /* the next program that warms it up */
+    const char *warm_running; /* the id of the one that runs */
     struct vm_sampling sampling;
 };
 
@@ -77,6 +93,19 @@ void vm_adopt(struct libvirt_host *host, const struct boot_spec *boot);
 void vm_prove_kvm(struct libvirt_host *host);
 void vm_destroy(struct libvirt_host *host, const char *id);
 void vm_free(gpointer vm);
+void vm_end(struct vm *vm, enum vm_end end, const GError *error);
+void vm_progress(struct vm *vm, const char *text);
+
+/* A call for which vm_end() has waited returned. */
+void vm_called(struct vm *vm);
+
+/* The time that it has to become ready in begins. */
+void vm_time_start(struct vm *vm);
+
+/* Signs of life of its agent are asked for, or not. */
+void vm_heart_start(struct vm *vm);
+void vm_heart_stop(struct vm *vm);
+void vm_check_ready(struct vm *vm);
 
 /* It ended by itself, or something about it is beyond repair: executions are reported lost, its domain and files removed, and the core is
  * told. */
@@ -105,6 +134,12 @@ void vm_forget_shapings(struct vm *vm, const GError *error);
 /* The guest has confirmed its first shape; limits are read from the domain. */
 void vm_shape_begin(struct vm *vm, const struct guest_facts *facts);
 
+/* The same of a clone, which has the shape of what it was made from. */
+void vm_shape_restored(struct vm *vm, const struct guest_facts *facts);
+
+/* Gives it what it lacks of boot.shape and has the guest confirm all of it; is_shaped and vm_check_ready(), or vm_lose(), follow. */
+void vm_shape_bind(struct vm *vm);
+
 /* vm-run.c. vm_run takes the run. */
 void vm_run(struct libvirt_host *host, const char *id, struct run_spec *run);
 void vm_stdin(struct libvirt_host *host, struct command *command);
@@ -120,6 +155,35 @@ void vm_on_stdin_taken(gpointer owner, const char *execution_id, guint64 request
  * nothing to do, vm_warm_stop makes way for the user's. */
 void vm_warm_up(struct vm *vm);
 void vm_warm_stop(struct vm *vm);
+gboolean vm_is_warming(const struct vm *vm);
+void vm_on_warm_exit(gpointer owner, const char *execution_id, struct run_result *result);
+
+/* vm-pause.c. vm_claim takes nothing of the spec but copies. */
+void vm_pause(struct libvirt_host *host, const char *id);
+void vm_claim(struct libvirt_host *host, const struct boot_spec *boot);
+
+/* What speaks against pausing, claiming or saving it, or NULL. */
+const char *vm_use(const struct vm *vm);
+
+/* The warm-up is over: what was waiting for it begins. Or it never will be. */
+void vm_grant_wish(struct vm *vm);
+void vm_refuse_wish(struct vm *vm, const char *reason);
+
+/* Sends the guest who it is. */
+void vm_prepare(struct vm *vm);
+
+/* Its acknowledgement came so late that its clock may be wrong: the time was sent once more, and another acknowledgement will come. */
+gboolean vm_clock_again(struct vm *vm);
+
+/* Whose it is now is written on the domain, whenever libvirt comes to it. */
+void vm_write_metadata(struct vm *vm);
+
+/* vm-save.c */
+void vm_save(struct libvirt_host *host, const char *id, const struct saved_state *state);
+void vm_save_begin(struct vm *vm);
+void vm_forget_saved(struct libvirt_host *host, const char *saved_id);
+char *host_saved_dir(const struct libvirt_host *host);
+struct saved_origin host_saved_origin(const struct libvirt_host *host);
 
 /* vm-sample.c */
 void vm_sampling_start(struct vm *vm);

@@ -27,7 +27,8 @@ static void on_answered(gpointer owner, const struct guest_facts *facts)
     run->program.source = g_strdup("true");
     run->program.stdin_bytes = g_bytes_new_static("in", 2);
     guest_run(&(*session)->guest, run);
-    guest_prepare(&(*session)->guest, "vm", "00000000000000000000000000000000", 1);
+    guest_prepare(&(*session)->guest,
+                  &(struct guest_identity){.hostname = "vm", .machine_id = "00000000000000000000000000000000"}, 1);
     guest_wait_shape(&(*session)->guest, 1, 1, 1, 1);
     guest_subscribe(&(*session)->guest, 100);
 }

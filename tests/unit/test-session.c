@@ -243,7 +243,8 @@ START_TEST(test_prepare)
 {
     struct fixture *fixture = fixture_running();
     struct guest *guest = &fixture->session->guest;
-    guest_prepare(guest, "vm", "0123456789abcdef0123456789abcdef", 1);
+    guest_prepare(guest, &(struct guest_identity){.hostname = "vm", .machine_id = "0123456789abcdef0123456789abcdef"},
+                  1);
     const guint32 identity = next_sent(fixture, WIRE_TYPE_IDENTITY).stream;
     say(fixture, WIRE_TYPE_IDENTITY_ACK, identity + 1, &(struct wire_identity_ack){.done = 15});
     say(fixture, WIRE_TYPE_IDENTITY_ACK, identity, &(struct wire_identity_ack){.done = 7, .failed = 8});
