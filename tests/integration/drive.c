@@ -8,6 +8,7 @@
 #include <string.h>
 
 gboolean drive_uses_streams;
+gint64 drive_silence_ms;
 
 static void on_event(struct event *event, gpointer data)
 {
@@ -47,6 +48,8 @@ struct drive *drive_new(const char *network, const char *owner, enum acceleratio
         .owner = (char *)owner,
         .acceleration = acceleration,
         .use_streams = drive_uses_streams,
+        .silence_ms = drive_silence_ms,
+        .heartbeat_ms = drive_silence_ms / 2,
     };
     drive->hypervisor = hypervisor_new(&spec, &settings, on_event, drive->events, &error);
     if (drive->hypervisor == NULL) {
@@ -134,26 +137,41 @@ void drive_forget(struct drive *drive, enum event_kind kind)
     }
 }
 
-void drive_boot(struct drive *drive, const char *id, const char *template, const struct vm_shape *shape,
-                const struct vm_shape *maximum, gint64 timeout_ms)
+struct boot_spec *drive_spec(const char *id, const struct vm_shape *shape, const struct vm_shape *maximum)
 {
-    struct command *command = command_new(COMMAND_BOOT);
-    command->host = g_strdup(drive->name);
-    command->id = g_strdup(id);
-    command->boot = g_new0(struct boot_spec, 1);
-    *command->boot = (struct boot_spec){
+    struct boot_spec *boot = g_new0(struct boot_spec, 1);
+    *boot = (struct boot_spec){
         .instance_id = g_strdup(id),
         .uuid = g_uuid_string_random(),
         .owner = g_strdup("core"),
-        .template = g_strdup(template),
+        .template = g_strdup("base"),
         .shape = *shape,
         .maximum = *maximum,
         .sample_interval_ms = 400,
-        .timeout_ms = timeout_ms,
-        .reservation_id = g_strdup("res-1"),
-        .profile = g_strdup("low"),
+        .timeout_ms = DRIVE_BOOT_MS,
     };
+    return boot;
+}
+
+void drive_boot_spec(struct drive *drive, enum command_kind kind, struct boot_spec *boot)
+{
+    struct command *command = command_new(kind);
+    command->host = g_strdup(drive->name);
+    command->id = g_strdup(boot->instance_id);
+    command->boot = boot;
     hypervisor_submit(drive->hypervisor, clock_now(), command);
+}
+
+void drive_boot(struct drive *drive, const char *id, const char *template, const struct vm_shape *shape,
+                const struct vm_shape *maximum, gint64 timeout_ms)
+{
+    struct boot_spec *boot = drive_spec(id, shape, maximum);
+    g_free(boot->template);
+    boot->template = g_strdup(template);
+    boot->timeout_ms = timeout_ms;
+    boot->reservation_id = g_strdup("res-1");
+    boot->profile = g_strdup("low");
+    drive_boot_spec(drive, COMMAND_BOOT, boot);
 }
 
 gboolean drive_start(struct drive *drive, const char *id, const char *template, const struct vm_shape *shape,

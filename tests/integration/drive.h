@@ -23,6 +23,9 @@ struct drive {
 /* Set before drive_new(): agents are reached through libvirt's streams. */
 extern gboolean drive_uses_streams;
 
+/* Likewise: an agent is given up after so long a silence; 0: as usual. */
+extern gint64 drive_silence_ms;
+
 /* Connects to $HBR_LIBVIRT_URI, with the templates of $HBR_TEMPLATES or the shipped ones; `state_dir` may be NULL: a new one. The images are those of $HARBINGER_IMAGES or $HBR_BUILD_DIR/images. NULL when the host does not come up. */
 struct drive *drive_new(const char *network, const char *owner, enum acceleration acceleration, const char *state_dir);
 void drive_free(struct drive *drive);
@@ -40,6 +43,12 @@ void drive_boot(struct drive *drive, const char *id, const char *template, const
 /* drive_boot, and waits until it is ready. */
 gboolean drive_start(struct drive *drive, const char *id, const char *template, const struct vm_shape *shape,
                      const struct vm_shape *maximum);
+
+/* The same with any spec, which is taken; what it lacks is filled in. */
+void drive_boot_spec(struct drive *drive, enum command_kind kind, struct boot_spec *boot);
+
+/* A spec to start from: small, and without a reservation. */
+struct boot_spec *drive_spec(const char *id, const struct vm_shape *shape, const struct vm_shape *maximum);
 guint64 drive_shape(struct drive *drive, const char *id, const struct vm_shape *shape);
 void drive_run(struct drive *drive, const char *id, const char *execution_id, const char *interpreter,
                const char *source);

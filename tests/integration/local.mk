@@ -20,6 +20,9 @@ tests_integration_hbr_drive_SOURCES = tests/integration/hbr-drive.c tests/integr
 integration_targets += tests/integration/session/test-hypervisor
 tests_integration_session_test_hypervisor_SOURCES = tests/integration/session/test-hypervisor.c \
 	tests/integration/drive.c tests/integration/drive.h
+integration_targets += tests/integration/session/test-warm
+tests_integration_session_test_warm_SOURCES = tests/integration/session/test-warm.c \
+	tests/integration/drive.c tests/integration/drive.h
 integration_targets += tests/integration/system/test-limits
 tests_integration_system_test_limits_SOURCES = tests/integration/system/test-limits.c \
 	tests/integration/drive.c tests/integration/drive.h
