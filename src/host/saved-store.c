@@ -102,6 +102,12 @@ void saved_remove(const char *directory, const char *id)
         remove_file(directory, id, suffixes[i]);
 }
 
+void saved_disown(const char *directory, const char *id)
+{
+    if (saved_id_check(id, NULL))
+        remove_file(directory, id, ".json");
+}
+
 static gboolean finish_file(const char *directory, const char *id, const char *suffix, GError **error)
 {
     g_autofree char *path = saved_path(directory, id, suffix);

@@ -55,3 +55,6 @@ struct saved_record *saved_verify(const char *directory, const char *id, GError 
 GPtrArray *saved_list(const char *directory, const char *owner, const struct saved_origin *origin, gint64 since);
 
 void saved_remove(const char *directory, const char *id);
+
+/* Makes a state one that nobody can use any more, at once; its large files are left for saved_remove(). */
+void saved_disown(const char *directory, const char *id);

@@ -141,6 +141,7 @@ void vm_forget_saved(struct libvirt_host *host, const char *saved_id)
     struct forget_call *call = g_new0(struct forget_call, 1);
     call->saved_dir = host_saved_dir(host);
     call->id = g_strdup(saved_id);
+    saved_disown(call->saved_dir, saved_id); /* a boot that is commanded next must not find it */
     struct job job = host_job(host, LINK_SLOW);
     job.run = forget_call_run;
     job.call = call;

@@ -122,6 +122,20 @@ START_TEST(test_keep)
 }
 END_TEST
 
+/* A state that is given up is not to be used from that moment on, whenever its files go. */
+START_TEST(test_disown)
+{
+    keep("saved-1", FALSE);
+    saved_disown(directory, "saved-1");
+    g_autoptr(GError) error = NULL;
+    ck_assert_ptr_null(saved_verify(directory, "saved-1", &error));
+    ck_assert_int_eq(error->code, HBR_ERROR_NOT_FOUND);
+    ck_assert(exists("saved-1", ".state"));
+    saved_remove(directory, "saved-1");
+    ck_assert(!exists("saved-1", ".state"));
+}
+END_TEST
+
 static void lose_disk(void)
 {
     g_autofree char *path = path_of("saved-1", ".disk");
@@ -298,6 +312,7 @@ int main(void)
     tcase_add_test(tests, test_keep);
     tcase_add_loop_test(tests, test_damaged, 0, G_N_ELEMENTS(damages));
     tcase_add_loop_test(tests, test_stale, 0, G_N_ELEMENTS(changes));
+    tcase_add_test(tests, test_disown);
     tcase_add_test(tests, test_strays);
     tcase_add_test(tests, test_ids);
     tcase_add_test(tests, test_sparse);
