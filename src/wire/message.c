@@ -90,8 +90,24 @@ static const struct wire_field exec_fields[] = {
     U64(12, wire_exec, output_limit_bytes),
     U32(13, wire_exec, with_stdin),
     U32(14, wire_exec, keep_files),
+    U32(15, wire_exec, hold),
+    TEXTS(16, wire_exec, preload, n_preload, WIRE_PRELOAD_MAX),
 };
 LAYOUT(exec);
+
+static const struct wire_field go_fields[] = {
+    U64(1, wire_go, wall_limit_ms),
+    U64(2, wire_go, output_limit_bytes),
+    U32(3, wire_go, without_stdin),
+};
+LAYOUT(go);
+
+static const struct wire_field held_fields[] = {
+    U64(1, wire_held, latency_us),
+    U32(2, wire_held, is_started),
+    TEXT(3, wire_held, text, WIRE_TEXT_MAX),
+};
+LAYOUT(held);
 
 static const struct wire_field started_fields[] = {
     U32(1, wire_started, pid),
@@ -226,7 +242,7 @@ static const struct {
     {WIRE_TYPE_ERROR, "ERROR", &failure_layout},
     {WIRE_TYPE_EXEC, "EXEC", &exec_layout},
     {WIRE_TYPE_CODE, "CODE", NULL},
-    {WIRE_TYPE_EXEC_GO, "EXEC_GO", &nothing_layout},
+    {WIRE_TYPE_EXEC_GO, "EXEC_GO", &go_layout},
     {WIRE_TYPE_STARTED, "STARTED", &started_layout},
     {WIRE_TYPE_STDIN, "STDIN", NULL},
     {WIRE_TYPE_STDOUT, "STDOUT", NULL},
@@ -236,6 +252,7 @@ static const struct {
     {WIRE_TYPE_WINDOW, "WINDOW", &window_layout},
     {WIRE_TYPE_RELEASE, "RELEASE", &nothing_layout},
     {WIRE_TYPE_LIMITS, "LIMITS", &limits_layout},
+    {WIRE_TYPE_HELD, "HELD", &held_layout},
     {WIRE_TYPE_PUT_FILE, "PUT_FILE", &put_file_layout},
     {WIRE_TYPE_GET_FILE, "GET_FILE", &get_file_layout},
     {WIRE_TYPE_DATA, "DATA", NULL},
@@ -286,7 +303,6 @@ bool wire_message_read(const struct wire_frame *frame, void *ret_message, struct
 bool wire_message_write(struct wire_buffer *out, uint16_t type, uint16_t flags, uint32_t stream, const void *message)
 {
     const struct wire_layout *layout = wire_type_layout(type);
-    struct wire_nothing nothing = {0};
     size_t begun_at = out->size;
 
     if (!layout)
@@ -295,7 +311,8 @@ bool wire_message_write(struct wire_buffer *out, uint16_t type, uint16_t flags, 
         wire_buffer_append(out, WIRE_PREAMBLE, WIRE_PREAMBLE_SIZE);
 
     size_t frame_at = wire_frame_begin(out, type, flags, stream);
-    wire_record_encode(layout, message ? message : &nothing, out);
+    if (message)
+        wire_record_encode(layout, message, out);
     if (wire_frame_end(out, frame_at))
         return true;
     wire_buffer_truncate(out, begun_at);

@@ -21,6 +21,8 @@
 #define WIRE_ENV_MAX 256u
 #define WIRE_FILES_MAX 64u
 #define WIRE_EXECUTIONS_MAX 64u
+#define WIRE_PRELOAD_MAX 64u
+#define WIRE_MODULE_NAME_MAX 256u
 #define WIRE_TEXT_MAX 4096u
 #define WIRE_PATH_BYTES_MAX 1024u
 #define WIRE_CODE_MAX (16u * 1024u * 1024u)
@@ -38,7 +40,7 @@ enum wire_type {
 
     WIRE_TYPE_EXEC = 0x10,    /* host: opens a stream */
     WIRE_TYPE_CODE = 0x11,    /* host: raw bytes of the code, after EXEC without FIN */
-    WIRE_TYPE_EXEC_GO = 0x12, /* host: code and files are complete */
+    WIRE_TYPE_EXEC_GO = 0x12, /* host: code and files are complete; a held program may run */
     WIRE_TYPE_STARTED = 0x13, /* agent */
     WIRE_TYPE_STDIN = 0x14,   /* host: raw bytes; FIN closes */
     WIRE_TYPE_STDOUT = 0x15,  /* agent: raw bytes; FIN says closed */
@@ -48,6 +50,7 @@ enum wire_type {
     WIRE_TYPE_WINDOW = 0x19,  /* both */
     WIRE_TYPE_RELEASE = 0x1a, /* host: removes the files of an execution that was to keep them */
     WIRE_TYPE_LIMITS = 0x1b,  /* host: new limits for a running execution */
+    WIRE_TYPE_HELD = 0x1c,    /* agent: the program stands ready, and waits for EXEC_GO */
 
     WIRE_TYPE_PUT_FILE = 0x20,  /* host: opens a stream, DATA follows */
     WIRE_TYPE_GET_FILE = 0x21,  /* host: opens a stream, DATA comes back */
@@ -72,6 +75,7 @@ enum wire_capability {
     WIRE_CAN_IDENTIFY = 1 << 3,   /* may set hostname, machine id, clock, random seed, network */
     WIRE_CAN_POWEROFF = 1 << 4,   /* is init */
     WIRE_CAN_PSI = 1 << 5,        /* pressure stall information */
+    WIRE_CAN_HOLD = 1 << 6,       /* EXEC with `hold` */
     WIRE_CAN_RUN_PYTHON = 1 << 8, /* an interpreter "python3" is installed; and so on */
     WIRE_CAN_RUN_PERL = 1 << 9,
     WIRE_CAN_RUN_LUA = 1 << 10,
@@ -157,10 +161,26 @@ struct wire_exec {
     uint32_t memory_limit_mib;
     uint32_t pids_limit;         /* 0: the agent's default */
     uint32_t cpu_permille;       /* of one CPU; 0: no limit */
-    uint64_t wall_limit_ms;      /* 0: none */
+    uint64_t wall_limit_ms;      /* 0: none; of a held program for its preparation, and anew from EXEC_GO on */
     uint64_t output_limit_bytes; /* stdout and stderr together; 0: none */
     uint32_t with_stdin;         /* 0: standard input is empty */
     uint32_t keep_files;         /* the working directory outlives EXIT, until RELEASE */
+    uint32_t hold;               /* HELD answers before a line of the program has run; EXEC_GO lets it */
+    struct wire_slice preload[WIRE_PRELOAD_MAX]; /* modules that the interpreter of a held program loads meanwhile */
+    uint32_t n_preload;
+};
+
+/* EXEC_GO. The limits count from here; zero: as EXEC said. */
+struct wire_go {
+    uint64_t wall_limit_ms;
+    uint64_t output_limit_bytes;
+    uint32_t without_stdin; /* of a held program: standard input is empty, whatever EXEC said */
+};
+
+struct wire_held {
+    uint64_t latency_us;    /* since its code and files were complete */
+    uint32_t is_started;    /* its interpreter runs and waits; 0: the process waits before it becomes the program */
+    struct wire_slice text; /* a line for each module that could not be loaded */
 };
 
 struct wire_started {
@@ -320,7 +340,7 @@ bool wire_type_is_data(uint16_t type);
 /* Decodes a frame into the struct of its type. */
 bool wire_message_read(const struct wire_frame *frame, void *ret_message, struct wire_error *ret_error);
 
-/* Appends a whole frame, or nothing. A HELLO gets its preamble. */
+/* Appends a whole frame, or nothing. A HELLO gets its preamble. Without a message the payload is empty. */
 bool wire_message_write(struct wire_buffer *out, uint16_t type, uint16_t flags, uint32_t stream, const void *message);
 
 #define WIRE_MESSAGE(name, TYPE)                                                                           \
@@ -339,6 +359,8 @@ WIRE_MESSAGE(hello, HELLO)
 WIRE_MESSAGE(ping, PING)
 WIRE_MESSAGE(failure, ERROR)
 WIRE_MESSAGE(exec, EXEC)
+WIRE_MESSAGE(go, EXEC_GO)
+WIRE_MESSAGE(held, HELD)
 WIRE_MESSAGE(started, STARTED)
 WIRE_MESSAGE(exit, EXIT)
 WIRE_MESSAGE(kill, KILL)

@@ -281,6 +281,35 @@ START_TEST(one_argument_too_many_is_refused)
 }
 END_TEST
 
+START_TEST(one_module_too_many_is_refused)
+{
+    static struct wire_exec exec;
+    for (size_t i = 0; i <= WIRE_PRELOAD_MAX; i++)
+        wire_buffer_append(&out, (uint8_t[]){16, 0, 1, 0, 0, 0, 'x'}, 7);
+    struct wire_frame frame = {.type = WIRE_TYPE_EXEC, .size = (uint32_t)out.size - 7, .payload = out.data};
+    struct wire_error error;
+    ck_assert(wire_exec_read(&frame, &exec, &error));
+    ck_assert_uint_eq(exec.n_preload, WIRE_PRELOAD_MAX);
+    frame.size += 7;
+    ck_assert(!wire_exec_read(&frame, &exec, &error));
+    ck_assert_int_eq(error.status, WIRE_TOO_MANY);
+}
+END_TEST
+
+/* An EXEC_GO of a host that knows nothing of held programs is empty. */
+START_TEST(a_message_without_fields_may_be_left_out)
+{
+    struct wire_go go = {.wall_limit_ms = 1};
+    begin_session();
+    ck_assert(wire_message_write(&out, WIRE_TYPE_EXEC_GO, 0, 5, NULL));
+    feed_all();
+    struct wire_frame frame = expect_frame(WIRE_TYPE_EXEC_GO);
+    ck_assert_uint_eq(frame.size, 0);
+    ck_assert(wire_go_read(&frame, &go, NULL));
+    ck_assert_uint_eq(go.wall_limit_ms, 0);
+}
+END_TEST
+
 START_TEST(a_value_above_its_bound_is_not_written)
 {
     struct wire_identity identity = {.machine_id = wire_text("0123456789abcdef0123456789abcdef0")};
@@ -327,7 +356,7 @@ static const uint16_t structured[] = {
     WIRE_TYPE_PUT_FILE,        WIRE_TYPE_GET_FILE, WIRE_TYPE_FILE_DONE,
     WIRE_TYPE_SHAPE_WAIT,      WIRE_TYPE_SHAPE,    WIRE_TYPE_USAGE,
     WIRE_TYPE_USAGE_SUBSCRIBE, WIRE_TYPE_IDENTITY, WIRE_TYPE_IDENTITY_ACK,
-    WIRE_TYPE_POWEROFF,
+    WIRE_TYPE_POWEROFF,        WIRE_TYPE_HELD,
 };
 
 static void fill_record(const struct wire_layout *layout, uint8_t *record)
@@ -423,6 +452,8 @@ static Suite *wire_suite(void)
     tcase_add_loop_test(records, a_bad_payload_is_refused_with_its_place, 0, sizeof(refusals) / sizeof(refusals[0]));
     tcase_add_test(records, an_unknown_field_is_skipped);
     tcase_add_test(records, one_argument_too_many_is_refused);
+    tcase_add_test(records, one_module_too_many_is_refused);
+    tcase_add_test(records, a_message_without_fields_may_be_left_out);
     tcase_add_test(records, a_value_above_its_bound_is_not_written);
     tcase_add_test(records, a_buffer_never_passes_its_limit);
     tcase_add_test(records, credit_is_spent_returned_and_bounded);
