@@ -3,6 +3,7 @@
 
 #include "guest/exec.h"
 #include "guest/helper.h"
+#include "guest/hold.h"
 #include "guest/session.h"
 #include "guest/shape.h"
 #include "guest/transfer.h"
@@ -38,6 +39,8 @@ void agent_clear(struct agent *agent)
     channel_clear(&agent->channel);
     cgroup_root_clear(&agent->cgroups);
     loop_clear(&agent->loop);
+    if (agent->has_hooks)
+        hold_clear(agent);
     if (agent->work_fd >= 0)
         close(agent->work_fd);
     agent->work_fd = -1;

@@ -39,6 +39,7 @@ struct agent {
     bool in_session;
     bool speaks; /* a version was agreed */
     uint32_t next_slot;
+    bool has_hooks; /* hold.c's are laid down */
 
     struct execution *executions;
     struct transfer *transfers;

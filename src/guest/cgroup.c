@@ -109,10 +109,10 @@ bool cgroup_kill(struct cgroup *group)
     return group->fd >= 0 && system_write_at(group->fd, "cgroup.kill", "1") == 0;
 }
 
-static void read_cpu(struct cgroup *group, struct cgroup_usage *usage)
+void cgroup_read_cpu(struct cgroup *group, struct cgroup_usage *usage)
 {
     char text[1024];
-    if (system_read_at(group->fd, "cpu.stat", text, sizeof(text)) < 0)
+    if (group->fd < 0 || system_read_at(group->fd, "cpu.stat", text, sizeof(text)) < 0)
         return;
     usage->cpu_us = text_number_after(text, "usage_usec", 0);
     usage->cpu_user_us = text_number_after(text, "user_usec", 0);
@@ -138,7 +138,7 @@ bool cgroup_read_usage(struct cgroup *group, struct cgroup_usage *ret_usage)
     *ret_usage = (struct cgroup_usage){0};
     if (group->fd < 0)
         return false;
-    read_cpu(group, ret_usage);
+    cgroup_read_cpu(group, ret_usage);
     read_io(group, ret_usage);
     ret_usage->memory_bytes = system_number_at(group->fd, "memory.current", 0);
     ret_usage->memory_peak_bytes = system_number_at(group->fd, "memory.peak", ret_usage->memory_bytes);

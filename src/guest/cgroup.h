@@ -55,6 +55,9 @@ bool cgroup_kill(struct cgroup *group);
 /* False when there is no group to read; what is not accounted stays zero. */
 bool cgroup_read_usage(struct cgroup *group, struct cgroup_usage *ret_usage);
 
+/* The CPU time alone. */
+void cgroup_read_cpu(struct cgroup *group, struct cgroup_usage *usage);
+
 /* How many of the group's threads are running or want to (the first 128 are looked at). */
 uint32_t cgroup_count_runnable(struct cgroup *group);
 

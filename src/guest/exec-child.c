@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/exec-child.h"
 
+#include "guest/hold.h"
 #include "guest/system.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -22,11 +24,11 @@
 
 #define OPEN_FILES_MAX 4096
 
-static __attribute__((noreturn)) void child_fail(int error_fd, const char *step)
+static __attribute__((noreturn)) void child_fail(int line_fd, const char *step)
 {
-    struct exec_child_failure failure = {.error = errno};
+    struct exec_child_failure failure = {.kind = HOLD_FAILED, .error = errno};
     snprintf(failure.step, sizeof(failure.step), "%s", step);
-    ssize_t written = write(error_fd, &failure, sizeof(failure));
+    ssize_t written = write(line_fd, &failure, sizeof(failure));
     (void)written;
     _exit(127);
 }
@@ -73,33 +75,48 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Leaves the three standard streams and the error pipe, moved to 3, and closes the rest. */
-static int take_streams(const struct exec_child *child, int error_fd)
+/* Leaves the three standard streams, the line, moved to 3, and the working directory, and closes the rest. */
+static int take_streams(const struct exec_child *child, int line_fd)
 {
     int in = fcntl(child->stdin_fd, F_DUPFD, 10), out = fcntl(child->stdout_fd, F_DUPFD, 10);
     int err = fcntl(child->stderr_fd, F_DUPFD, 10), work = fcntl(child->work_fd, F_DUPFD, 10);
-    int error_copy = fcntl(error_fd, F_DUPFD, 10);
+    int line = fcntl(line_fd, F_DUPFD, 10);
     dup2(in, STDIN_FILENO);
     dup2(out, STDOUT_FILENO);
     dup2(err, STDERR_FILENO);
-    dup3(error_copy, 3, O_CLOEXEC);
+    dup3(line, HOLD_LINE_FD, O_CLOEXEC);
     dup3(work, 4, O_CLOEXEC);
     syscall(SYS_close_range, 5u, ~0u, 0u);
-    return 3;
+    return HOLD_LINE_FD;
 }
 
-static void drop_user(const struct exec_child *child, int error_fd)
+static void drop_user(const struct exec_child *child, int line_fd)
 {
     if (!child->drop_user)
         return;
     if (setgroups(0, NULL) != 0 || setresgid(child->user, child->user, child->user) != 0 ||
         setresuid(child->user, child->user, child->user) != 0)
-        child_fail(error_fd, "change of user");
+        child_fail(line_fd, "change of user");
 }
 
-static __attribute__((noreturn)) void child_run(const struct exec_child *child, int parent_error_fd)
+/* Nobody says go any more when the agent is gone. */
+static void wait_for_go(int line_fd)
 {
-    int error_fd = take_streams(child, parent_error_fd);
+    static const char held = HOLD_HELD;
+    char go = 0;
+    if (write(line_fd, &held, 1) != 1 || read(line_fd, &go, 1) != 1)
+        _exit(127);
+    if (go != HOLD_GO_WITHOUT_STDIN)
+        return;
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0)
+        child_fail(line_fd, "standard input");
+    close(null);
+}
+
+static __attribute__((noreturn)) void child_run(const struct exec_child *child, int given_fd)
+{
+    int line_fd = take_streams(child, given_fd);
     setsid();
     reset_signals();
     system_write("/proc/self/oom_score_adj", "0");
@@ -107,30 +124,34 @@ static __attribute__((noreturn)) void child_run(const struct exec_child *child, 
         isolate_mounts();
     set_limits();
     umask(022);
-    drop_user(child, error_fd);
+    drop_user(child, line_fd);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-        child_fail(error_fd, "no_new_privs");
+        child_fail(line_fd, "no_new_privs");
     if (fchdir(4) != 0 || (child->cwd[0] && chdir(child->cwd) != 0))
-        child_fail(error_fd, "working directory");
+        child_fail(line_fd, "working directory");
+    if (child->waits)
+        wait_for_go(line_fd);
+    if (child->hands_line && fcntl(line_fd, F_SETFD, 0) != 0)
+        child_fail(line_fd, "line");
     execvpe(child->argv[0], child->argv, child->envp);
-    child_fail(error_fd, child->argv[0]);
+    child_fail(line_fd, child->argv[0]);
 }
 
-pid_t exec_child_spawn(const struct exec_child *child, int *ret_error_fd)
+pid_t exec_child_spawn(const struct exec_child *child, int *ret_line_fd)
 {
-    int error_pipe[2];
-    if (pipe2(error_pipe, O_CLOEXEC) != 0)
+    int line[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, line) != 0)
         return -1;
     pid_t pid = fork_into(child->cgroup_fd);
     if (pid == 0)
-        child_run(child, error_pipe[1]);
+        child_run(child, line[1]);
 
     int error = errno;
-    close(error_pipe[1]);
+    close(line[1]);
     if (pid < 0)
-        close(error_pipe[0]);
+        close(line[0]);
     else
-        *ret_error_fd = error_pipe[0];
+        *ret_line_fd = line[0];
     errno = error;
     return pid;
 }

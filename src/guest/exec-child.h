@@ -3,7 +3,7 @@
 
 /*
  * What stands between fork and exec: the child gives up everything that belongs to the agent, step by step, and runs the
- * program. A step that fails is told through a pipe, by name.
+ * program. Until then it is heard on a line, a socket that keeps messages apart: a step that fails is told by name.
  */
 
 #include <stdbool.h>
@@ -18,13 +18,16 @@ struct exec_child {
     int stdin_fd, stdout_fd, stderr_fd;
     bool drop_user;
     uid_t user;
+    bool waits;      /* before it becomes the program, as hold.h says */
+    bool hands_line; /* the program is an interpreter with a hook, which waits itself */
 };
 
-/* What is written to the error pipe when a step fails. */
+/* What is said when a step fails. */
 struct exec_child_failure {
+    char kind; /* HOLD_FAILED */
     int error;
     char step[28];
 };
 
-/* The child's pid, and in `ret_error_fd` a pipe: end of file says that the program runs, else a struct exec_child_failure. */
-pid_t exec_child_spawn(const struct exec_child *child, int *ret_error_fd);
+/* The child's pid, and in `ret_line_fd` the line: its end says that the program runs. */
+pid_t exec_child_spawn(const struct exec_child *child, int *ret_line_fd);

@@ -10,7 +10,9 @@
 
 enum exec_state {
     EXEC_RECEIVING, /* code and files still come */
-    EXEC_STARTING,  /* forked; not known yet whether the program runs */
+    EXEC_PREPARING, /* forked, to be held; its interpreter starts */
+    EXEC_HELD,      /* waits for EXEC_GO */
+    EXEC_STARTING,  /* forked, and let go; not known yet whether the program runs */
     EXEC_RUNNING,
     EXEC_DRAINING, /* the process has ended; output is still to be delivered */
     EXEC_KEPT,     /* EXIT is sent; the directory waits for RELEASE */
@@ -41,7 +43,7 @@ struct execution {
     pid_t pid;
     uid_t user;
     struct cgroup group;
-    struct loop_source error_source;
+    struct loop_source line; /* to the child, until it is the program */
     struct exec_output outputs[2];
     struct loop_source stdin_source;
     struct wire_buffer stdin_bytes;
@@ -49,6 +51,12 @@ struct execution {
     struct wire_credit credit;
 
     int64_t asked_us, started_us, ended_us;
+    bool holds, has_hook; /* as EXEC asked for; its interpreter starts before it waits */
+    bool hides_code;      /* until it is let go */
+    bool is_asked_to_go;  /* EXEC_GO came before it was held */
+    bool is_without_stdin;
+    bool was_started;             /* STARTED is sent */
+    struct cgroup_usage before;   /* what it had used when it was let go */
     struct loop_timer wall_timer; /* the limit; afterwards: patience with pipes and cgroup members that linger */
     uint64_t output_bytes, output_limit_bytes, wall_limit_ms;
     bool keep_files;
@@ -81,10 +89,14 @@ bool exec_setup_limits(struct execution *execution, const struct wire_limits *li
 /* exec-setup.c: limits, pipes, process. False: refused already. */
 bool exec_setup_start(struct execution *execution);
 
+/* exec-setup.c: lets a held program go. False: it is dead, and EXIT follows. */
+bool exec_setup_release(struct execution *execution);
+
 /* exec-stream.c */
 bool exec_stream_open(struct execution *execution, int *ret_child_fds);
 void exec_stream_close(struct execution *execution);
 void exec_stream_update(struct execution *execution);
 void exec_stream_stdin(struct execution *execution, const struct wire_frame *frame);
+void exec_stream_end_stdin(struct execution *execution);
 bool exec_stream_has_bytes(const struct execution *execution);
 bool exec_stream_is_drained(const struct execution *execution);

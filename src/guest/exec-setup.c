@@ -2,6 +2,7 @@
 #include "guest/exec-child.h"
 #include "guest/exec-private.h"
 #include "guest/exec.h"
+#include "guest/hold.h"
 #include "guest/path.h"
 #include "guest/system.h"
 #include "guest/usage.h"
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -82,6 +84,13 @@ static const char *code_file_name(struct wire_slice interpreter)
     return known ? known->code_file : "main";
 }
 
+/* NULL: that program is not held with its interpreter started, or not held. */
+static const struct hold_hook *find_hook(const struct wire_exec *request)
+{
+    const struct interpreter *known = request->hold ? find_interpreter(request->interpreter) : NULL;
+    return known ? hold_find(known->programs[0]) : NULL;
+}
+
 static bool make_work_directory(struct execution *execution)
 {
     struct agent *agent = execution->agent;
@@ -130,6 +139,13 @@ static bool request_makes_sense(struct execution *execution, const struct wire_e
     if (request->interpreter.size && memchr(request->interpreter.data, '/', request->interpreter.size)) {
         exec_refuse(execution, "an interpreter is a plain name; use arguments for a path");
         return false;
+    }
+    for (uint32_t i = 0; i < request->n_preload; i++) {
+        if (request->preload[i].size > WIRE_MODULE_NAME_MAX ||
+            (request->preload[i].size && memchr(request->preload[i].data, '\n', request->preload[i].size))) {
+            exec_refuse(execution, "no module has the name that entry %u of preload is", i);
+            return false;
+        }
     }
     if (request->user > WIRE_USER_SHARED) {
         exec_refuse(execution, "unknown user policy %u", request->user);
@@ -204,8 +220,10 @@ static char *arena_text(struct arena *arena, struct wire_slice text)
 
 struct command {
     struct arena arena;
+    const struct hold_hook *hook;
     char *argv[WIRE_ARGS_MAX + 3];
     char *envp[WIRE_ENV_MAX + 8];
+    char hook_assignment[WIRE_TEXT_MAX];
     char home[320];
     char code_path[400];
     const char *cwd;
@@ -232,13 +250,20 @@ static bool has_name(struct wire_slice assignment, const char *name)
     return assignment.size > length && memcmp(text, name, length) == 0 && text[length] == '=';
 }
 
-static bool env_is_given(const struct wire_exec *request, const char *name)
+/* Its value; no data when it is not given. */
+static struct wire_slice env_value(const struct wire_exec *request, const char *name)
 {
     for (uint32_t i = 0; i < request->n_env; i++) {
+        size_t skip = strlen(name) + 1;
         if (has_name(request->env[i], name))
-            return true;
+            return wire_slice((const char *)request->env[i].data + skip, request->env[i].size - skip);
     }
-    return false;
+    return (struct wire_slice){0};
+}
+
+static bool env_is_given(const struct wire_exec *request, const char *name)
+{
+    return env_value(request, name).data != NULL;
 }
 
 static void command_fill_env(struct command *command, const struct wire_exec *request)
@@ -259,12 +284,30 @@ static void command_fill_env(struct command *command, const struct wire_exec *re
     }
     if (!env_is_given(request, "HOME"))
         command->envp[n++] = command->home;
-    for (uint32_t i = 0; i < request->n_env; i++)
-        command->envp[n++] = arena_text(&command->arena, request->env[i]);
+    if (command->hook)
+        command->envp[n++] = command->hook_assignment;
+    for (uint32_t i = 0; i < request->n_env; i++) {
+        if (!command->hook || !has_name(request->env[i], command->hook->variable))
+            command->envp[n++] = arena_text(&command->arena, request->env[i]);
+    }
     command->envp[n] = NULL;
 }
 
-static bool command_init(struct command *command, const struct execution *execution, const struct wire_exec *request)
+/* An interpreter whose hook cannot be had waits before it is started, as others do. */
+static void command_choose_hook(struct command *command, struct execution *execution, const struct wire_exec *request)
+{
+    const struct hold_hook *hook = find_hook(request);
+    command->hook = NULL;
+    if (!hook || !hold_prepare(execution->agent) ||
+        !hold_assignment(execution->agent, hook, env_value(request, hook->variable), command->hook_assignment,
+                         sizeof(command->hook_assignment)))
+        return;
+    command->hook = hook;
+    execution->has_hook = true;
+    execution->hides_code = hook->hides_code && execution->code_fd >= 0 && fchmod(execution->code_fd, 0) == 0;
+}
+
+static bool command_init(struct command *command, struct execution *execution, const struct wire_exec *request)
 {
     command->arena = (struct arena){.memory = malloc(execution->request_size + WIRE_ARGS_MAX + WIRE_ENV_MAX + 128u)};
     if (!command->arena.memory)
@@ -275,15 +318,31 @@ static bool command_init(struct command *command, const struct execution *execut
     const char *directory = request->cwd.size ? command->home + strlen("HOME=") : "";
     snprintf(command->code_path, sizeof(command->code_path), "%s%s%s", directory, *directory ? "/" : "",
              code_file_name(request->interpreter));
+    command_choose_hook(command, execution, request);
     command_fill_argv(command, request);
     command_fill_env(command, request);
     command->cwd = arena_text(&command->arena, request->cwd);
     return true;
 }
 
+/* What a hook is to load, and where the program's own files are. */
+static void send_order(const struct execution *execution, const struct command *command,
+                       const struct wire_exec *request)
+{
+    static char order[sizeof(command->home) + WIRE_PRELOAD_MAX * (WIRE_MODULE_NAME_MAX + 1)];
+    size_t size = (size_t)snprintf(order, sizeof(order), "%s", command->home + strlen("HOME="));
+    for (uint32_t i = 0; i < request->n_preload; i++) {
+        order[size++] = '\n';
+        if (request->preload[i].size)
+            memcpy(order + size, request->preload[i].data, request->preload[i].size);
+        size += request->preload[i].size;
+    }
+    send(execution->line.fd, order, size, MSG_NOSIGNAL);
+}
+
 static bool spawn(struct execution *execution, const struct command *command)
 {
-    int child_fds[3], error_fd = -1;
+    int child_fds[3], line_fd = -1;
     if (!exec_stream_open(execution, child_fds)) {
         exec_refuse(execution, "pipes: %s", strerror(errno));
         return false;
@@ -299,8 +358,10 @@ static bool spawn(struct execution *execution, const struct command *command)
         .stderr_fd = child_fds[2],
         .drop_user = execution->agent->options.may_drop_user,
         .user = execution->user,
+        .waits = execution->holds && !command->hook,
+        .hands_line = command->hook != NULL,
     };
-    execution->pid = exec_child_spawn(&child, &error_fd);
+    execution->pid = exec_child_spawn(&child, &line_fd);
     int error = errno;
     for (int i = 0; i < 3; i++)
         close(child_fds[i]);
@@ -308,9 +369,16 @@ static bool spawn(struct execution *execution, const struct command *command)
         exec_refuse(execution, "process: %s", strerror(error));
         return false;
     }
-    fcntl(error_fd, F_SETFL, O_NONBLOCK);
-    loop_watch(&execution->agent->loop, &execution->error_source, error_fd, EPOLLIN);
+    fcntl(line_fd, F_SETFL, O_NONBLOCK);
+    loop_watch(&execution->agent->loop, &execution->line, line_fd, EPOLLIN);
     return true;
+}
+
+static void close_code(struct execution *execution)
+{
+    if (execution->code_fd >= 0)
+        close(execution->code_fd);
+    execution->code_fd = -1;
 }
 
 bool exec_setup_start(struct execution *execution)
@@ -320,9 +388,6 @@ bool exec_setup_start(struct execution *execution)
     struct wire_frame frame = {.type = WIRE_TYPE_EXEC, .payload = execution->request, .size = execution->request_size};
     wire_exec_read(&frame, &request, NULL);
 
-    if (execution->code_fd >= 0)
-        close(execution->code_fd);
-    execution->code_fd = -1;
     usage_read_network(&execution->net_rx_start, &execution->net_tx_start);
     if (!apply_limits(execution, &request))
         return false;
@@ -330,9 +395,44 @@ bool exec_setup_start(struct execution *execution)
         exec_refuse(execution, "out of memory");
         return false;
     }
+    if (!execution->hides_code)
+        close_code(execution);
     bool ok = spawn(execution, &command);
+    if (ok && command.hook)
+        send_order(execution, &command, &request);
     free(command.arena.memory);
     free(execution->request);
     execution->request = NULL;
     return ok;
+}
+
+/* Without a cgroup, the kernel's word for the process itself. */
+static void read_process_cpu(pid_t pid, struct cgroup_usage *usage)
+{
+    char path[48], text[512];
+    unsigned long long user = 0, system = 0;
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    const char *fields = system_read(path, text, sizeof(text)) > 0 ? strrchr(text, ')') : NULL;
+    if (!fields || sscanf(fields + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &system) != 2)
+        return;
+    uint64_t tick_us = 1000000u / (uint64_t)sysconf(_SC_CLK_TCK);
+    usage->cpu_user_us = user * tick_us;
+    usage->cpu_system_us = system * tick_us;
+    usage->cpu_us = usage->cpu_user_us + usage->cpu_system_us;
+}
+
+bool exec_setup_release(struct execution *execution)
+{
+    const char go = execution->is_without_stdin ? HOLD_GO_WITHOUT_STDIN : HOLD_GO;
+    if (execution->hides_code)
+        fchmod(execution->code_fd, 0755);
+    close_code(execution);
+    if (execution->is_without_stdin)
+        exec_stream_end_stdin(execution);
+    usage_read_network(&execution->net_rx_start, &execution->net_tx_start);
+    if (execution->group.fd >= 0)
+        cgroup_read_cpu(&execution->group, &execution->before);
+    else
+        read_process_cpu(execution->pid, &execution->before);
+    return send(execution->line.fd, &go, 1, MSG_NOSIGNAL) == 1;
 }

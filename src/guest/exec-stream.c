@@ -98,6 +98,8 @@ static void output_update(struct exec_output *output)
 
 void exec_stream_update(struct execution *execution)
 {
+    if (execution->state < EXEC_RUNNING)
+        return;
     for (int i = 0; i < 2; i++) {
         execution->outputs[i].source.on_ready = on_output;
         execution->outputs[i].source.owner = &execution->outputs[i];
@@ -197,6 +199,13 @@ static void on_stdin_ready(void *owner, uint32_t events)
         return;
     }
     stdin_flush(execution);
+}
+
+void exec_stream_end_stdin(struct execution *execution)
+{
+    execution->stdin_ended = true;
+    if (execution->stdin_source.fd >= 0)
+        stdin_flush(execution);
 }
 
 void exec_stream_stdin(struct execution *execution, const struct wire_frame *frame)

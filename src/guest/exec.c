@@ -3,6 +3,7 @@
 
 #include "guest/exec-child.h"
 #include "guest/exec-private.h"
+#include "guest/hold.h"
 #include "guest/path.h"
 #include "guest/system.h"
 #include "guest/usage.h"
@@ -18,6 +19,7 @@
 /* How long pipes held by a straggler, and cgroup members that are dying, are waited for. */
 #define DRAIN_PATIENCE_US INT64_C(2000000)
 #define BURY_RETRY_US INT64_C(10000)
+#define MESSAGES_AT_ONCE 8
 
 static struct execution *exec_find(struct agent *agent, uint32_t stream)
 {
@@ -59,6 +61,14 @@ static void exec_remove_directory(struct execution *execution)
     path_remove_tree(execution->agent->work_fd, execution->directory);
 }
 
+static void exec_close_line(struct execution *execution)
+{
+    int fd = execution->line.fd;
+    loop_unwatch(&execution->agent->loop, &execution->line);
+    if (fd >= 0)
+        close(fd);
+}
+
 static void exec_free(struct execution *execution)
 {
     struct agent *agent = execution->agent;
@@ -68,11 +78,8 @@ static void exec_free(struct execution *execution)
             break;
         }
     }
-    int error_fd = execution->error_source.fd;
     loop_timer_cancel(&agent->loop, &execution->wall_timer);
-    loop_unwatch(&agent->loop, &execution->error_source);
-    if (error_fd >= 0)
-        close(error_fd);
+    exec_close_line(execution);
     if (execution->code_fd >= 0)
         close(execution->code_fd);
     exec_stream_close(execution);
@@ -144,17 +151,26 @@ static uint64_t timeval_us(struct timeval time)
     return (uint64_t)time.tv_sec * 1000000u + (uint64_t)time.tv_usec;
 }
 
-/* Exact figures from the cgroup; without one, what wait4() knows about the main process and the children it waited for. */
+static uint64_t since(uint64_t now, uint64_t before)
+{
+    return now > before ? now - before : 0;
+}
+
+/* Exact figures from the cgroup; without one, what wait4() knows about the main process and the children it waited for. What was used
+ * before the program was let go is not the program's. */
 static void exit_set_usage(struct execution *execution, const struct cgroup_usage *usage, struct wire_exit *exit)
 {
     const struct rusage *rusage = &execution->rusage;
+    const struct cgroup_usage *before = &execution->before;
     bool has_cpu = usage->cpu_us > 0;
-    exit->cpu_user_us = has_cpu ? usage->cpu_user_us : timeval_us(rusage->ru_utime);
-    exit->cpu_system_us = has_cpu ? usage->cpu_system_us : timeval_us(rusage->ru_stime);
+    exit->cpu_user_us = since(has_cpu ? usage->cpu_user_us : timeval_us(rusage->ru_utime), before->cpu_user_us);
+    exit->cpu_system_us = since(has_cpu ? usage->cpu_system_us : timeval_us(rusage->ru_stime), before->cpu_system_us);
     exit->memory_peak_bytes = usage->memory_peak_bytes ? usage->memory_peak_bytes : (uint64_t)rusage->ru_maxrss * 1024u;
-    exit->io_read_bytes = usage->io_read_bytes ? usage->io_read_bytes : (uint64_t)rusage->ru_inblock * 512u;
-    exit->io_write_bytes = usage->io_write_bytes ? usage->io_write_bytes : (uint64_t)rusage->ru_oublock * 512u;
-    exit->throttled_us = usage->throttled_us;
+    exit->io_read_bytes =
+        since(usage->io_read_bytes ? usage->io_read_bytes : (uint64_t)rusage->ru_inblock * 512u, before->io_read_bytes);
+    exit->io_write_bytes = since(usage->io_write_bytes ? usage->io_write_bytes : (uint64_t)rusage->ru_oublock * 512u,
+                                 before->io_write_bytes);
+    exit->throttled_us = since(usage->throttled_us, before->throttled_us);
     exit->pids_peak = usage->pids_peak > execution->pids_peak ? usage->pids_peak : execution->pids_peak;
 }
 
@@ -169,7 +185,8 @@ static void exec_send_exit(struct execution *execution)
     usage_read_network(&rx_bytes, &tx_bytes);
     exit.net_rx_bytes = rx_bytes - execution->net_rx_start;
     exit.net_tx_bytes = tx_bytes - execution->net_tx_start;
-    exit.wall_us = (uint64_t)(execution->ended_us - execution->started_us);
+    if (execution->started_us)
+        exit.wall_us = (uint64_t)(execution->ended_us - execution->started_us);
     exit.output_bytes = execution->output_bytes;
     agent_send(execution->agent, WIRE_TYPE_EXIT, 0, execution->stream, &exit);
 }
@@ -199,6 +216,8 @@ static void on_timer(void *owner)
     case EXEC_RECEIVING:
     case EXEC_KEPT:
         break;
+    case EXEC_PREPARING:
+    case EXEC_HELD:
     case EXEC_STARTING:
     case EXEC_RUNNING:
         exec_end(execution, WIRE_REASON_WALL_LIMIT);
@@ -216,53 +235,121 @@ static void on_timer(void *owner)
     }
 }
 
-/* The program runs, or a step before it failed; then the execution is gone and the answer is false. */
-static bool exec_learn_start(struct execution *execution)
+static void exec_release(struct execution *execution)
 {
-    struct agent *agent = execution->agent;
-    struct exec_child_failure failure;
-    int fd = execution->error_source.fd;
+    if (exec_setup_release(execution))
+        execution->state = EXEC_STARTING;
+}
 
-    ssize_t n = read(fd, &failure, sizeof(failure));
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return true;
-    loop_unwatch(&agent->loop, &execution->error_source);
-    close(fd);
-    if (n == (ssize_t)sizeof(failure)) {
-        failure.step[sizeof(failure.step) - 1] = '\0';
-        kill_processes(execution);
-        exec_refuse(execution, "%s: %s", failure.step, strerror(failure.error));
-        return false;
-    }
+/* Nothing runs any more before EXEC_GO; what modules printed while they were loaded waits in the pipes for it. */
+static void exec_held(struct execution *execution, const char *said, size_t size)
+{
+    struct wire_held held = {
+        .latency_us = (uint64_t)(loop_now_us() - execution->asked_us),
+        .is_started = execution->has_hook,
+        .text = wire_slice(said, strnlen(said, size)),
+    };
+    if (execution->state != EXEC_PREPARING)
+        return;
+    execution->state = EXEC_HELD;
+    cgroup_read_usage(&execution->group, &execution->before);
+    agent_send(execution->agent, WIRE_TYPE_HELD, 0, execution->stream, &held);
+    if (execution->is_asked_to_go)
+        exec_release(execution);
+    else
+        loop_timer_cancel(&execution->agent->loop, &execution->wall_timer);
+}
+
+static void exec_started(struct execution *execution)
+{
+    exec_close_line(execution);
     struct wire_started started = {
         .pid = (uint32_t)execution->pid,
         .latency_us = (uint64_t)(loop_now_us() - execution->asked_us),
     };
-    agent_send(agent, WIRE_TYPE_STARTED, 0, execution->stream, &started);
-    if (execution->state == EXEC_STARTING)
-        execution->state = EXEC_RUNNING;
+    agent_send(execution->agent, WIRE_TYPE_STARTED, 0, execution->stream, &started);
+    execution->was_started = true;
+    execution->state = EXEC_RUNNING;
     exec_stream_update(execution);
+}
+
+/* A step before the program failed: it never ran. */
+static void exec_failed(struct execution *execution, struct exec_child_failure *failure)
+{
+    failure->step[sizeof(failure->step) - 1] = '\0';
+    kill_processes(execution);
+    exec_refuse(execution, "%s: %s", failure->step, strerror(failure->error));
+}
+
+/* The next that the child says, as read() has it; 0 when it says no more. */
+static ssize_t read_line(struct execution *execution, char *ret_said, size_t size)
+{
+    ssize_t n;
+    do
+        n = read(execution->line.fd, ret_said, size);
+    while (n < 0 && (errno == ECONNRESET || errno == EINTR)); /* reset: it has not heard all of ours, and said more */
+    return n < 0 && errno != EAGAIN ? 0 : n;
+}
+
+/* Hears the child out. False: the execution is gone, since a step before its program failed. */
+static bool exec_hear(struct execution *execution)
+{
+    static char said[WIRE_TEXT_MAX + 1];
+    for (int i = 0; i < MESSAGES_AT_ONCE && execution->line.fd >= 0; i++) {
+        struct exec_child_failure failure;
+        ssize_t n = read_line(execution, said, sizeof(said));
+        if (n < 0)
+            return true;
+        if (n == sizeof(failure) && said[0] == HOLD_FAILED) {
+            memcpy(&failure, said, sizeof(failure));
+            exec_failed(execution, &failure);
+            return false;
+        }
+        if (n > 0 && said[0] == HOLD_HELD)
+            exec_held(execution, said + 1, (size_t)n - 1);
+        else if (execution->state == EXEC_STARTING)
+            exec_started(execution);
+        else if (n == 0) {
+            /* It has ended, or does not wait: then it may not run either. */
+            exec_close_line(execution);
+            kill_processes(execution);
+        }
+    }
     return true;
 }
 
-static void on_start_known(void *owner, uint32_t events)
+static void on_line(void *owner, uint32_t events)
 {
     (void)events;
-    exec_learn_start(owner);
+    exec_hear(owner);
+}
+
+static void exec_limit_time(struct execution *execution)
+{
+    struct loop *loop = &execution->agent->loop;
+    loop_timer_cancel(loop, &execution->wall_timer);
+    if (execution->wall_limit_ms && execution->wall_limit_ms < UINT32_MAX * UINT64_C(1000))
+        loop_timer_set(loop, &execution->wall_timer, loop_now_us() + (int64_t)execution->wall_limit_ms * 1000);
+}
+
+/* From here on the wall clock is the program's. */
+static void exec_start_clock(struct execution *execution)
+{
+    execution->started_us = loop_now_us();
+    exec_limit_time(execution);
 }
 
 static void exec_start(struct execution *execution)
 {
-    struct agent *agent = execution->agent;
     execution->asked_us = loop_now_us();
-    execution->state = EXEC_STARTING;
+    execution->state = execution->holds ? EXEC_PREPARING : EXEC_STARTING;
     if (!exec_setup_start(execution))
         return;
-    execution->started_us = loop_now_us();
     execution->pids_peak = 1;
-    if (execution->wall_limit_ms && execution->wall_limit_ms < UINT32_MAX * UINT64_C(1000))
-        loop_timer_set(&agent->loop, &execution->wall_timer,
-                       execution->started_us + (int64_t)execution->wall_limit_ms * 1000);
+    if (execution->holds)
+        exec_limit_time(execution);
+    else
+        exec_start_clock(execution);
 }
 
 static struct execution *exec_new(struct agent *agent, const struct wire_frame *frame, const struct wire_exec *request)
@@ -277,13 +364,14 @@ static struct execution *exec_new(struct agent *agent, const struct wire_frame *
         .work_fd = -1,
         .code_fd = -1,
         .group.fd = -1,
-        .error_source = {.fd = -1, .on_ready = on_start_known, .owner = execution},
+        .line = {.fd = -1, .on_ready = on_line, .owner = execution},
         .stdin_source = {.fd = -1},
         .wall_timer = {.on_due = on_timer, .owner = execution},
         .output_limit_bytes = request->output_limit_bytes,
         .wall_limit_ms = request->wall_limit_ms,
         .keep_files = request->keep_files != 0,
         .with_stdin = request->with_stdin != 0,
+        .holds = request->hold != 0,
         .request_size = frame->size,
         .request = malloc(frame->size ? frame->size : 1),
     };
@@ -383,10 +471,37 @@ static void exec_on_limits(struct execution *execution, const struct wire_frame 
         agent_send_error(execution->agent, frame->stream, WIRE_FAULT_SYSTEM, "limits: %s", strerror(errno));
 }
 
+/* A held program may run: now, or as soon as it is held. */
+static void exec_let_go(struct execution *execution, const struct wire_go *go)
+{
+    execution->is_without_stdin = go->without_stdin != 0;
+    execution->asked_us = loop_now_us();
+    execution->is_asked_to_go = true;
+    exec_start_clock(execution);
+    if (execution->state == EXEC_HELD)
+        exec_release(execution);
+}
+
 static void exec_on_go(struct execution *execution, const struct wire_frame *frame)
 {
-    if (execution->state != EXEC_RECEIVING)
+    struct wire_go go;
+    bool is_held = execution->state == EXEC_PREPARING || execution->state == EXEC_HELD;
+    if (execution->holds && execution->state == EXEC_DRAINING && !execution->was_started)
+        return; /* it crossed the death of what was held: EXIT is on its way */
+    if (!wire_go_read(frame, &go, NULL)) {
+        agent_send_error(execution->agent, frame->stream, WIRE_FAULT_MESSAGE, "EXEC_GO does not decode");
+        return;
+    }
+    if ((execution->state != EXEC_RECEIVING && !is_held) || execution->is_asked_to_go) {
         agent_send_error(execution->agent, frame->stream, WIRE_FAULT_STATE, "EXEC_GO for an execution that runs");
+        return;
+    }
+    if (go.wall_limit_ms)
+        execution->wall_limit_ms = go.wall_limit_ms;
+    if (go.output_limit_bytes)
+        execution->output_limit_bytes = go.output_limit_bytes;
+    if (is_held)
+        exec_let_go(execution, &go);
     else
         exec_start(execution);
 }
@@ -440,12 +555,14 @@ void exec_reaped(struct agent *agent, pid_t pid, int status, const struct rusage
     execution->rusage = *usage;
     if (execution->state == EXEC_BURYING)
         return;
-    if (execution->error_source.fd >= 0 && !exec_learn_start(execution))
+    if (execution->line.fd >= 0 && !exec_hear(execution))
         return;
-    if (execution->state != EXEC_RUNNING)
+    if (execution->state < EXEC_PREPARING || execution->state > EXEC_RUNNING)
         return;
     execution->state = EXEC_DRAINING;
     kill_processes(execution);
+    exec_close_line(execution);
+    exec_stream_update(execution);
     loop_timer_cancel(&agent->loop, &execution->wall_timer);
     loop_timer_set(&agent->loop, &execution->wall_timer, loop_now_us() + DRAIN_PATIENCE_US);
     exec_finish_if_drained(execution);
@@ -482,14 +599,14 @@ void exec_fill_usage(struct agent *agent, struct wire_usage *usage)
             execution->pids_peak = group.pids;
         usage->execs[usage->n_execs++] = (struct wire_usage_exec){
             .stream = execution->stream,
-            .cpu_us = group.cpu_us,
+            .cpu_us = since(group.cpu_us, execution->before.cpu_us),
             .memory_bytes = group.memory_bytes,
             .memory_peak_bytes = group.memory_peak_bytes,
             .runnable = cgroup_count_runnable(&execution->group),
             .pids = group.pids,
-            .io_read_bytes = group.io_read_bytes,
-            .io_write_bytes = group.io_write_bytes,
-            .throttled_us = group.throttled_us,
+            .io_read_bytes = since(group.io_read_bytes, execution->before.io_read_bytes),
+            .io_write_bytes = since(group.io_write_bytes, execution->before.io_write_bytes),
+            .throttled_us = since(group.throttled_us, execution->before.throttled_us),
             .output_bytes = execution->output_bytes,
         };
     }

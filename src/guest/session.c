@@ -17,7 +17,7 @@
 static uint64_t capabilities(const struct agent *agent)
 {
     const struct cgroup_root *cgroups = &agent->cgroups;
-    uint64_t found = exec_interpreter_capabilities();
+    uint64_t found = exec_interpreter_capabilities() | WIRE_CAN_HOLD;
     if (cgroups->has_memory && cgroups->has_pids)
         found |= WIRE_CAN_LIMIT;
     if (agent->options.may_drop_user)

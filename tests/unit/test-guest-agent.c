@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The agent over a socket pair, in a child process, without cgroups: what holds on any machine. */
-#include "guest-peer.h"
-#include "guest/agent.h"
+/* What the agent does on any machine. */
+#include "guest-bed.h"
 #include "wire/credit.h"
 
 #include <check.h>
@@ -11,88 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#define PATIENCE_MS 10000
-
-static struct peer peer;
-static struct wire_hello hello;
-static struct peer_run run;
-static struct wire_frame frame;
-static char work_dir[64];
-static pid_t agent_pid;
-
-static void run_agent(int fd)
-{
-    static struct agent agent;
-    struct agent_options options = {.work_dir = work_dir, .may_drop_user = geteuid() == 0};
-    if (agent_start(&agent, &options, fd, false) != 0)
-        _exit(2);
-    loop_run(&agent.loop);
-    agent_clear(&agent);
-    _exit(0);
-}
-
-static void setup(void)
-{
-    int fds[2];
-    snprintf(work_dir, sizeof(work_dir), "/var/tmp/test-guest-agent-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(work_dir));
-    ck_assert_int_eq(chmod(work_dir, 0755), 0);
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    agent_pid = fork();
-    if (agent_pid == 0) {
-        close(fds[0]);
-        run_agent(fds[1]);
-    }
-    close(fds[1]);
-    peer_open(&peer, fds[0]);
-    ck_assert(peer_hello(&peer, 1000, PATIENCE_MS, &hello));
-}
-
-/* The agent ends with its channel, and leaves no execution's directory behind. */
-static void teardown(void)
-{
-    int status = -1;
-    peer_close(&peer);
-    ck_assert_int_eq(waitpid(agent_pid, &status, 0), agent_pid);
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the agent ended with status %#x", (unsigned)status);
-    ck_assert_msg(rmdir(work_dir) == 0, "%s is not empty", work_dir);
-}
-
-static struct wire_exec shell(const char *script)
-{
-    return (struct wire_exec){.interpreter = wire_text("sh"), .code = wire_text(script)};
-}
-
-static void run_shell(uint32_t stream, const char *script)
-{
-    struct wire_exec exec = shell(script);
-    peer_run(&peer, stream, &exec, PATIENCE_MS, &run);
-    ck_assert(!run.gone);
-}
-
-static void expect_error(uint32_t stream, enum wire_fault fault)
-{
-    struct wire_failure failure;
-    ck_assert(peer_expect(&peer, WIRE_TYPE_ERROR, stream, PATIENCE_MS, &frame));
-    ck_assert(wire_failure_read(&frame, &failure, NULL));
-    ck_assert_uint_eq(failure.fault, fault);
-    ck_assert_uint_gt(failure.text.size, 0);
-}
-
-static void expect_alive(void)
-{
-    struct wire_ping ping = {.cookie = 77};
-    ck_assert(peer_send(&peer, WIRE_TYPE_PING, 0, 0, &ping));
-    ck_assert(peer_expect(&peer, WIRE_TYPE_PONG, 0, PATIENCE_MS, &frame));
-    ck_assert(wire_ping_read(&frame, &ping, NULL));
-    ck_assert_uint_eq(ping.cookie, 77);
-}
 
 START_TEST(hello_says_what_the_agent_is_and_can_do)
 {
@@ -677,7 +597,7 @@ int main(void)
     Suite *suite = suite_create("guest agent");
     TCase *tests = tcase_create("socket pair");
     tcase_set_timeout(tests, 60);
-    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_checked_fixture(tests, bed_setup, bed_teardown);
     add_tests(tests);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
