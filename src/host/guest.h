@@ -38,6 +38,8 @@ struct guest_watch {
     void (*run_output)(gpointer owner, const char *execution_id, guint stream, GBytes *bytes);     /* takes bytes */
     void (*run_exit)(gpointer owner, const char *execution_id, struct run_result *result);         /* takes result */
     void (*stdin_taken)(gpointer owner, const char *execution_id, guint64 request, GError *error); /* takes error */
+    void (*staged)(gpointer owner, const char *execution_id, gint64 latency_us,
+                   GError *error); /* answer of guest_stage(); takes error */
     void (*lost)(gpointer owner,
                  const GError *error); /* it broke the protocol, closed its channel or fell silent: once, the last */
 };
@@ -50,6 +52,7 @@ struct guest_class {
     void (*wait_shape)(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib, gint64 timeout_ms);
     void (*subscribe)(struct guest *guest, gint64 interval_ms);
     void (*run)(struct guest *guest, struct run_spec *run);
+    void (*stage)(struct guest *guest, struct run_spec *run);
     void (*stdin)(struct guest *guest, const char *execution_id, guint64 request, GBytes *bytes, gboolean eof);
     void (*credit)(struct guest *guest, const char *execution_id, gint64 count);
     void (*cancel)(struct guest *guest, const char *execution_id);
@@ -90,10 +93,18 @@ static inline void guest_subscribe(struct guest *guest, gint64 interval_ms)
     guest->klass->subscribe(guest, interval_ms);
 }
 
-/* Takes the run. Answered by run_started, run_output, and run_exit as the last. */
+/* Takes the run. Answered by run_started, run_output, and run_exit as the last. With run->is_staged, what stands ready is let go; when
+ * nothing does, and without, it starts from nothing. */
 static inline void guest_run(struct guest *guest, struct run_spec *run)
 {
     guest->klass->run(guest, run);
+}
+
+/* Takes the run. Puts its program into the guest, ready to be let go by a guest_run(), which then has an execution id of its own. One at a
+ * time: what was staged before is thrown away. Answered by staged; with an error, nothing stands ready. */
+static inline void guest_stage(struct guest *guest, struct run_spec *run)
+{
+    guest->klass->stage(guest, run);
 }
 
 /* Borrows the bytes (may be NULL); always answered by stdin_taken. */

@@ -87,6 +87,11 @@ static void do_run(struct libvirt_host *host, struct command *command)
     vm_run(host, command->id, g_steal_pointer(&command->run));
 }
 
+static void do_stage(struct libvirt_host *host, struct command *command)
+{
+    vm_stage(host, command->id, g_steal_pointer(&command->run));
+}
+
 static void do_stdin(struct libvirt_host *host, struct command *command)
 {
     vm_stdin(host, command);
@@ -134,6 +139,7 @@ static void (*const host_commands[COMMAND_KIND_COUNT])(struct libvirt_host *host
     [COMMAND_ADOPT] = do_adopt,
     [COMMAND_SHAPE] = do_shape,
     [COMMAND_RUN] = do_run,
+    [COMMAND_STAGE] = do_stage,
     [COMMAND_STDIN] = do_stdin,
     [COMMAND_OUTPUT_CREDIT] = do_credit,
     [COMMAND_CANCEL_RUN] = do_cancel,

@@ -511,6 +511,13 @@ static void qga_run(struct guest *guest, struct run_spec *spec)
                              .done = on_started});
 }
 
+static void qga_stage(struct guest *guest, struct run_spec *spec)
+{
+    guest->watch->staged(guest->owner, spec->execution_id, 0,
+                         hbr_error_new(HBR_ERROR_UNSUPPORTED, "qemu-guest-agent cannot hold a program ready"));
+    run_spec_free(spec);
+}
+
 static struct qga_run *run_find(const struct qga_guest *qga, const char *execution_id)
 {
     GHashTableIter iter;
@@ -560,6 +567,7 @@ static const struct guest_class qga_class = {
     .wait_shape = qga_wait_shape,
     .subscribe = qga_subscribe,
     .run = qga_run,
+    .stage = qga_stage,
     .stdin = qga_stdin,
     .credit = qga_credit,
     .cancel = qga_cancel,

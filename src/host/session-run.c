@@ -12,9 +12,11 @@
 #define CHUNK_BYTES (64u * 1024)
 
 enum run_phase {
-    RUN_CODE,  /* the source is being sent */
-    RUN_FILES, /* file by file */
-    RUN_GOING, /* started; standard input flows */
+    RUN_CODE,    /* the source is being sent */
+    RUN_FILES,   /* file by file */
+    RUN_STAGING, /* all of it is there; held at the latest when HELD comes */
+    RUN_STAGED,  /* it waits to be let go */
+    RUN_GOING,   /* started; standard input flows */
 };
 
 struct stdin_chunk {
@@ -37,7 +39,10 @@ struct session_run {
     struct wire_credit file_credit;
     GQueue stdin;
     gboolean stdin_ended, is_cancelled;
-    char *refusal; /* why we ended it before its start */
+    gboolean is_stage;      /* a program that is to stand ready: not an execution yet */
+    gboolean awaits_start;  /* it was staged and let go; it may have died before */
+    gint64 staged_since_us; /* monotonic */
+    char *refusal;          /* why we ended it before its start */
 };
 
 static void chunk_free(gpointer data)
@@ -87,6 +92,19 @@ static struct session_run *run_of_execution(struct session *session, const char 
     return NULL;
 }
 
+static struct session_run *run_of_stage(struct session *session)
+{
+    GHashTableIter iter;
+    gpointer value;
+    g_hash_table_iter_init(&iter, session->runs);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        struct session_run *run = value;
+        if (run->is_stage)
+            return run;
+    }
+    return NULL;
+}
+
 static void stdin_answer(struct session_run *run, const struct stdin_chunk *chunk, GError *error)
 {
     const struct guest *guest = &run->session->guest;
@@ -109,6 +127,20 @@ static void run_end(struct session_run *run, struct run_result *result)
     stdin_fail_all(run);
     session->guest.watch->run_exit(session->guest.owner, run->spec->execution_id, result);
     g_hash_table_remove(session->runs, GUINT_TO_POINTER(run->stream));
+}
+
+/* The program stands ready no more; when that it did was told already, it is found out when it is to go. Takes the error. */
+static void stage_end(struct session_run *run, GError *error)
+{
+    struct session *session = run->session;
+    g_hash_table_steal(session->runs, GUINT_TO_POINTER(run->stream));
+    if (run->phase == RUN_STAGED) {
+        log_info("host", "a staged program is gone: %s", error->message);
+        g_error_free(error);
+    } else {
+        session->guest.watch->staged(session->guest.owner, run->spec->execution_id, 0, error);
+    }
+    session_run_free(run);
 }
 
 static struct run_result *result_refused(const char *text)
@@ -195,10 +227,11 @@ static gboolean pump_stdin_chunk(struct session_run *run, struct stdin_chunk *ch
     return chunk->offset == length;
 }
 
+/* What is answered cannot be sent a second time: it waits until it is known that the staged program runs. */
 static void pump_stdin(struct session_run *run)
 {
     for (struct stdin_chunk *chunk; (chunk = g_queue_peek_head(&run->stdin)) != NULL; chunk_free(chunk)) {
-        if (!pump_stdin_chunk(run, chunk))
+        if ((run->awaits_start && chunk->is_asked) || !pump_stdin_chunk(run, chunk))
             return;
         g_queue_pop_head(&run->stdin);
         stdin_answer(run, chunk, NULL);
@@ -213,7 +246,7 @@ static void run_pump(struct session_run *run)
         run->phase = RUN_FILES;
     if (run->phase == RUN_FILES && pump_files(run)) {
         session_send(session, WIRE_TYPE_EXEC_GO, 0, run->stream, NULL);
-        run->phase = RUN_GOING;
+        run->phase = run->is_stage ? RUN_STAGING : RUN_GOING;
     }
     if (run->phase == RUN_GOING)
         pump_stdin(run);
@@ -257,16 +290,46 @@ static gboolean exec_set_texts(char **texts, struct wire_slice *slices, guint32 
     return TRUE;
 }
 
-static const char *exec_fill(struct wire_exec *exec, const struct run_spec *spec, gboolean is_inline)
+/* As far as the protocol goes: what is not loaded ahead is loaded when the program asks for it. */
+static void exec_set_preload(struct wire_exec *exec, const struct run_spec *spec)
+{
+    guint n_left = 0;
+    for (char **name = spec->preload; name != NULL && *name != NULL; name++) {
+        if (exec->n_preload == WIRE_PRELOAD_MAX || strlen(*name) > WIRE_MODULE_NAME_MAX || strchr(*name, '\n') != NULL)
+            n_left++;
+        else
+            exec->preload[exec->n_preload++] = wire_text(*name);
+    }
+    if (n_left > 0)
+        log_info("host", "%s: %u modules are beyond the guest protocol, and not loaded ahead", spec->execution_id,
+                 n_left);
+}
+
+static guint64 wire_limit(gint64 limit)
+{
+    return (guint64)MAX(limit, 0);
+}
+
+static gboolean wants_stdin(const struct program *program)
+{
+    return program->stdin_bytes != NULL || program->stdin_open;
+}
+
+static const char *exec_fill(struct wire_exec *exec, const struct run_spec *spec, gboolean is_inline, gboolean is_stage)
 {
     const struct program *program = &spec->program;
     exec->interpreter = wire_text(program->interpreter);
     exec->cwd = wire_text(program->cwd);
     exec->memory_limit_mib = spec->limits.memory_mib;
     exec->pids_limit = spec->limits.pids;
-    exec->wall_limit_ms = (guint64)MAX(spec->limits.wall_ms, 0);
-    exec->output_limit_bytes = (guint64)MAX(spec->limits.output_bytes, 0);
-    exec->with_stdin = program->stdin_bytes != NULL || program->stdin_open;
+    exec->wall_limit_ms = wire_limit(spec->limits.wall_ms);
+    if (is_stage) {
+        exec->hold = exec->with_stdin = 1; /* whether it wants any is told when it is let go */
+        exec_set_preload(exec, spec);
+    } else {
+        exec->output_limit_bytes = wire_limit(spec->limits.output_bytes);
+        exec->with_stdin = wants_stdin(program);
+    }
     if (!exec_set_texts(program->argv, exec->args, &exec->n_args, WIRE_ARGS_MAX))
         return "the guest protocol takes at most 256 arguments";
     if (!exec_set_texts(program->env, exec->env, &exec->n_env, WIRE_ENV_MAX))
@@ -290,6 +353,14 @@ static struct session_run *run_new(struct session *session, struct run_spec *spe
     return run;
 }
 
+static void run_refuse(struct session_run *run, const char *text)
+{
+    if (run->is_stage)
+        stage_end(run, hbr_error_new(HBR_ERROR_GUEST, "%s", text));
+    else
+        run_end(run, result_refused(text));
+}
+
 static void stdin_push(struct session_run *run, guint64 request, GBytes *bytes, gboolean eof, gboolean is_asked)
 {
     struct stdin_chunk *chunk = g_new0(struct stdin_chunk, 1);
@@ -306,7 +377,7 @@ static const char *run_send_exec(struct session_run *run, gboolean is_inline)
 {
     struct session *session = run->session;
     struct wire_exec *exec = g_new0(struct wire_exec, 1);
-    const char *refusal = exec_fill(exec, run->spec, is_inline);
+    const char *refusal = exec_fill(exec, run->spec, is_inline, run->is_stage);
     if (refusal == NULL &&
         !wire_message_write(&session->out, WIRE_TYPE_EXEC, is_inline ? WIRE_FLAG_FIN : 0, run->stream, exec))
         refusal = "arguments, environment and file names exceed what one request may hold (256 KiB, 4 KiB a piece)";
@@ -314,20 +385,108 @@ static const char *run_send_exec(struct session_run *run, gboolean is_inline)
     return refusal;
 }
 
-void session_run_start(struct session *session, struct run_spec *spec)
+static void run_begin(struct session_run *run)
 {
-    struct session_run *run = run_new(session, spec);
-    const struct program *program = &spec->program;
+    const struct program *program = &run->spec->program;
     const gboolean is_inline = program_fits_inline(program);
     const char *refusal = run_send_exec(run, is_inline);
     if (refusal != NULL) {
-        run_end(run, result_refused(refusal));
+        run_refuse(run, refusal);
         return;
     }
+    if (!is_inline)
+        run->phase = program->source != NULL ? RUN_CODE : RUN_FILES;
+    else
+        run->phase = run->is_stage ? RUN_STAGING : RUN_GOING;
+    run_pump(run);
+}
+
+static void push_first_stdin(struct session_run *run)
+{
+    const struct program *program = &run->spec->program;
     if (program->stdin_bytes != NULL)
         stdin_push(run, 0, program->stdin_bytes, !program->stdin_open, FALSE);
-    run->phase = is_inline ? RUN_GOING : program->source != NULL ? RUN_CODE : RUN_FILES;
+}
+
+/* Lets the staged program go, as this run. Takes the spec. */
+static void run_adopt(struct session_run *run, struct run_spec *spec)
+{
+    const struct run_limits staged = run->spec->limits;
+    const struct wire_limits limits = {.memory_limit_mib = spec->limits.memory_mib, .pids_limit = spec->limits.pids};
+    const struct wire_go go = {
+        .wall_limit_ms = wire_limit(spec->limits.wall_ms),
+        .output_limit_bytes = wire_limit(spec->limits.output_bytes),
+        .without_stdin = !wants_stdin(&spec->program),
+    };
+    run_spec_free(run->spec);
+    run->spec = spec;
+    run->is_stage = FALSE;
+    run->awaits_start = TRUE;
+    run->phase = RUN_GOING;
+    if (staged.memory_mib != spec->limits.memory_mib || staged.pids != spec->limits.pids)
+        session_send(run->session, WIRE_TYPE_LIMITS, 0, run->stream, &limits);
+    session_send(run->session, WIRE_TYPE_EXEC_GO, 0, run->stream, &go);
+    push_first_stdin(run);
     run_pump(run);
+}
+
+/* What was let go had died before: the run begins from nothing, with all of its standard input. */
+static void run_restart(struct session_run *run)
+{
+    struct session *session = run->session;
+    GQueue asked = G_QUEUE_INIT;
+    for (struct stdin_chunk *chunk; (chunk = g_queue_pop_head(&run->stdin)) != NULL;) {
+        if (chunk->is_asked)
+            g_queue_push_tail(&asked, chunk);
+        else
+            chunk_free(chunk);
+    }
+    g_hash_table_steal(session->runs, GUINT_TO_POINTER(run->stream));
+    run->stream = session_next_stream(session);
+    g_hash_table_insert(session->runs, GUINT_TO_POINTER(run->stream), run);
+    wire_credit_init(&run->credit);
+    run->awaits_start = FALSE;
+    push_first_stdin(run);
+    for (struct stdin_chunk *chunk; (chunk = g_queue_pop_head(&asked)) != NULL;)
+        g_queue_push_tail(&run->stdin, chunk);
+    run->code_offset = run->file_offset = run->file = 0;
+    run_begin(run);
+}
+
+static void drop_staged(struct session_run *run, const char *why)
+{
+    struct session *session = run->session;
+    session_send(session, WIRE_TYPE_KILL, 0, run->stream, NULL);
+    stage_end(run, hbr_error_new(HBR_ERROR_CANCELLED, "%s", why));
+    session_flush(session);
+}
+
+void session_run_start(struct session *session, struct run_spec *spec)
+{
+    struct session_run *staged = run_of_stage(session);
+    if (staged != NULL && staged->phase == RUN_STAGED && spec->is_staged) {
+        run_adopt(staged, spec);
+        return;
+    }
+    if (staged != NULL)
+        drop_staged(staged, "another program came first");
+    struct session_run *run = run_new(session, spec);
+    push_first_stdin(run);
+    run_begin(run);
+}
+
+void session_run_stage(struct session *session, struct run_spec *spec)
+{
+    struct session_run *staged = run_of_stage(session);
+    if (staged != NULL)
+        drop_staged(staged, "another program is staged in its place");
+    struct session_run *run = run_new(session, spec);
+    run->is_stage = TRUE;
+    run->staged_since_us = g_get_monotonic_time();
+    if (session->can_hold)
+        run_begin(run);
+    else
+        stage_end(run, hbr_error_new(HBR_ERROR_UNSUPPORTED, "the agent of this guest cannot hold a program ready"));
 }
 
 void session_run_stdin(struct session *session, const char *execution_id, guint64 request, GBytes *bytes, gboolean eof)
@@ -369,7 +528,34 @@ static void on_started(struct session_run *run, const struct wire_frame *frame)
 {
     const struct guest *guest = &run->session->guest;
     (void)frame;
+    if (run->is_stage)
+        return;
     guest->watch->run_started(guest->owner, run->spec->execution_id);
+    if (!run->awaits_start)
+        return;
+    run->awaits_start = FALSE;
+    run_pump(run);
+}
+
+static void on_held(struct session_run *run, const struct wire_frame *frame)
+{
+    struct session *session = run->session;
+    struct wire_held held;
+    if (!wire_message_read(frame, &held, NULL)) {
+        g_autoptr(GError) error =
+            hbr_error_new(HBR_ERROR_GUEST, "the agent's report of a held program does not decode");
+        session_fail(session, error);
+        return;
+    }
+    if (run->phase != RUN_STAGING)
+        return;
+    g_autofree char *text = g_utf8_make_valid(held.text.size > 0 ? held.text.data : "", held.text.size);
+    g_autofree char *line = g_strescape(text, NULL);
+    if (*line != '\0')
+        log_info("host", "%s: not loaded ahead: %s", run->spec->execution_id, line);
+    run->phase = RUN_STAGED;
+    session->guest.watch->staged(session->guest.owner, run->spec->execution_id,
+                                 g_get_monotonic_time() - run->staged_since_us, NULL);
 }
 
 static void on_output(struct session_run *run, const struct wire_frame *frame)
@@ -380,7 +566,7 @@ static void on_output(struct session_run *run, const struct wire_frame *frame)
         session_fail(session, error);
         return;
     }
-    if (frame->size > 0)
+    if (frame->size > 0 && !run->is_stage && !run->awaits_start)
         session->guest.watch->run_output(session->guest.owner, run->spec->execution_id,
                                          frame->type == WIRE_TYPE_STDOUT ? 1 : 2,
                                          g_bytes_new(frame->payload, frame->size));
@@ -435,6 +621,15 @@ static struct run_result *result_of_exit(const struct wire_exit *exit)
     return result;
 }
 
+static GError *error_of_stage(const struct run_result *result)
+{
+    const char *reason = codec_word(&exit_reason_words, result->reason);
+    const int code = result->reason == EXIT_CANCELLED ? HBR_ERROR_CANCELLED : HBR_ERROR_GUEST;
+    if (result->message != NULL)
+        return hbr_error_new(code, "the program cannot be staged: %s", result->message);
+    return hbr_error_new(code, "it ended before it was to run: %s %u", reason, result->status);
+}
+
 static void on_exit_frame(struct session_run *run, const struct wire_frame *frame)
 {
     struct wire_exit exit;
@@ -451,7 +646,15 @@ static void on_exit_frame(struct session_run *run, const struct wire_frame *fram
     } else if (run->is_cancelled && result->reason == EXIT_REFUSED) {
         result->reason = EXIT_CANCELLED;
     }
-    run_end(run, result);
+    if (run->is_stage) {
+        stage_end(run, error_of_stage(result));
+        run_result_free(result);
+    } else if (run->awaits_start && !run->is_cancelled) {
+        run_result_free(result);
+        run_restart(run);
+    } else {
+        run_end(run, result);
+    }
 }
 
 static void on_file_done(struct session_run *run, const struct wire_frame *frame)
@@ -477,7 +680,7 @@ static const struct {
     void (*handle)(struct session_run *run, const struct wire_frame *frame);
 } run_handlers[] = {
     {WIRE_TYPE_STDOUT, on_output},   {WIRE_TYPE_STDERR, on_output}, {WIRE_TYPE_STARTED, on_started},
-    {WIRE_TYPE_EXIT, on_exit_frame}, {WIRE_TYPE_WINDOW, on_window},
+    {WIRE_TYPE_EXIT, on_exit_frame}, {WIRE_TYPE_WINDOW, on_window}, {WIRE_TYPE_HELD, on_held},
 };
 
 gboolean session_run_on_frame(struct session *session, const struct wire_frame *frame)
@@ -504,6 +707,11 @@ gboolean session_run_on_failure(struct session *session, guint32 stream, const c
     struct session_run *run = run_of_stream(session, stream);
     if (run == NULL)
         return FALSE;
-    run_end(run, result_refused(text));
+    /* What stood ready with other limits may go already. */
+    if (run->awaits_start) {
+        session_send(session, WIRE_TYPE_KILL, 0, stream, NULL);
+        session_flush(session);
+    }
+    run_refuse(run, text);
     return TRUE;
 }

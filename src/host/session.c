@@ -129,6 +129,11 @@ static void session_run(struct guest *guest, struct run_spec *run)
     session_run_start((struct session *)guest, run);
 }
 
+static void session_stage(struct guest *guest, struct run_spec *run)
+{
+    session_run_stage((struct session *)guest, run);
+}
+
 static void session_stdin(struct guest *guest, const char *execution_id, guint64 request, GBytes *bytes, gboolean eof)
 {
     session_run_stdin((struct session *)guest, execution_id, request, bytes, eof);
@@ -155,6 +160,7 @@ static const struct guest_class session_class = {
     .wait_shape = session_wait_shape,
     .subscribe = session_subscribe,
     .run = session_run,
+    .stage = session_stage,
     .stdin = session_stdin,
     .credit = session_credit,
     .cancel = session_cancel,
@@ -221,6 +227,7 @@ static void on_hello(struct session *session, const struct wire_frame *frame)
                                       .version = version,
                                       .capabilities = hello.capabilities};
     session->has_answered = TRUE;
+    session->can_hold = (hello.capabilities & WIRE_CAN_HOLD) != 0;
     session->guest.watch->answered(session->guest.owner, &facts);
 }
 

@@ -25,6 +25,7 @@ struct session {
     guint64 nonce; /* of all hails of this session, so that a slow guest may answer any of them */
     guint hails;   /* not answered yet */
     gboolean has_answered, is_lost;
+    gboolean can_hold; /* programs before they run */
     guint32 next_stream, usage_stream, identity_stream;
     GHashTable *runs;  /* stream -> struct session_run */
     GHashTable *waits; /* stream -> ticket */
@@ -53,6 +54,7 @@ guint32 session_next_stream(struct session *session);
 
 /* session-run.c: executions. */
 void session_run_start(struct session *session, struct run_spec *run);
+void session_run_stage(struct session *session, struct run_spec *run);
 void session_run_stdin(struct session *session, const char *execution_id, guint64 request, GBytes *bytes, gboolean eof);
 void session_run_credit(struct session *session, const char *execution_id, gint64 count);
 void session_run_cancel(struct session *session, const char *execution_id);

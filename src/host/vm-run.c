@@ -61,6 +61,34 @@ void vm_run(struct libvirt_host *host, const char *id, struct run_spec *run)
         vm_sampling_start(vm);
 }
 
+static void post_staged(const struct libvirt_host *host, const char *id, const char *execution_id, gint64 latency_us,
+                        GError *error)
+{
+    struct event *event = run_event(host, EVENT_STAGED, id, execution_id);
+    event->count = latency_us;
+    event->error = error;
+    host_post(host, event);
+}
+
+void vm_stage(struct libvirt_host *host, const char *id, struct run_spec *run)
+{
+    struct vm *vm = vm_ready(host, id);
+    if (vm == NULL) {
+        post_staged(host, id, run->execution_id, 0,
+                    hbr_error_new(HBR_ERROR_CONFLICT, "the instance is not there or not ready"));
+        run_spec_free(run);
+        return;
+    }
+    vm_warm_stop(vm);
+    guest_stage(vm->guest, run);
+}
+
+void vm_on_staged(gpointer owner, const char *execution_id, gint64 latency_us, GError *error)
+{
+    const struct vm *vm = owner;
+    post_staged(vm->host, vm->id, execution_id, latency_us, error);
+}
+
 void vm_stdin(struct libvirt_host *host, struct command *command)
 {
     struct vm *vm = vm_ready(host, command->id);

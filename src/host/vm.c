@@ -361,6 +361,7 @@ static const struct guest_watch vm_watch = {
     .run_output = vm_on_run_output,
     .run_exit = vm_on_warm_exit,
     .stdin_taken = vm_on_stdin_taken,
+    .staged = vm_on_staged,
     .lost = vm_on_lost,
 };
 

@@ -140,8 +140,9 @@ void vm_shape_restored(struct vm *vm, const struct guest_facts *facts);
 /* Gives it what it lacks of boot.shape and has the guest confirm all of it; is_shaped and vm_check_ready(), or vm_lose(), follow. */
 void vm_shape_bind(struct vm *vm);
 
-/* vm-run.c. vm_run takes the run. */
+/* vm-run.c. vm_run and vm_stage take the run. */
 void vm_run(struct libvirt_host *host, const char *id, struct run_spec *run);
+void vm_stage(struct libvirt_host *host, const char *id, struct run_spec *run);
 void vm_stdin(struct libvirt_host *host, struct command *command);
 void vm_credit(struct libvirt_host *host, const struct command *command);
 void vm_cancel(struct libvirt_host *host, const struct command *command);
@@ -149,6 +150,7 @@ void vm_lose_runs(struct vm *vm, const GError *error);
 void vm_on_run_started(gpointer owner, const char *execution_id);
 void vm_on_run_output(gpointer owner, const char *execution_id, guint stream, GBytes *bytes);
 void vm_on_run_exit(gpointer owner, const char *execution_id, struct run_result *result);
+void vm_on_staged(gpointer owner, const char *execution_id, gint64 latency_us, GError *error);
 void vm_on_stdin_taken(gpointer owner, const char *execution_id, guint64 request, GError *error);
 
 /* vm-warm.c: programs of our own that make the first one of the user as fast as a later one. vm_warm_up begins when the instance has

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Bytes of a hostile agent to the host's end of a session with an execution, a shape wait and a subscription open: whatever comes, call-backs
+ * Bytes of a hostile agent to the host's end of a session with an execution, a shape wait, a subscription and a staged program open: whatever comes, call-backs
  * are well formed, and after the session is lost there are none.
  */
 #include "host/session.h"
@@ -17,20 +17,28 @@ static void check(gboolean holds)
         abort();
 }
 
-static void on_answered(gpointer owner, const struct guest_facts *facts)
+static struct run_spec *run_new(const char *execution_id, gboolean is_staged)
 {
-    struct session **session = owner;
     struct run_spec *run = g_new0(struct run_spec, 1);
-    check(facts->version != NULL);
-    run->execution_id = g_strdup("exec");
+    run->execution_id = g_strdup(execution_id);
     run->program.interpreter = g_strdup("sh");
     run->program.source = g_strdup("true");
     run->program.stdin_bytes = g_bytes_new_static("in", 2);
-    guest_run(&(*session)->guest, run);
+    run->limits.pids = is_staged;
+    run->is_staged = is_staged;
+    return run;
+}
+
+static void on_answered(gpointer owner, const struct guest_facts *facts)
+{
+    struct session **session = owner;
+    check(facts->version != NULL);
+    guest_run(&(*session)->guest, run_new("exec", FALSE));
     guest_prepare(&(*session)->guest,
                   &(struct guest_identity){.hostname = "vm", .machine_id = "00000000000000000000000000000000"}, 1);
     guest_wait_shape(&(*session)->guest, 1, 1, 1, 1);
     guest_subscribe(&(*session)->guest, 100);
+    guest_stage(&(*session)->guest, run_new("stage", FALSE));
 }
 
 static void on_prepared(gpointer owner, const GError *error)
@@ -77,6 +85,15 @@ static void on_taken(gpointer owner, const char *execution_id, guint64 request, 
     g_clear_error(&error);
 }
 
+static void on_staged(gpointer owner, const char *execution_id, gint64 latency_us, GError *error)
+{
+    struct session **session = owner;
+    check(execution_id[0] == 's' && latency_us >= 0);
+    if (error == NULL)
+        guest_run(&(*session)->guest, run_new("exec-staged", TRUE));
+    g_clear_error(&error);
+}
+
 static void on_lost(gpointer owner, const GError *error)
 {
     (void)owner;
@@ -84,8 +101,8 @@ static void on_lost(gpointer owner, const GError *error)
     is_lost = TRUE;
 }
 
-static const struct guest_watch watch = {on_answered, on_prepared,  on_shaped, on_used, on_started,
-                                         on_output,   on_exit_told, on_taken,  on_lost};
+static const struct guest_watch watch = {on_answered, on_prepared,  on_shaped, on_used,   on_started,
+                                         on_output,   on_exit_told, on_taken,  on_staged, on_lost};
 
 static void on_send(gpointer data)
 {

@@ -77,6 +77,14 @@ static void on_taken(gpointer owner, const char *execution_id, guint64 request, 
     g_clear_error(&error);
 }
 
+static void on_staged(gpointer owner, const char *execution_id, gint64 latency_us, GError *error)
+{
+    ck_assert_int_ge(latency_us, 0);
+    ck_assert(g_str_has_prefix(execution_id, "stage-"));
+    note(owner, error == NULL ? "staged" : "unstaged");
+    g_clear_error(&error);
+}
+
 static void on_lost(gpointer owner, const GError *error)
 {
     struct fixture *fixture = owner;
@@ -85,8 +93,8 @@ static void on_lost(gpointer owner, const GError *error)
     note(fixture, "lost");
 }
 
-static const struct guest_watch watch = {on_answered, on_prepared,  on_shaped, on_used, on_started,
-                                         on_output,   on_exit_told, on_taken,  on_lost};
+static const struct guest_watch watch = {on_answered, on_prepared,  on_shaped, on_used,   on_started,
+                                         on_output,   on_exit_told, on_taken,  on_staged, on_lost};
 
 static void on_send(gpointer data)
 {
@@ -153,7 +161,12 @@ static void say_data(struct fixture *fixture, guint16 type, guint32 stream, gsiz
 static void say_hello(struct fixture *fixture, guint64 nonce)
 {
     say(fixture, WIRE_TYPE_HELLO, 0,
-        &(struct wire_hello){.version_min = 1, .version_max = 1, .nonce = nonce, .vcpus_online = 2, .memory_mib = 512});
+        &(struct wire_hello){.version_min = 1,
+                             .version_max = 1,
+                             .nonce = nonce,
+                             .vcpus_online = 2,
+                             .memory_mib = 512,
+                             .capabilities = WIRE_CAN_HOLD});
 }
 
 static struct run_spec *run_new(void)
@@ -331,6 +344,11 @@ static void say_broken_usage(struct fixture *fixture)
     say_data(fixture, WIRE_TYPE_USAGE, 1, 7);
 }
 
+static void say_broken_held(struct fixture *fixture)
+{
+    say_data(fixture, WIRE_TYPE_HELD, 1, 3);
+}
+
 static void say_credit_overflow(struct fixture *fixture)
 {
     for (guint i = 0; i < 3; i++)
@@ -353,6 +371,7 @@ static const struct {
     {say_broken_exit, "does not decode"},
     {say_broken_usage, "USAGE:"},
     {say_credit_overflow, "more credit"},
+    {say_broken_held, "a held program does not decode"},
     {say_end_of_session, "broke the guest protocol"},
 };
 
@@ -432,6 +451,260 @@ START_TEST(test_file_refused)
 }
 END_TEST
 
+static struct run_spec *stage_new(void)
+{
+    struct run_spec *run = run_new();
+    g_free(run->execution_id);
+    run->execution_id = g_strdup("stage-1");
+    run->preload = g_strsplit("json ssl", " ", -1);
+    run->limits = (struct run_limits){.wall_ms = 1, .output_bytes = 1, .pids = 5, .memory_mib = 64};
+    return run;
+}
+
+static struct run_spec *staged_run_new(void)
+{
+    struct run_spec *run = run_new();
+    run->is_staged = TRUE;
+    run->limits = (struct run_limits){.wall_ms = 1000, .output_bytes = 2000, .pids = 5, .memory_mib = 64};
+    return run;
+}
+
+/* An answered session with a program staged on stream 1. */
+static struct fixture *fixture_staged(void)
+{
+    struct fixture *fixture = fixture_new();
+    say_hello(fixture, fixture->session->nonce);
+    guest_stage(&fixture->session->guest, stage_new());
+    next_sent(fixture, WIRE_TYPE_EXEC);
+    say(fixture, WIRE_TYPE_HELD, 1, &(struct wire_held){.latency_us = 7});
+    ck_assert_str_eq(fixture->log->str, "answered staged ");
+    return fixture;
+}
+
+/* The next frame at all is of that type, and on that stream. */
+static struct wire_frame only_sent(struct fixture *fixture, guint16 type, guint32 stream)
+{
+    struct wire_frame sent;
+    ck_assert_msg(next_frame(fixture, &sent), "no %s was sent", wire_type_name(type));
+    ck_assert_str_eq(wire_type_name(sent.type), wire_type_name(type));
+    ck_assert_uint_eq(sent.stream, stream);
+    return sent;
+}
+
+static void nothing_sent(struct fixture *fixture)
+{
+    struct wire_frame sent;
+    ck_assert_msg(!next_frame(fixture, &sent), "%s was sent", wire_type_name(sent.type));
+}
+
+/* Staging brings all but the limit of output, and standard input, which is not known yet. */
+START_TEST(test_stage)
+{
+    static struct wire_exec exec;
+    struct fixture *fixture = fixture_new();
+    say_hello(fixture, fixture->session->nonce);
+    guest_stage(&fixture->session->guest, stage_new());
+    struct wire_frame frame = next_sent(fixture, WIRE_TYPE_EXEC);
+    ck_assert(wire_exec_read(&frame, &exec, NULL));
+    ck_assert_uint_eq(frame.flags, WIRE_FLAG_FIN);
+    ck_assert(exec.hold && exec.with_stdin && exec.n_preload == 2);
+    ck_assert_mem_eq(exec.preload[1].data, "ssl", 3);
+    ck_assert(exec.wall_limit_ms == 1 && exec.output_limit_bytes == 0);
+    ck_assert(exec.pids_limit == 5 && exec.memory_limit_mib == 64);
+    ck_assert_str_eq(fixture->log->str, "answered ");
+    fixture_free(fixture);
+}
+END_TEST
+
+/* The run of a staged program is one frame, with its own limits. */
+START_TEST(test_go)
+{
+    struct fixture *fixture = fixture_staged();
+    struct wire_go go;
+    guest_run(&fixture->session->guest, staged_run_new());
+    struct wire_frame frame = only_sent(fixture, WIRE_TYPE_EXEC_GO, 1);
+    ck_assert(wire_go_read(&frame, &go, NULL));
+    ck_assert(go.wall_limit_ms == 1000 && go.output_limit_bytes == 2000 && go.without_stdin);
+    nothing_sent(fixture);
+    say(fixture, WIRE_TYPE_STARTED, 1, &(struct wire_started){.pid = 9});
+    say_data(fixture, WIRE_TYPE_STDOUT, 1, 10);
+    say(fixture, WIRE_TYPE_EXIT, 1, &(struct wire_exit){.reason = WIRE_REASON_EXITED, .status = 3});
+    ck_assert_str_eq(fixture->log->str, "answered staged started out exit ");
+    ck_assert_uint_eq(fixture->result->status, 3);
+    fixture_free(fixture);
+}
+END_TEST
+
+/* Limits that are not those it was staged with go ahead, standard input behind. */
+START_TEST(test_go_with)
+{
+    struct fixture *fixture = fixture_staged();
+    struct run_spec *run = staged_run_new();
+    struct wire_limits limits;
+    struct wire_go go;
+    run->limits.pids = 6;
+    run->program.stdin_bytes = g_bytes_new_static("in", 2);
+    guest_run(&fixture->session->guest, run);
+    struct wire_frame frame = only_sent(fixture, WIRE_TYPE_LIMITS, 1);
+    ck_assert(wire_limits_read(&frame, &limits, NULL));
+    ck_assert(limits.pids_limit == 6 && limits.memory_limit_mib == 64);
+    frame = only_sent(fixture, WIRE_TYPE_EXEC_GO, 1);
+    ck_assert(wire_go_read(&frame, &go, NULL) && !go.without_stdin);
+    frame = only_sent(fixture, WIRE_TYPE_STDIN, 1);
+    ck_assert(frame.size == 2 && (frame.flags & WIRE_FLAG_FIN));
+    say(fixture, WIRE_TYPE_ERROR, 1, &(struct wire_failure){.fault = WIRE_FAULT_SYSTEM, .stream = 1});
+    only_sent(fixture, WIRE_TYPE_KILL, 1);
+    ck_assert_int_eq(fixture->result->reason, EXIT_REFUSED);
+    fixture_free(fixture);
+}
+END_TEST
+
+/* What does not fit one frame is staged in pieces, too, and does not go by being complete. */
+START_TEST(test_stage_large)
+{
+    struct fixture *fixture = fixture_new();
+    struct run_spec *stage = stage_new();
+    say_hello(fixture, fixture->session->nonce);
+    g_free(stage->program.source);
+    stage->program.source = g_strnfill(200000, '#');
+    guest_stage(&fixture->session->guest, stage);
+    ck_assert_uint_eq(next_sent(fixture, WIRE_TYPE_EXEC).flags, 0);
+    next_sent(fixture, WIRE_TYPE_EXEC_GO);
+    nothing_sent(fixture);
+    say(fixture, WIRE_TYPE_HELD, 1, &(struct wire_held){.latency_us = 7});
+    guest_run(&fixture->session->guest, staged_run_new());
+    only_sent(fixture, WIRE_TYPE_EXEC_GO, 1);
+    fixture_free(fixture);
+}
+END_TEST
+
+/* More modules than the protocol takes are no reason not to stage. */
+START_TEST(test_stage_modules)
+{
+    static struct wire_exec exec;
+    struct fixture *fixture = fixture_new();
+    struct run_spec *stage = stage_new();
+    say_hello(fixture, fixture->session->nonce);
+    g_strfreev(stage->preload);
+    stage->preload = g_new0(char *, 70);
+    stage->preload[0] = g_strnfill(WIRE_MODULE_NAME_MAX + 1, 'x');
+    stage->preload[1] = g_strdup("a\nb");
+    for (guint i = 2; i < 69; i++)
+        stage->preload[i] = g_strdup_printf("m%u", i);
+    guest_stage(&fixture->session->guest, stage);
+    struct wire_frame frame = next_sent(fixture, WIRE_TYPE_EXEC);
+    ck_assert(wire_exec_read(&frame, &exec, NULL));
+    ck_assert_uint_eq(exec.n_preload, WIRE_PRELOAD_MAX);
+    ck_assert_mem_eq(exec.preload[0].data, "m2", 2);
+    fixture_free(fixture);
+}
+END_TEST
+
+/* An agent that knows nothing of it is not asked. */
+START_TEST(test_stage_unsupported)
+{
+    struct fixture *fixture = fixture_new();
+    say(fixture, WIRE_TYPE_HELLO, 0,
+        &(struct wire_hello){.version_min = 1, .version_max = 1, .nonce = fixture->session->nonce, .vcpus_online = 2});
+    guest_stage(&fixture->session->guest, stage_new());
+    ck_assert_str_eq(fixture->log->str, "answered unstaged ");
+    next_sent(fixture, WIRE_TYPE_HELLO);
+    nothing_sent(fixture);
+    fixture_free(fixture);
+}
+END_TEST
+
+/* What ends before it is held is told, what ends later is found out, and the run starts from nothing in either case. */
+START_TEST(test_stage_dies)
+{
+    const gboolean is_held = _i == 1;
+    struct fixture *fixture = fixture_new();
+    say_hello(fixture, fixture->session->nonce);
+    guest_stage(&fixture->session->guest, stage_new());
+    next_sent(fixture, WIRE_TYPE_EXEC);
+    say_data(fixture, WIRE_TYPE_STDERR, 1, 10);
+    if (is_held)
+        say(fixture, WIRE_TYPE_HELD, 1, &(struct wire_held){.latency_us = 7});
+    say(fixture, WIRE_TYPE_EXIT, 1, &(struct wire_exit){.reason = WIRE_REASON_OOM, .signal = 9});
+    ck_assert_str_eq(fixture->log->str, is_held ? "answered staged " : "answered unstaged ");
+    guest_run(&fixture->session->guest, staged_run_new());
+    struct wire_exec exec;
+    struct wire_frame frame = only_sent(fixture, WIRE_TYPE_EXEC, 2);
+    ck_assert(wire_exec_read(&frame, &exec, NULL) && !exec.hold && exec.wall_limit_ms == 1000);
+    fixture_free(fixture);
+}
+END_TEST
+
+/* When the death crosses the go, nothing is lost: no output of it is told, and all standard input comes again. */
+START_TEST(test_go_crosses_death)
+{
+    struct fixture *fixture = fixture_staged();
+    struct run_spec *run = staged_run_new();
+    run->program.stdin_bytes = g_bytes_new_static("in", 2);
+    run->program.stdin_open = TRUE;
+    guest_run(&fixture->session->guest, run);
+    g_autoptr(GBytes) more = g_bytes_new_static("more", 4);
+    guest_stdin(&fixture->session->guest, "exec-1", 5, more, TRUE);
+    only_sent(fixture, WIRE_TYPE_EXEC_GO, 1);
+    ck_assert_uint_eq(only_sent(fixture, WIRE_TYPE_STDIN, 1).size, 2);
+    nothing_sent(fixture);
+    say_data(fixture, WIRE_TYPE_STDERR, 1, 10);
+    say(fixture, WIRE_TYPE_EXIT, 1, &(struct wire_exit){.reason = WIRE_REASON_OOM, .signal = 9});
+    only_sent(fixture, WIRE_TYPE_EXEC, 2);
+    ck_assert_uint_eq(only_sent(fixture, WIRE_TYPE_STDIN, 2).size, 2);
+    ck_assert_uint_eq(only_sent(fixture, WIRE_TYPE_STDIN, 2).size, 4);
+    ck_assert_str_eq(fixture->log->str, "answered staged taken ");
+    say(fixture, WIRE_TYPE_STARTED, 2, &(struct wire_started){.pid = 9});
+    say(fixture, WIRE_TYPE_EXIT, 2, &(struct wire_exit){.reason = WIRE_REASON_EXITED});
+    ck_assert_str_eq(fixture->log->str, "answered staged taken started exit ");
+    fixture_free(fixture);
+}
+END_TEST
+
+/* Input that is waited with until the program is known to run follows then; what is cancelled meanwhile does not start again. */
+START_TEST(test_go_then_stdin)
+{
+    struct fixture *fixture = fixture_staged();
+    struct run_spec *run = staged_run_new();
+    run->program.stdin_open = TRUE;
+    guest_run(&fixture->session->guest, run);
+    guest_stdin(&fixture->session->guest, "exec-1", 5, NULL, TRUE);
+    only_sent(fixture, WIRE_TYPE_EXEC_GO, 1);
+    nothing_sent(fixture);
+    if (_i == 1) {
+        guest_cancel(&fixture->session->guest, "exec-1");
+        only_sent(fixture, WIRE_TYPE_KILL, 1);
+        say(fixture, WIRE_TYPE_EXIT, 1, &(struct wire_exit){.reason = WIRE_REASON_KILLED, .signal = 9});
+        nothing_sent(fixture);
+        ck_assert_int_eq(fixture->result->reason, EXIT_CANCELLED);
+    } else {
+        say(fixture, WIRE_TYPE_STARTED, 1, &(struct wire_started){.pid = 9});
+        ck_assert_uint_eq(only_sent(fixture, WIRE_TYPE_STDIN, 1).flags, WIRE_FLAG_FIN);
+        ck_assert_str_eq(fixture->log->str, "answered staged started taken ");
+    }
+    fixture_free(fixture);
+}
+END_TEST
+
+/* There is one staged program at most, and a run of another one is not kept from the instance's memory by it. */
+START_TEST(test_stage_one)
+{
+    struct fixture *fixture = fixture_staged();
+    guest_stage(&fixture->session->guest, stage_new());
+    only_sent(fixture, WIRE_TYPE_KILL, 1);
+    only_sent(fixture, WIRE_TYPE_EXEC, 2);
+    say(fixture, WIRE_TYPE_HELD, 1, &(struct wire_held){.latency_us = 7});
+    guest_run(&fixture->session->guest, _i == 0 ? run_new() : staged_run_new());
+    only_sent(fixture, WIRE_TYPE_KILL, 2);
+    only_sent(fixture, WIRE_TYPE_EXEC, 3);
+    ck_assert_str_eq(fixture->log->str, "answered staged unstaged ");
+    say(fixture, WIRE_TYPE_EXIT, 1, &(struct wire_exit){.reason = WIRE_REASON_KILLED, .signal = 9});
+    say(fixture, WIRE_TYPE_EXIT, 2, &(struct wire_exit){.reason = WIRE_REASON_KILLED, .signal = 9});
+    ck_assert_str_eq(fixture->log->str, "answered staged unstaged ");
+    fixture_free(fixture);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("session");
@@ -446,6 +719,16 @@ int main(void)
     tcase_add_test(tests, test_late);
     tcase_add_test(tests, test_large);
     tcase_add_test(tests, test_file_refused);
+    tcase_add_test(tests, test_stage);
+    tcase_add_test(tests, test_go);
+    tcase_add_test(tests, test_go_with);
+    tcase_add_test(tests, test_stage_large);
+    tcase_add_test(tests, test_stage_modules);
+    tcase_add_test(tests, test_stage_unsupported);
+    tcase_add_loop_test(tests, test_stage_dies, 0, 2);
+    tcase_add_test(tests, test_go_crosses_death);
+    tcase_add_loop_test(tests, test_go_then_stdin, 0, 2);
+    tcase_add_loop_test(tests, test_stage_one, 0, 2);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
