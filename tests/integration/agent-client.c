@@ -3,7 +3,7 @@
  * Boots the guest images with plain QEMU under TCG and checks the agent inside: `agent-client --images DIR` runs the checks,
  * `--measure` prints boot and run times instead. The last line counts, as tests/integration/run wants it.
  */
-#include "guest-machine.h"
+#include "agent-hold.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -75,7 +75,7 @@ static void show_failure(void)
 static void check_hello(const struct machine_options *options)
 {
     uint64_t wanted = WIRE_CAN_LIMIT | WIRE_CAN_DROP_USER | WIRE_CAN_ONLINE | WIRE_CAN_IDENTIFY | WIRE_CAN_POWEROFF |
-                      WIRE_CAN_PSI | WIRE_CAN_RUN_SH;
+                      WIRE_CAN_PSI | WIRE_CAN_HOLD | WIRE_CAN_RUN_SH;
     if (options->root)
         wanted |= WIRE_CAN_RUN_PYTHON | WIRE_CAN_RUN_PERL | WIRE_CAN_RUN_LUA | WIRE_CAN_RUN_NODE;
     printf("hello after %.0f ms: kernel %.*s, capabilities %#llx, memory %u MiB (MemTotal %u)\n",
@@ -326,6 +326,9 @@ static void check_runtimes(const char *images, const char *root)
         check(output_is(languages[i].output), languages[i].interpreter);
         show_failure();
     }
+    hold_check_all(&machine, check);
+    if (strcmp(root, "tmpfs") == 0)
+        check(hold_measure(&machine, true), "held programs are measured");
     check_poweroff();
     machine_stop(&machine);
 }
@@ -375,6 +378,7 @@ static void measure(const char *title, const struct machine_options *options)
         measure_code("perl", "perl", "print 1");
         measure_code("lua", "lua", "print(1)");
         measure_code("node", "node", "console.log(1)");
+        n_failed += !hold_measure(&machine, false);
     }
     machine_stop(&machine);
 }

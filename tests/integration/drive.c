@@ -2,6 +2,7 @@
 #include "drive.h"
 
 #include "base/clock.h"
+#include "base/error.h"
 
 #include <glib/gstdio.h>
 #include <stdio.h>
@@ -196,14 +197,29 @@ guint64 drive_shape(struct drive *drive, const char *id, const struct vm_shape *
     return drive->serial;
 }
 
-void drive_run_spec(struct drive *drive, const char *id, struct run_spec *run)
+static void submit_run(struct drive *drive, enum command_kind kind, const char *id, struct run_spec *run)
 {
-    struct command *command = command_new(COMMAND_RUN);
+    struct command *command = command_new(kind);
     command->host = g_strdup(drive->name);
     command->id = g_strdup(id);
     command->execution_id = g_strdup(run->execution_id);
     command->run = run;
     hypervisor_submit(drive->hypervisor, clock_now(), command);
+}
+
+void drive_run_spec(struct drive *drive, const char *id, struct run_spec *run)
+{
+    submit_run(drive, COMMAND_RUN, id, run);
+}
+
+GError *drive_stage(struct drive *drive, const char *id, struct run_spec *run, gint64 timeout_ms)
+{
+    g_autofree char *execution_id = g_strdup(run->execution_id);
+    submit_run(drive, COMMAND_STAGE, id, run);
+    g_autoptr(event_auto) staged = drive_wait(drive, EVENT_STAGED, execution_id, timeout_ms);
+    if (staged == NULL)
+        return hbr_error_new(HBR_ERROR_TIMEOUT, "no answer");
+    return g_steal_pointer(&staged->error);
 }
 
 void drive_run(struct drive *drive, const char *id, const char *execution_id, const char *interpreter,

@@ -53,6 +53,8 @@ guint64 drive_shape(struct drive *drive, const char *id, const struct vm_shape *
 void drive_run(struct drive *drive, const char *id, const char *execution_id, const char *interpreter,
                const char *source);
 void drive_run_spec(struct drive *drive, const char *id, struct run_spec *run);
+/* Stages it, and waits for the answer: what went wrong, or NULL. */
+GError *drive_stage(struct drive *drive, const char *id, struct run_spec *run, gint64 timeout_ms);
 void drive_stdin(struct drive *drive, const char *id, const char *execution_id, const char *text, gboolean eof);
 void drive_cancel(struct drive *drive, const char *id, const char *execution_id);
 void drive_send(struct drive *drive, enum command_kind kind, const char *id);

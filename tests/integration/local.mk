@@ -3,7 +3,8 @@
 # (integration_targets += tests/integration/session/test-x). They are not part of `make check`: `make check-session` and
 # `make check-system` (as root) run them, each beside a libvirt of its own; tests/integration/run says what they may rely on.
 integration_targets = tests/integration/agent-client
-tests_integration_agent_client_SOURCES = tests/integration/agent-client.c tests/integration/guest-machine.c \
+tests_integration_agent_client_SOURCES = tests/integration/agent-client.c tests/integration/agent-hold.c \
+	tests/integration/agent-hold.h tests/integration/guest-machine.c \
 	tests/integration/guest-machine.h tests/unit/guest-peer.c tests/unit/guest-peer.h
 tests_integration_agent_client_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/unit
 EXTRA_PROGRAMS += $(integration_targets)

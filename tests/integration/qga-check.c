@@ -55,6 +55,18 @@ static gboolean test_run(void)
     return TRUE;
 }
 
+/* It cannot hold a program ready, and says so. */
+static gboolean test_stage(void)
+{
+    struct run_spec *stage = g_new0(struct run_spec, 1);
+    stage->execution_id = g_strdup("stage-1");
+    stage->program.interpreter = g_strdup("sh");
+    stage->program.source = g_strdup("true");
+    g_autoptr(GError) error = drive_stage(drive, "vm-q", stage, 10000);
+    REQUIRE(error != NULL && error->code == HBR_ERROR_UNSUPPORTED);
+    return TRUE;
+}
+
 /* Output beyond the first credit waits for more of it. */
 static gboolean test_output(void)
 {
@@ -163,8 +175,8 @@ static const struct {
     const char *name;
     gboolean (*run)(void);
 } cases[] = {
-    {"boot", test_boot},     {"run", test_run},         {"output", test_output}, {"program", test_program},
-    {"limits", test_limits}, {"samples", test_samples}, {"grow", test_grow},
+    {"boot", test_boot},       {"run", test_run},       {"stage", test_stage},     {"output", test_output},
+    {"program", test_program}, {"limits", test_limits}, {"samples", test_samples}, {"grow", test_grow},
 };
 
 int main(void)

@@ -223,6 +223,63 @@ static gboolean test_cancel(void)
     return TRUE;
 }
 
+static struct run_spec *spec_new(const char *execution, const char *interpreter, const char *source)
+{
+    struct run_spec *run = g_new0(struct run_spec, 1);
+    run->execution_id = g_strdup(execution);
+    run->program.interpreter = g_strdup(interpreter);
+    run->program.source = g_strdup(source);
+    return run;
+}
+
+static struct run_spec *staged_spec_new(const char *execution, const char *interpreter, const char *source)
+{
+    struct run_spec *run = spec_new(execution, interpreter, source);
+    run->is_staged = TRUE;
+    run->limits.wall_ms = 30000;
+    return run;
+}
+
+/* A staged program waits, goes with its standard input under the limits of the run, and once. */
+static gboolean test_stage(void)
+{
+    static const char source[] = "cat; echo staged; while :; do :; done";
+    g_autoptr(GString) output = g_string_new(NULL);
+    g_autoptr(GError) error = drive_stage(drive, "vm-a", spec_new("stage-1", "sh", source), 10000);
+    REQUIRE(error == NULL);
+    struct run_spec *run = staged_spec_new("exec-st1", "sh", source);
+    run->limits.wall_ms = 700;
+    run->program.stdin_bytes = g_bytes_new_static("in ", 3);
+    drive_run_spec(drive, "vm-a", run);
+    g_autoptr(event_auto) started = drive_wait(drive, EVENT_RUN_STARTED, "exec-st1", 10000);
+    g_autoptr(run_result_auto) result = drive_collect(drive, "exec-st1", output, 20000);
+    REQUIRE(started != NULL && result != NULL && result->reason == EXIT_WALL_CLOCK);
+    REQUIRE(strcmp(output->str, "in staged\n") == 0 && result->wall_us >= 700000);
+    drive_run_spec(drive, "vm-a", staged_spec_new("exec-st2", "sh", "echo from nothing"));
+    g_string_truncate(output, 0);
+    g_autoptr(run_result_auto) again = drive_collect(drive, "exec-st2", output, 20000);
+    REQUIRE(again != NULL && again->reason == EXIT_EXITED && strcmp(output->str, "from nothing\n") == 0);
+    return TRUE;
+}
+
+/* What cannot be staged is told, and runs all the same. */
+static gboolean test_stage_refused(void)
+{
+    g_autoptr(GString) output = g_string_new(NULL);
+    struct run_spec *stage = spec_new("stage-2", "sh", "true");
+    stage->program.argv = g_new0(char *, 300);
+    for (guint i = 0; i < 299; i++)
+        stage->program.argv[i] = g_strdup("x");
+    g_autoptr(GError) many = drive_stage(drive, "vm-a", stage, 10000);
+    g_autoptr(GError) nowhere = drive_stage(drive, "vm-none", spec_new("stage-3", "sh", "true"), 10000);
+    REQUIRE(many != NULL && strstr(many->message, "256 arguments") != NULL);
+    REQUIRE(nowhere != NULL && nowhere->code == HBR_ERROR_CONFLICT);
+    drive_run_spec(drive, "vm-a", staged_spec_new("exec-st3", "sh", "echo runs"));
+    g_autoptr(run_result_auto) result = drive_collect(drive, "exec-st3", output, 20000);
+    REQUIRE(result != NULL && strcmp(output->str, "runs\n") == 0);
+    return TRUE;
+}
+
 /* While code runs its usage is sampled from both sides. */
 static gboolean test_samples(void)
 {
@@ -494,6 +551,51 @@ static gboolean test_foreign(void)
     return TRUE;
 }
 
+/* From the request to the first byte, of a program that stands ready or does not. */
+static gint64 first_byte_us(struct run_spec *run)
+{
+    g_autofree char *execution_id = g_strdup(run->execution_id);
+    const gint64 since = g_get_monotonic_time();
+    drive_run_spec(drive, "vm-p", run);
+    g_autoptr(event_auto) output = drive_wait(drive, EVENT_RUN_OUTPUT, execution_id, 30000);
+    const gint64 taken_us = g_get_monotonic_time() - since;
+    g_autoptr(run_result_auto) result = drive_collect(drive, execution_id, NULL, 30000);
+    return output != NULL && result != NULL && result->reason == EXIT_EXITED ? taken_us : -1;
+}
+
+/* With its interpreter started and its imports loaded Python answers several times faster. */
+static gboolean stage_python(void)
+{
+    static const char source[] = "import json, sys\nprint(json.dumps(sys.argv))\n";
+    gint64 plain_us = G_MAXINT64, staged_us = G_MAXINT64;
+    for (guint i = 0; i < 3; i++) {
+        struct run_spec *stage = spec_new("stage-py", "python3", source);
+        const gint64 plain = first_byte_us(spec_new("exec-plain", "python3", source));
+        stage->preload = g_strsplit("json", " ", -1);
+        g_autoptr(GError) error = drive_stage(drive, "vm-p", stage, 30000);
+        REQUIRE(error == NULL && plain > 0);
+        const gint64 staged = first_byte_us(staged_spec_new("exec-staged", "python3", source));
+        REQUIRE(staged > 0);
+        plain_us = MIN(plain_us, plain);
+        staged_us = MIN(staged_us, staged);
+    }
+    printf("    python to its first byte: %.1f ms from nothing, %.1f ms staged (best of 3)\n", (double)plain_us / 1000,
+           (double)staged_us / 1000);
+    REQUIRE(staged_us * 5 < plain_us);
+    return TRUE;
+}
+
+/* A program that eats its memory limit before it may run is not staged. */
+static gboolean stage_too_large(void)
+{
+    struct run_spec *stage = spec_new("stage-big", "python3", "print(1)");
+    stage->preload = g_strsplit("asyncio http.server", " ", -1);
+    stage->limits.memory_mib = 4;
+    g_autoptr(GError) error = drive_stage(drive, "vm-p", stage, 30000);
+    REQUIRE(error != NULL && strstr(error->message, "out-of-memory") != NULL);
+    return TRUE;
+}
+
 /* The runtimes image runs Python, and an instance's own disk is made and removed with it. */
 static gboolean test_runtimes(void)
 {
@@ -511,6 +613,8 @@ static gboolean test_runtimes(void)
     drive_run(drive, "vm-p", "exec-py", "python3", "import sys\nprint(sum(range(10)), sys.version_info[0])");
     g_autoptr(run_result_auto) result = drive_collect(drive, "exec-py", output, 30000);
     REQUIRE(result != NULL && result->reason == EXIT_EXITED && strcmp(output->str, "45 3\n") == 0);
+    REQUIRE(stage_python());
+    REQUIRE(stage_too_large());
     REQUIRE(drive_destroy(drive, "vm-p"));
     REQUIRE(g_access(disk, F_OK) != 0);
     return TRUE;
@@ -554,6 +658,8 @@ static const struct {
     {"refused", test_refused},
     {"credit", test_credit},
     {"cancel", test_cancel},
+    {"stage", test_stage},
+    {"stage-refused", test_stage_refused},
     {"samples", test_samples},
     {"grow", test_grow},
     {"grow-unconfirmed", test_grow_unconfirmed},
