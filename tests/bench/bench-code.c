@@ -22,7 +22,9 @@ static const char policy[] =
     "  - { name: small, score_max: 100, profile: small,"
     " demand: { vcpus: { p50: 0.5, p90: 1, p99: 1 }, memory: { p50: 10 MiB, p90: 40 MiB, p99: 60 MiB } } }\n"
     "provisioning: { no_show: 10 min, boot_timeout: 60 s }\n"
-    "functions:\n  - { name: not-in-place, function: \"brought\", stage: false }\n";
+    "functions:\n"
+    "  - { name: in-place, function: announced, preload_libraries: true }\n"
+    "  - { name: not-in-place, function: brought, stage: false }\n";
 
 static const char source[] = "import json\n"
                              "import os\n"

@@ -124,6 +124,7 @@ struct world *world_new_on(const char *policy, const char *uri)
     if (g_mkdtemp(world->root) == NULL)
         g_error("no directory in %s", g_get_tmp_dir());
     world->socket = g_build_filename(world->root, "s", NULL);
+    world->is_simulated = g_str_has_prefix(uri, "sim:");
     g_autofree char *config = write_config(world, policy, uri);
     spawn_daemon(world, config);
     world->client = hbr_client_new(world->socket, NULL);

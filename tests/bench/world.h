@@ -13,6 +13,7 @@ void world_enter(char **argv);
 
 struct world {
     char *root, *socket;
+    gboolean is_simulated;
     GPid daemon;
     struct hbr_client *client;
 };
