@@ -46,11 +46,11 @@ static gboolean member_is_paused(const struct instance_entry *member)
 
 static void pool_count(struct pool *doc, const struct instance_entry *member)
 {
-    doc->warming += member->doc->state == INSTANCE_STARTING ? 1 : 0;
+    doc->warming += member->doc->state == INSTANCE_STARTING || member->is_pausing ? 1 : 0;
     if (!member_is_warm(member))
         return;
     doc->idle_mib += member->doc->shape.memory_mib;
-    doc->stock.paused += member_is_paused(member) ? 1 : 0;
+    doc->stock.paused += member->doc->state == INSTANCE_PAUSED ? 1 : 0;
     doc->stock.running += member_is_paused(member) ? 0 : 1;
 }
 

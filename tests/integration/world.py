@@ -54,13 +54,13 @@ class Refused(Exception):
 
 
 class World:
-    def __init__(self, no_show="60 s", host_lines=""):
+    def __init__(self, no_show="60 s", host_lines="", more=""):
         self.root = os.path.join(os.environ["HBR_PRIVATE"], "tmp", "w%d" % int(time.time() * 1e6))
         os.makedirs(self.root, 0o700)
         self.socket = os.path.join(self.root, "s")
         self.policy = os.path.join(self.root, "policy.yaml")
         with open(self.policy, "w") as file:
-            file.write(POLICY.format(no_show=no_show))
+            file.write(POLICY.format(no_show=no_show) + more)
         self.config = os.path.join(self.root, "conf")
         with open(self.config, "w") as file:
             file.write(f"[daemon]\nsocket={self.socket}\nstate-dir={self.root}/state\nimage-dir={IMAGES}\n"
