@@ -112,10 +112,12 @@ void core_admit_reservation(struct core *core, struct reservation_entry *entry)
     reservation_index(core, entry);
     core_touch_reservation(core, entry);
     stage_begin(core, entry);
-    if (doc->start_at <= core->now)
+    if (doc->start_at <= core->now) {
         reservation_start(core, entry);
-    else
-        core_wake_at(core, doc->start_at, OBJECT_RESERVATION, doc->id);
+        return;
+    }
+    core_wake_at(core, doc->start_at, OBJECT_RESERVATION, doc->id);
+    ladder_register(core, entry);
 }
 
 /* The reservation that a repeated notification stands for, or NULL. */

@@ -249,7 +249,44 @@ void ladder_plan(struct core *core, struct reservation_entry *reservation)
                              : ladder_boot_ms(core, reservation) + stage_latency(core, reservation, doc->template, "");
     doc->margin_ms = reservation->policy->provisioning.margin_ms;
     doc->start_at = schedule_start_at(core->now, doc->arrival_at, doc->path_ms, doc->margin_ms);
+    if ((path == PATH_RUNNING || path == PATH_PAUSED) && ladder.warm[path]->pool != NULL)
+        core_set_string(&reservation->due_pool, ladder.warm[path]->pool->doc->id);
     ladder_clear(&ladder);
+}
+
+static gint64 ladder_due_at(const struct reservation_entry *reservation)
+{
+    return reservation->doc->start_at - reservation->policy->warming.lead_ms * CLOCK_MS;
+}
+
+void ladder_register(struct core *core, struct reservation_entry *reservation)
+{
+    if (reservation->due_pool == NULL)
+        return;
+    core_wake_at(core, ladder_due_at(reservation), OBJECT_RESERVATION, reservation->doc->id);
+    ladder_tick(core, reservation);
+}
+
+void ladder_tick(struct core *core, struct reservation_entry *reservation)
+{
+    struct pool_entry *pool =
+        reservation->due_pool != NULL ? g_hash_table_lookup(core->pools, reservation->due_pool) : NULL;
+    if (pool == NULL || reservation->is_due || core->now < ladder_due_at(reservation))
+        return;
+    reservation->is_due = TRUE;
+    pool->due++;
+    core->pools_changed = TRUE;
+}
+
+void ladder_unregister(struct core *core, struct reservation_entry *reservation)
+{
+    g_autofree char *id = g_steal_pointer(&reservation->due_pool);
+    struct pool_entry *pool = reservation->is_due ? g_hash_table_lookup(core->pools, id) : NULL;
+    reservation->is_due = FALSE;
+    if (pool == NULL || pool->due == 0)
+        return;
+    pool->due--;
+    core->pools_changed = TRUE;
 }
 
 static struct pool_entry *ladder_any_pool(struct core *core, const char *template)

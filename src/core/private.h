@@ -41,7 +41,8 @@ struct reservation_entry {
     guint tried_paths;       /* a bit for each enum path that failed or overran since the reservation was placed */
     char *rival_id;          /* a second instance, started when the first overran: who is ready first wins */
     gint64 overrun_at;       /* when the path under way has taken too long; 0: it has a rival, or none is left */
-    char *due_pool;          /* id of the pool whose target it raises */
+    char *due_pool;          /* id of the pool that it is planned to take an instance of */
+    gboolean is_due;         /* and whose target it raises by now */
     enum code_state code_state;
     char *code_digest;            /* program_digest() of what was announced */
     char *source;                 /* of it, once it is known */
@@ -342,6 +343,11 @@ struct ladder {
 int ladder_choose(struct core *core, struct reservation_entry *reservation, struct ladder *ret_ladder);
 void ladder_clear(struct ladder *ladder);
 void ladder_plan(struct core *core, struct reservation_entry *reservation);
+
+/* A reservation that is planned to take a warm instance raises the target of its pool from some time before its start on, until it starts. */
+void ladder_register(struct core *core, struct reservation_entry *reservation);
+void ladder_tick(struct core *core, struct reservation_entry *reservation);
+void ladder_unregister(struct core *core, struct reservation_entry *reservation);
 
 /* Goes that way. */
 void ladder_take(struct core *core, struct reservation_entry *reservation, const struct ladder *ladder, enum path path);

@@ -11,6 +11,7 @@ void reservation_entry_free(struct reservation_entry *entry)
     policy_unref(entry->policy);
     g_ptr_array_unref(entry->failed_hosts);
     g_free(entry->rival_id);
+    g_free(entry->due_pool);
     g_free(entry->code_digest);
     g_free(entry->source);
     g_free(entry);
@@ -114,6 +115,8 @@ gboolean reservation_step(struct core *core, struct reservation_entry *entry, en
         g_free(detail);
         return FALSE;
     }
+    if (doc->state == RESERVATION_SCHEDULED)
+        ladder_unregister(core, entry);
     doc->state = (enum reservation_state)next;
     reservation_begin_timeline(entry);
     timeline_add(&doc->timeline, core->now, what, detail);
@@ -308,6 +311,8 @@ static void reservation_expire(struct core *core, struct reservation_entry *entr
 void reservation_tick(struct core *core, struct reservation_entry *entry)
 {
     const struct reservation *doc = entry->doc;
+    if (doc->state == RESERVATION_SCHEDULED)
+        ladder_tick(core, entry);
     if (doc->state == RESERVATION_SCHEDULED && core->now >= doc->start_at)
         reservation_start(core, entry);
     else if (doc->state == RESERVATION_STARTING && entry->overrun_at > 0 && core->now >= entry->overrun_at)

@@ -360,6 +360,33 @@ START_TEST(misses_raise_the_target_and_are_forgotten)
 }
 END_TEST
 
+/* Rule: a reservation that is planned to take a warm instance raises the target a while before it is due, and no longer than until then. */
+START_TEST(registered_reservations_raise_the_target)
+{
+    begin("    floor: { paused: 1 }\n    ceiling: { paused: 2 }\npaths: { running_cost: 0, paused_cost: 0 }\n");
+    make_ready(COMMAND_BOOT);
+    answer_pause();
+    g_autofree char *id = notify("{\"code\":{\"function\":\"f\"},\"arrival_in_ms\":180000}");
+    assert_reservation(id, "path", "paused");
+    world_pass(world, 100000);
+    assert_none(COMMAND_BOOT);
+    world_pass(world, 30000); /* within the lead of a minute */
+    make_ready(COMMAND_BOOT);
+    answer_pause();
+    assert_stock(0, 2, 0);
+    world_pass(world, 47500);
+    if (_i == 0) {
+        make_ready(COMMAND_CLAIM);
+        assert_reservation(id, "state", "ready");
+        assert_none(COMMAND_BOOT); /* one is left, as is right */
+    } else {
+        world_event(world, world_answer(EVENT_INSTANCE_FAILED, world_expect(world, COMMAND_CLAIM, 0)));
+    }
+    g_autoptr(pool_auto) pool = pool_now();
+    ck_assert_uint_eq(pool->target.paused, _i == 0 ? 1 : 2); /* a miss raises it again */
+}
+END_TEST
+
 /* Rule: the idle budget caps everything. */
 START_TEST(the_idle_budget_caps_the_target)
 {
@@ -679,6 +706,7 @@ int main(void)
     tcase_add_test(cases, a_failed_warm_up_is_retried_later);
     tcase_add_loop_test(cases, a_stale_stock_is_replaced_without_a_dip, 0, 2);
     tcase_add_test(cases, misses_raise_the_target_and_are_forgotten);
+    tcase_add_loop_test(cases, registered_reservations_raise_the_target, 0, 2);
     tcase_add_test(cases, the_idle_budget_caps_the_target);
     tcase_add_test(cases, a_pool_is_set_and_drained);
     tcase_add_test(cases, warm_instances_make_room);
