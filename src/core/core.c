@@ -151,29 +151,48 @@ gint64 core_next_at(const struct core *core)
     return g_sequence_iter_is_end(first) ? CLOCK_NEVER : ((struct timer *)g_sequence_get(first))->at;
 }
 
-struct latency *core_latency_named(struct core *core, const char *key)
+static char *latency_key(enum path path, const char *template, const char *host, guint vcpus_added)
+{
+    char added[16] = "";
+    if (vcpus_added > 0)
+        g_snprintf(added, sizeof added, "+%u", vcpus_added);
+    return g_strconcat(codec_word(&path_words, path), added, " ", template, "@", host, NULL);
+}
+
+/* Only what was seen has an entry: names that clients make up take no memory. */
+static void latency_learn(struct core *core, char *key, gint64 duration_ms, gint64 at)
 {
     struct latency *latency = g_hash_table_lookup(core->latencies, key);
     if (latency == NULL) {
         latency = g_new0(struct latency, 1);
         g_hash_table_insert(core->latencies, g_strdup(key), latency);
     }
-    return latency;
+    latency_add(latency, duration_ms, at);
+    g_free(key);
 }
 
-struct latency *core_latency(struct core *core, enum path path, const char *template, const char *host,
-                             guint vcpus_added)
+const struct latency *core_latency(const struct core *core, enum path path, const char *template, const char *host,
+                                   guint vcpus_added)
 {
-    char added[16] = "";
-    if (vcpus_added > 0)
-        g_snprintf(added, sizeof added, "+%u", vcpus_added);
-    g_autofree char *key = g_strconcat(codec_word(&path_words, path), added, " ", template, "@", host, NULL);
-    return core_latency_named(core, key);
+    g_autofree char *key = latency_key(path, template, host, vcpus_added);
+    return g_hash_table_lookup(core->latencies, key);
 }
 
-char *core_stage_key(const char *template, const char *host)
+void core_latency_add(struct core *core, enum path path, const char *template, const char *host, guint vcpus_added,
+                      gint64 duration_ms, gint64 at)
 {
-    return g_strconcat("stage ", template, "@", host, NULL);
+    latency_learn(core, latency_key(path, template, host, vcpus_added), duration_ms, at);
+}
+
+const struct latency *core_stage_latency(const struct core *core, const char *template, const char *host)
+{
+    g_autofree char *key = g_strconcat("stage ", template, "@", host, NULL);
+    return g_hash_table_lookup(core->latencies, key);
+}
+
+void core_stage_latency_add(struct core *core, const char *template, const char *host, gint64 duration_ms)
+{
+    latency_learn(core, g_strconcat("stage ", template, "@", host, NULL), duration_ms, core->now);
 }
 
 char *core_key(const char *kind, const char *tenant, const char *key)

@@ -214,6 +214,8 @@ static void host_destroy_orphan(struct core *core, const struct host_entry *entr
 static void host_reconcile_item(struct core *core, const struct host_entry *entry, const struct inventory_item *item)
 {
     struct instance_entry *instance = g_hash_table_lookup(core->instances, item->instance_id);
+    if (instance != NULL && instance->saving_until_at > core->now)
+        return; /* its host tells what becomes of it */
     if (instance == NULL || instance->doc->state == INSTANCE_GONE)
         host_destroy_orphan(core, entry, item->instance_id);
     else if (instance->doc->state == INSTANCE_STOPPING)
@@ -239,7 +241,7 @@ static gboolean host_inventory_has(const GPtrArray *inventory, const char *owner
 static gboolean host_should_have(const struct instance_entry *instance, const char *host, gint64 listed_at)
 {
     const struct instance *doc = instance->doc;
-    if (g_strcmp0(doc->host, host) != 0 || doc->state == INSTANCE_GONE)
+    if (g_strcmp0(doc->host, host) != 0 || doc->state == INSTANCE_GONE || instance->saving_until_at > listed_at)
         return FALSE;
     if (doc->state == INSTANCE_STARTING)
         return instance->is_adopting;

@@ -130,6 +130,15 @@ static void instance_begin(struct core *core, struct instance_entry *entry, stru
     core->counters[COUNTER_BOOTS]++;
 }
 
+/* What it could grow to may be more than what its reservation was promised to. */
+static void instance_bound_growth(struct instance *doc, const struct vm_shape *maximum)
+{
+    doc->maximum.vcpus = MAX(MIN(doc->maximum.vcpus, maximum->vcpus), doc->shape.vcpus);
+    doc->maximum.memory_mib = MAX(MIN(doc->maximum.memory_mib, maximum->memory_mib), doc->shape.memory_mib);
+    doc->maximum.network_mbps = maximum->network_mbps;
+    doc->maximum.cpu_percent = maximum->cpu_percent;
+}
+
 struct instance_entry *instance_start(struct core *core, struct reservation_entry *reservation, struct host_entry *host,
                                       const struct saved_state *saved)
 {
@@ -152,6 +161,7 @@ struct instance_entry *instance_start(struct core *core, struct reservation_entr
     struct command *command = core_command_for(doc->host, COMMAND_BOOT, doc->id);
     command->boot = instance_boot_spec(core, doc, reservation->policy);
     command->boot->language = g_strdup(reservation->doc->notification->code.language);
+    instance_bound_growth(doc, &reservation->doc->maximum);
     core_emit(core, command);
     return entry;
 }
@@ -210,6 +220,7 @@ void instance_take(struct core *core, struct instance_entry *entry, struct reser
     struct command *command = core_command_for(doc->host, COMMAND_CLAIM, doc->id);
     command->boot = instance_boot_spec(core, doc, reservation->policy);
     command->boot->language = g_strdup(reservation->doc->notification->code.language);
+    instance_bound_growth(doc, &reservation->doc->maximum);
     core_emit(core, command);
 }
 
@@ -285,9 +296,20 @@ static void instance_stop_counting(struct core *core, const struct instance_entr
         instance_count_start(core, entry, -1);
 }
 
+static void instance_leave_save(struct core *core, const struct instance_entry *entry)
+{
+    struct pool_entry *pool = entry->doc->pool != NULL ? g_hash_table_lookup(core->pools, entry->doc->pool) : NULL;
+    if (pool == NULL || g_strcmp0(pool->saving_id, entry->doc->id) != 0)
+        return;
+    g_clear_pointer(&pool->saving_id, g_free);
+    core->pools_changed = TRUE;
+}
+
 /* A warm-up that failed is not tried again at once. */
 static void instance_note_failure(struct core *core, const struct instance_entry *entry)
 {
+    if (entry->doc->saved != NULL && entry->doc->state == INSTANCE_STARTING)
+        pool_note_clone(core, entry->doc, FALSE);
     if (entry->pool == NULL || entry->doc->state != INSTANCE_STARTING)
         return;
     entry->pool->retry_at = core->now + core->policy->warming.retry_ms * CLOCK_MS;
@@ -313,16 +335,17 @@ void instance_gone(struct core *core, struct instance_entry *entry, const char *
     instance_note_failure(core, entry);
     if (!instance_step(core, entry, INSTANCE_STEP_GONE, "gone", g_strdup(reason)))
         return;
-    if (entry->pool != NULL && before == INSTANCE_STOPPING)
-        entry->pool->is_saving = FALSE; /* none other leaves its pool so late */
+    instance_leave_save(core, entry);
     pool_remove(core, entry);
     instance_unkeep(core, entry);
     entry->doc->ended_at = core->now;
     if (entry->doc->reason == NULL)
         entry->doc->reason = g_strdup(reason);
     struct host_entry *host = g_hash_table_lookup(core->hosts, entry->doc->host);
-    if (host != NULL)
+    if (host != NULL) {
         host->doc->instance_count--;
+        host->evictions -= entry->is_evicted && host->evictions > 0 ? 1 : 0;
+    }
     instance_book(core, entry, &(struct vm_shape){0});
     core->place_again = TRUE;
     core_retain_finished(core, OBJECT_INSTANCE, entry->doc->id);
@@ -336,8 +359,10 @@ static void instance_learn(struct core *core, const struct instance_entry *entry
 {
     const struct instance *doc = entry->doc;
     const guint vcpus = doc->path == PATH_BOOT ? 0 : entry->vcpus_added;
-    latency_add(core_latency(core, doc->path, doc->template, doc->host, vcpus),
-                (core->now - entry->taken_at) / CLOCK_MS, core->now);
+    core_latency_add(core, doc->path, doc->template, doc->host, vcpus, (core->now - entry->taken_at) / CLOCK_MS,
+                     core->now);
+    if (doc->saved != NULL)
+        pool_note_clone(core, doc, TRUE);
 }
 
 static void instance_joins_pool(struct core *core, struct instance_entry *entry)

@@ -99,6 +99,7 @@ struct reservation_entry *core_plan_reservation(struct core *core, struct notifi
         reservation_entry_free(entry);
         return NULL;
     }
+    stage_look(entry);
     ladder_plan(core, entry);
     return entry;
 }

@@ -39,7 +39,7 @@ static void ladder_offer(struct core *core, const struct reservation_entry *rese
     offer->ready_ms = stage_ms + latency_quantile(latency, policy->paths.confidence, core->now,
                                                   policy->paths.half_life_ms, estimate_ms);
     offer->median_ms = stage_ms + latency_quantile(latency, 0.5, core->now, policy->paths.half_life_ms, estimate_ms);
-    offer->samples = latency->count;
+    offer->samples = latency != NULL ? latency->count : 0;
 }
 
 /* What stays true of a path whose turn it is not: how long it would take on the host where it would be. */
@@ -124,12 +124,44 @@ static void ladder_look_kept(struct core *core, const struct reservation *doc, s
     const struct code_metadata *code = &doc->notification->code;
     g_autofree char *key = core_key("k", code->tenant, code->function);
     const GQueue *kept = g_hash_table_lookup(core->kept, key);
-    for (GList *link = kept != NULL ? kept->head : NULL; link != NULL; link = link->next)
-        ladder_consider(core, doc, ladder, link->data);
+    for (GList *link = kept != NULL ? kept->head : NULL; link != NULL; link = link->next) {
+        struct instance_entry *member = link->data;
+        if (member->kept_until_at > doc->arrival_at &&
+            member->doc->uses < policy_function_of(core->policy, code)->reuse_max)
+            ladder_consider(core, doc, ladder, member);
+    }
 }
 
-static void ladder_look_pools(struct core *core, const struct reservation *doc, struct ladder *ladder)
+static struct vm_shape ladder_clone_shape(const struct reservation *doc, const struct saved_state *saved)
 {
+    struct vm_shape shape = doc->shape;
+    shape.vcpus = MAX(shape.vcpus, saved->shape.vcpus);
+    shape.memory_mib = MAX(shape.memory_mib, saved->shape.memory_mib);
+    return shape;
+}
+
+static gboolean ladder_can_clone(const struct core *core, const struct reservation *doc, const struct pool_entry *pool)
+{
+    const struct host_entry *host = g_hash_table_lookup(core->hosts, pool->doc->host);
+    if (pool->saved == NULL || host == NULL || host->doc->state != HOST_UP || doc->shape.gpus > 0)
+        return FALSE;
+    const struct vm_shape shape = ladder_clone_shape(doc, pool->saved);
+    return pool->saved->maximum.vcpus >= doc->maximum.vcpus &&
+           pool->saved->maximum.memory_mib >= doc->maximum.memory_mib &&
+           ladder_labels_cover(host, doc->notification->code.labels) &&
+           ladder_has_room(host, &(struct vm_shape){0}, &shape);
+}
+
+/* How many reservations may be planned on it: what it has, or may come to have for them. */
+static guint ladder_plannable(const struct core *core, const struct pool_entry *pool)
+{
+    const struct policy_pool *policy = policy_find_pool(core->policy, pool->doc->name);
+    return MAX(pool->members->len, policy != NULL ? policy->ceiling.running + policy->ceiling.paused : 0);
+}
+
+static void ladder_look_pools(struct core *core, const struct reservation_entry *reservation, struct ladder *ladder)
+{
+    const struct reservation *doc = reservation->doc;
     GHashTableIter iter;
     gpointer item;
     g_hash_table_iter_init(&iter, core->pools);
@@ -140,14 +172,13 @@ static void ladder_look_pools(struct core *core, const struct reservation *doc, 
         ladder->is_pooled = TRUE;
         if (pool->doc->draining)
             core_set_string(&ladder->reason, "draining");
-        for (guint i = 0; i < pool->members->len; i++)
+        const gboolean is_spoken_for = reservation->is_planning && pool->planned >= ladder_plannable(core, pool);
+        if (is_spoken_for)
+            core_set_string(&ladder->reason, "spoken for");
+        for (guint i = 0; !is_spoken_for && i < pool->members->len; i++)
             ladder_consider(core, doc, ladder, pool->members->pdata[i]);
-        const struct host_entry *host = g_hash_table_lookup(core->hosts, pool->doc->host);
-        if (pool->saved != NULL && host != NULL && host->doc->state == HOST_UP && doc->shape.gpus == 0 &&
-            pool->saved->maximum.vcpus >= doc->maximum.vcpus &&
-            pool->saved->maximum.memory_mib >= doc->maximum.memory_mib &&
-            ladder_labels_cover(host, doc->notification->code.labels) &&
-            ladder_has_room(host, &(struct vm_shape){0}, &doc->shape))
+        if (ladder_can_clone(core, doc, pool) &&
+            (ladder->saved == NULL || ladder_is_nearer(doc, &pool->saved->shape, &ladder->saved->saved->shape)))
             ladder->saved = pool;
     }
     if (ladder->is_pooled && ladder->reason == NULL && ladder->warm[PATH_RUNNING] == NULL &&
@@ -178,7 +209,7 @@ static void ladder_look(struct core *core, struct reservation_entry *reservation
     ladder->question.time_ms = (doc->arrival_at - core->now) / CLOCK_MS - reservation->policy->provisioning.margin_ms;
     ladder->host = reservation_choose_host(core, reservation);
     ladder_look_kept(core, doc, ladder);
-    ladder_look_pools(core, doc, ladder);
+    ladder_look_pools(core, reservation, ladder);
     for (guint path = PATH_RUNNING; path <= PATH_PAUSED; path++) {
         const struct instance_entry *member = ladder->warm[path];
         if (member != NULL && !ladder_was_tried(reservation, (enum path)path))
@@ -242,8 +273,10 @@ void ladder_plan(struct core *core, struct reservation_entry *reservation)
     struct reservation *doc = reservation->doc;
     struct ladder ladder = {0};
     int path = -1;
+    reservation->is_planning = TRUE;
     if (g_hash_table_size(core->pools) + g_hash_table_size(core->kept) > 0)
         path = ladder_choose(core, reservation, &ladder);
+    reservation->is_planning = FALSE;
     doc->path = path >= 0 ? (enum path)path : PATH_BOOT;
     doc->path_ms = path >= 0 ? ladder.question.offers[path].ready_ms
                              : ladder_boot_ms(core, reservation) + stage_latency(core, reservation, doc->template, "");
@@ -261,16 +294,19 @@ static gint64 ladder_due_at(const struct reservation_entry *reservation)
 
 void ladder_register(struct core *core, struct reservation_entry *reservation)
 {
-    if (reservation->due_pool == NULL)
+    struct pool_entry *pool =
+        reservation->due_pool != NULL ? g_hash_table_lookup(core->pools, reservation->due_pool) : NULL;
+    if (pool == NULL)
         return;
+    pool->planned++;
+    reservation->is_planned = TRUE;
     core_wake_at(core, ladder_due_at(reservation), OBJECT_RESERVATION, reservation->doc->id);
     ladder_tick(core, reservation);
 }
 
 void ladder_tick(struct core *core, struct reservation_entry *reservation)
 {
-    struct pool_entry *pool =
-        reservation->due_pool != NULL ? g_hash_table_lookup(core->pools, reservation->due_pool) : NULL;
+    struct pool_entry *pool = reservation->is_planned ? g_hash_table_lookup(core->pools, reservation->due_pool) : NULL;
     if (pool == NULL || reservation->is_due || core->now < ladder_due_at(reservation))
         return;
     reservation->is_due = TRUE;
@@ -281,23 +317,14 @@ void ladder_tick(struct core *core, struct reservation_entry *reservation)
 void ladder_unregister(struct core *core, struct reservation_entry *reservation)
 {
     g_autofree char *id = g_steal_pointer(&reservation->due_pool);
-    struct pool_entry *pool = reservation->is_due ? g_hash_table_lookup(core->pools, id) : NULL;
-    reservation->is_due = FALSE;
-    if (pool == NULL || pool->due == 0)
+    struct pool_entry *pool = reservation->is_planned ? g_hash_table_lookup(core->pools, id) : NULL;
+    const gboolean was_due = reservation->is_due;
+    reservation->is_planned = reservation->is_due = FALSE;
+    if (pool == NULL)
         return;
-    pool->due--;
-    core->pools_changed = TRUE;
-}
-
-static struct pool_entry *ladder_any_pool(struct core *core, const char *template)
-{
-    GHashTableIter iter;
-    gpointer item;
-    g_hash_table_iter_init(&iter, core->pools);
-    while (g_hash_table_iter_next(&iter, NULL, &item))
-        if (g_strcmp0(((struct pool_entry *)item)->doc->template, template) == 0)
-            return item;
-    return NULL;
+    pool->planned -= pool->planned > 0 ? 1 : 0;
+    pool->due -= was_due && pool->due > 0 ? 1 : 0;
+    core->pools_changed |= was_due;
 }
 
 /* A start that something warm would have served better is a miss of the pool. */
@@ -311,12 +338,9 @@ static void ladder_count(struct core *core, const struct reservation_entry *rese
             ladder->warm[path]->pool->doc->hits++;
         return;
     }
-    struct pool_entry *pool =
-        ladder->host != NULL ? pool_of(core, reservation->doc->template, ladder->host->doc->spec->name) : NULL;
-    if (pool == NULL)
-        pool = ladder_any_pool(core, reservation->doc->template);
-    if (pool != NULL && ladder->question.offers[path].ready_ms > ladder->question.time_ms && ladder->reason != NULL)
-        pool_miss(core, pool, ladder->reason);
+    if (ladder->question.offers[path].ready_ms > ladder->question.time_ms && ladder->reason != NULL)
+        pool_miss(core, pool_for(core, reservation->doc, ladder->host != NULL ? ladder->host->doc->spec->name : NULL),
+                  ladder->reason);
 }
 
 void ladder_take(struct core *core, struct reservation_entry *reservation, const struct ladder *ladder, enum path path)
@@ -337,6 +361,7 @@ void ladder_take(struct core *core, struct reservation_entry *reservation, const
                                   ladder->saved->saved);
     else
         instance = instance_start(core, reservation, ladder->host, NULL);
+    instance->predicted_ms = offer->ready_ms;
     if (doc->instance_id == NULL) {
         doc->path = path;
         doc->path_ms = offer->ready_ms;
@@ -347,6 +372,31 @@ void ladder_take(struct core *core, struct reservation_entry *reservation, const
     }
 }
 
+static struct pool_ledger *ladder_ledger(struct pool_entry *pool, enum path path)
+{
+    if (pool->doc->ledger == NULL)
+        pool->doc->ledger = g_ptr_array_new();
+    for (guint i = 0; i < pool->doc->ledger->len; i++)
+        if (((struct pool_ledger *)pool->doc->ledger->pdata[i])->path == path)
+            return pool->doc->ledger->pdata[i];
+    struct pool_ledger *ledger = g_new0(struct pool_ledger, 1);
+    ledger->path = path;
+    g_ptr_array_add(pool->doc->ledger, ledger);
+    return ledger;
+}
+
+/* It takes at least so long: a path that hangs must not go on looking fast. */
+static void ladder_learn_overrun(struct core *core, struct pool_entry *pool, const struct reservation *doc)
+{
+    const struct instance_entry *instance = g_hash_table_lookup(core->instances, doc->instance_id);
+    core->path_overruns[doc->path]++;
+    if (instance != NULL)
+        core_latency_add(core, doc->path, doc->template, doc->host, instance->vcpus_added,
+                         (core->now - instance->taken_at) / CLOCK_MS, core->now);
+    if (pool != NULL)
+        ladder_ledger(pool, doc->path)->overruns++;
+}
+
 void ladder_overrun(struct core *core, struct reservation_entry *reservation)
 {
     struct reservation *doc = reservation->doc;
@@ -354,16 +404,15 @@ void ladder_overrun(struct core *core, struct reservation_entry *reservation)
     reservation->overrun_at = 0;
     if (doc->state != RESERVATION_STARTING || reservation->rival_id != NULL || core->shutting_down)
         return;
-    struct pool_entry *pool = pool_of(core, doc->template, doc->host);
-    if (pool != NULL)
-        pool_miss(core, pool, "overrun");
+    struct pool_entry *pool = pool_for(core, doc, doc->host);
+    pool_miss(core, pool, "overrun");
+    ladder_learn_overrun(core, pool, doc);
     const int path = ladder_choose(core, reservation, &ladder);
     if (path >= 0) {
         timeline_add(&doc->timeline, core->now, "overrun, another path is tried beside it",
                      g_strdup_printf("%s has taken %.2f s, %s is next", codec_word(&path_words, doc->path),
                                      (double)(core->now - doc->started_at) / CLOCK_SECOND,
                                      codec_word(&path_words, (guint)path)));
-        core->path_overruns[doc->path]++;
         ladder_take(core, reservation, &ladder, (enum path)path);
         core_touch_reservation(core, reservation);
     }
@@ -379,23 +428,13 @@ gboolean reservation_owns(const struct reservation_entry *reservation, const str
 static void ladder_record(struct core *core, const struct reservation *doc, const struct instance_entry *instance)
 {
     const enum path path = instance->doc->path;
-    struct pool_entry *pool = pool_of(core, doc->template, instance->doc->host);
+    struct pool_entry *pool = pool_for(core, doc, instance->doc->host);
     const gint64 took_ms = (core->now - instance->taken_at) / CLOCK_MS;
-    const gboolean is_kept = took_ms <= doc->path_ms;
+    const gboolean is_kept = took_ms <= instance->predicted_ms;
     core->paths_kept[path] += is_kept ? 1 : 0;
     if (pool == NULL)
         return;
-    if (pool->doc->ledger == NULL)
-        pool->doc->ledger = g_ptr_array_new();
-    struct pool_ledger *ledger = NULL;
-    for (guint i = 0; i < pool->doc->ledger->len && ledger == NULL; i++)
-        if (((struct pool_ledger *)pool->doc->ledger->pdata[i])->path == path)
-            ledger = pool->doc->ledger->pdata[i];
-    if (ledger == NULL) {
-        ledger = g_new0(struct pool_ledger, 1);
-        ledger->path = path;
-        g_ptr_array_add(pool->doc->ledger, ledger);
-    }
+    struct pool_ledger *ledger = ladder_ledger(pool, path);
     latency_add(&pool->durations[path], took_ms, core->now);
     ledger->count++;
     ledger->kept += is_kept ? 1 : 0;
@@ -411,6 +450,7 @@ void ladder_arrived(struct core *core, struct reservation_entry *reservation, st
         loser = g_steal_pointer(&doc->instance_id);
         doc->instance_id = g_steal_pointer(&reservation->rival_id);
         doc->path = instance->doc->path;
+        doc->path_ms = instance->predicted_ms;
         core_set_string(&doc->host, instance->doc->host);
     } else {
         loser = g_steal_pointer(&reservation->rival_id);

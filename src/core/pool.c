@@ -17,21 +17,38 @@ void pool_entry_free(struct pool_entry *pool)
         ((struct instance_entry *)pool->members->pdata[i])->pool = NULL;
     g_ptr_array_unref(pool->members);
     saved_state_free(pool->saved);
+    g_free(pool->saving_id);
     pool_free(pool->doc);
     g_free(pool);
 }
 
-struct pool_entry *pool_of(struct core *core, const char *template, const char *host)
+static gboolean pool_is_nearer(const struct pool_entry *pool, const struct pool_entry *best,
+                               const struct reservation *doc, const char *host)
 {
+    const gboolean is_there = g_strcmp0(pool->doc->host, host) == 0,
+                   best_is_there = g_strcmp0(best->doc->host, host) == 0;
+    if (is_there != best_is_there)
+        return is_there;
+    const guint wanted = doc->shape.vcpus;
+    const guint lacking = wanted - MIN(wanted, pool->doc->shape.vcpus);
+    const guint best_lacking = wanted - MIN(wanted, best->doc->shape.vcpus);
+    return lacking != best_lacking ? lacking < best_lacking : pool->doc->shape.vcpus < best->doc->shape.vcpus;
+}
+
+struct pool_entry *pool_for(struct core *core, const struct reservation *doc, const char *host)
+{
+    struct pool_entry *best = NULL;
     GHashTableIter iter;
     gpointer item;
     g_hash_table_iter_init(&iter, core->pools);
     while (g_hash_table_iter_next(&iter, NULL, &item)) {
         struct pool_entry *pool = item;
-        if (g_strcmp0(pool->doc->template, template) == 0 && g_strcmp0(pool->doc->host, host) == 0)
-            return pool;
+        if (g_strcmp0(pool->doc->template, doc->template) == 0 && pool->doc->maximum.vcpus >= doc->maximum.vcpus &&
+            pool->doc->maximum.memory_mib >= doc->maximum.memory_mib &&
+            (best == NULL || pool_is_nearer(pool, best, doc, host)))
+            best = pool;
     }
-    return NULL;
+    return best;
 }
 
 static gboolean member_is_warm(const struct instance_entry *member)
@@ -61,7 +78,7 @@ void pool_account(struct core *core, struct pool_entry *pool)
     pool->doc->idle_mib_hours += pool->doc->idle_mib * hours;
     pool->counted_at = core->now;
     pool->doc->idle_mib = 0;
-    pool->doc->warming = pool->is_saving ? 1 : 0;
+    pool->doc->warming = pool->saving_id != NULL ? 1 : 0;
     pool->doc->stock = (struct pool_stock){.saved = pool->saved != NULL ? 1 : 0};
     for (guint i = 0; i < pool->members->len; i++)
         pool_count(pool->doc, pool->members->pdata[i]);
@@ -87,14 +104,25 @@ void pool_remove(struct core *core, struct instance_entry *entry)
     core->pools_changed = TRUE;
 }
 
+/* More stock would have helped. */
+static gboolean miss_wants_more(const char *reason)
+{
+    static const char *const reasons[] = {"empty", "failed", "overrun", NULL};
+    return g_strv_contains(reasons, reason);
+}
+
 void pool_miss(struct core *core, struct pool_entry *pool, const char *reason)
 {
-    struct pool *doc = pool->doc;
     const gint64 half_life_ms = core->policy->warming.miss_half_life_ms;
-    pool->missed = stocking_decay(pool->missed, core->now - pool->missed_at, half_life_ms) + 1;
-    pool->missed_at = core->now;
+    if (pool == NULL)
+        return;
+    struct pool *doc = pool->doc;
+    if (miss_wants_more(reason)) {
+        pool->missed = stocking_decay(pool->missed, core->now - pool->missed_at, half_life_ms) + 1;
+        pool->missed_at = core->now;
+        core->pools_changed = TRUE;
+    }
     doc->misses++;
-    core->pools_changed = TRUE;
     if (doc->miss_reasons == NULL)
         doc->miss_reasons = g_ptr_array_new();
     for (guint i = 0; i < doc->miss_reasons->len; i++) {
@@ -184,7 +212,9 @@ static void pool_pause(struct core *core, struct instance_entry *member)
     core_emit(core, core_command_for(member->doc->host, COMMAND_PAUSE, member->doc->id));
 }
 
-/* Its state becomes what clones are made from. */
+#define SAVE_PATIENCE (5 * CLOCK_MINUTE)
+
+/* Its state becomes what clones are made from. It is no member from then on, whatever comes of it. */
 static void pool_save(struct core *core, struct pool_entry *pool, struct instance_entry *member)
 {
     struct command *command = core_command_for(member->doc->host, COMMAND_SAVE, member->doc->id);
@@ -195,14 +225,16 @@ static void pool_save(struct core *core, struct pool_entry *pool, struct instanc
     command->saved->shape = member->doc->shape;
     command->saved->maximum = member->doc->maximum;
     command->saved->created_at = core->now;
-    pool->is_saving = TRUE;
+    core_set_string(&pool->saving_id, member->doc->id);
+    member->saving_until_at = core->now + SAVE_PATIENCE;
+    pool_remove(core, member);
     instance_step(core, member, INSTANCE_STEP_DESTROY, "becomes a saved state", g_strdup(command->saved->id));
     core_emit(core, command);
 }
 
 static gboolean pool_wants_saved(const struct core *core, const struct pool_entry *pool)
 {
-    return pool->doc->target.saved > 0 && pool->saved == NULL && !pool->is_saving && !pool->cannot_save &&
+    return pool->doc->target.saved > 0 && pool->saved == NULL && pool->saving_id == NULL && !pool->cannot_save &&
            core->now >= pool->retry_at;
 }
 
@@ -253,7 +285,7 @@ static const char *pool_held_back(const struct core *core, const struct pool_ent
         return "the host is not up";
     if (core->now < pool->retry_at)
         return "the last warm-up failed";
-    if (pool->is_saving)
+    if (pool->saving_id != NULL)
         return "a saved state is being made, from which the next ones are cloned";
     if (!g_sequence_is_empty(core->waiting))
         return "reservations wait for room";
@@ -321,11 +353,22 @@ static gint64 pool_next_at(const struct core *core, const struct pool_entry *poo
     return next_at;
 }
 
+static void pool_forget_saved(struct core *core, struct pool_entry *pool)
+{
+    if (pool->saved == NULL)
+        return;
+    struct command *command = core_command_for(pool->doc->host, COMMAND_FORGET_SAVED, NULL);
+    command->saved = g_steal_pointer(&pool->saved);
+    core_emit(core, command);
+}
+
 static void pool_maintain(struct core *core, struct pool_entry *pool)
 {
     const struct policy_pool *policy = policy_find_pool(core->policy, pool->doc->name);
     struct census census;
     pool_set_target(core, pool, policy);
+    if (pool->doc->target.saved == 0)
+        pool_forget_saved(core, pool);
     census_take(core, pool, policy, &census);
     pool_turn_surplus(core, pool, &census);
     pool_drop_stale(core, pool, &census);
@@ -378,15 +421,6 @@ static struct pool_entry *pool_new(struct core *core, const char *id, const stru
     return pool;
 }
 
-static void pool_forget_saved(struct core *core, struct pool_entry *pool)
-{
-    if (pool->saved == NULL)
-        return;
-    struct command *command = core_command_for(pool->doc->host, COMMAND_FORGET_SAVED, NULL);
-    command->saved = g_steal_pointer(&pool->saved);
-    core_emit(core, command);
-}
-
 /* What a saved state was made with must be what the pool is to have. */
 static gboolean pool_can_use(const struct pool_entry *pool, const struct saved_state *saved)
 {
@@ -401,6 +435,7 @@ static void pool_update(struct core *core, struct pool_entry *pool, const struct
     doc->shape = policy->shape;
     doc->maximum = policy->maximum;
     doc->idle_budget_mib = policy->idle_budget_mib;
+    pool->cannot_save = FALSE; /* it may have been the template's fault */
     if (pool->saved != NULL && !pool_can_use(pool, pool->saved))
         pool_forget_saved(core, pool);
 }
@@ -450,17 +485,72 @@ void pools_sync(struct core *core)
     core->pools_changed = TRUE;
 }
 
+/* What waits on the host for code that may never come: of those kept for a function the one kept longest, else of a pool. */
+static struct instance_entry *room_victim(struct core *core, const char *host)
+{
+    struct instance_entry *victim = NULL;
+    GHashTableIter iter;
+    gpointer item;
+    g_hash_table_iter_init(&iter, core->kept);
+    while (g_hash_table_iter_next(&iter, NULL, &item)) {
+        for (GList *link = ((GQueue *)item)->head; link != NULL; link = link->next) {
+            struct instance_entry *kept = link->data;
+            if (g_strcmp0(kept->doc->host, host) == 0 &&
+                (victim == NULL || kept->kept_until_at < victim->kept_until_at))
+                victim = kept;
+        }
+    }
+    g_autoptr(GPtrArray) pools = pools_sorted(core);
+    for (guint i = 0; victim == NULL && i < pools->len; i++) {
+        const struct pool_entry *pool = pools->pdata[i];
+        for (guint k = 0; g_strcmp0(pool->doc->host, host) == 0 && victim == NULL && k < pool->members->len; k++)
+            victim = pool->members->pdata[k];
+    }
+    return victim;
+}
+
 void pools_make_room(struct core *core, const struct reservation_entry *reservation)
 {
-    g_autoptr(GPtrArray) pools = pools_sorted(core);
-    for (guint i = 0; i < pools->len; i++) {
-        struct pool_entry *pool = pools->pdata[i];
-        const struct host_entry *host = g_hash_table_lookup(core->hosts, pool->doc->host);
-        if (host == NULL || host->doc->state != HOST_UP || pool->members->len == 0 ||
-            !placing_could_ever(host->doc, &reservation->doc->shape, reservation->doc->notification->code.labels))
+    g_autoptr(GPtrArray) hosts = host_entries_sorted(core);
+    for (guint i = 0; i < hosts->len; i++) {
+        struct host_entry *host = hosts->pdata[i];
+        if (!placing_is_full(host->doc, &reservation->doc->shape, reservation->doc->notification->code.labels))
             continue;
-        pool_destroy_member(core, pool, pool->members->pdata[0], "a reservation needs the room");
-        return; /* one at a time: when it is gone, the reservation is tried again */
+        if (host->evictions > 0)
+            return; /* one at a time: when it is gone, the reservation is tried again */
+        struct instance_entry *victim = room_victim(core, host->doc->spec->name);
+        if (victim == NULL)
+            continue;
+        if (victim->pool != NULL)
+            victim->pool->doc->wasted++;
+        victim->is_evicted = TRUE;
+        host->evictions++;
+        instance_destroy(core, victim, "a reservation needs the room");
+        return;
+    }
+}
+
+#define CLONE_FAILURES_MAX 2
+
+void pool_note_clone(struct core *core, const struct instance *clone, gboolean is_ready)
+{
+    GHashTableIter iter;
+    gpointer item;
+    g_hash_table_iter_init(&iter, core->pools);
+    while (g_hash_table_iter_next(&iter, NULL, &item)) {
+        struct pool_entry *pool = item;
+        if (pool->saved == NULL || g_strcmp0(pool->saved->id, clone->saved) != 0)
+            continue;
+        pool->clone_failures = is_ready ? 0 : pool->clone_failures + 1;
+        if (pool->clone_failures < CLONE_FAILURES_MAX)
+            return;
+        pool->clone_failures = 0;
+        core_set_string(&pool->doc->saved_error,
+                        "clones of it did not become ready, one after another: another is made");
+        log_warning("core", "pool %s: saved state %s: %s", pool->doc->id, clone->saved, pool->doc->saved_error);
+        pool_forget_saved(core, pool);
+        core->pools_changed = TRUE;
+        return;
     }
 }
 
@@ -479,23 +569,35 @@ static void pool_on_paused(struct core *core, struct instance_entry *entry, cons
     instance_destroy(core, entry, "it could not be paused");
 }
 
-static void pool_on_saved(struct core *core, struct instance_entry *entry, struct event *event)
+static void pool_keep_saved(struct core *core, struct pool_entry *pool, struct event *event)
 {
-    struct pool_entry *pool = entry->pool;
-    pool_remove(core, entry);
-    instance_gone(core, entry, event->error != NULL ? event->error->message : "it is a saved state now");
-    if (pool == NULL)
-        return;
-    pool->is_saving = FALSE;
-    core_set_string(&pool->doc->saved_error, event->error != NULL ? event->error->message : NULL);
-    if (event->error == NULL) {
+    const gboolean is_wanted = pool != NULL && !pool->doc->draining && pool_can_use(pool, event->saved);
+    if (is_wanted) {
         saved_state_free(pool->saved);
         pool->saved = g_steal_pointer(&event->saved);
         return;
     }
-    pool->cannot_save = g_error_matches(event->error, HBR_ERROR, HBR_ERROR_UNSUPPORTED);
+    struct command *command = core_command_for(event->host, COMMAND_FORGET_SAVED, NULL);
+    command->saved = g_steal_pointer(&event->saved);
+    core_emit(core, command);
+}
+
+static void pool_on_saved(struct core *core, struct instance_entry *entry, struct event *event)
+{
+    struct pool_entry *pool = entry->doc->pool != NULL ? g_hash_table_lookup(core->pools, entry->doc->pool) : NULL;
+    const GError *error = event->error;
+    entry->saving_until_at = 0;
+    instance_gone(core, entry, error != NULL ? error->message : "it is a saved state now");
+    if (error == NULL)
+        pool_keep_saved(core, pool, event);
+    if (pool == NULL)
+        return;
+    core_set_string(&pool->doc->saved_error, error != NULL ? error->message : NULL);
+    if (error == NULL)
+        return;
+    pool->cannot_save = g_error_matches(error, HBR_ERROR, HBR_ERROR_UNSUPPORTED);
     pool->retry_at = core->now + core->policy->warming.retry_ms * CLOCK_MS;
-    log_warning("core", "pool %s: no saved state: %s", pool->doc->id, event->error->message);
+    log_warning("core", "pool %s: no saved state: %s", pool->doc->id, error->message);
 }
 
 static void pool_on_saved_lost(struct core *core, const struct event *event)
@@ -522,12 +624,12 @@ static void pool_take_found(struct core *core, const struct event *event)
         struct pool_entry *pool = found->pool != NULL ? g_hash_table_lookup(core->pools, found->pool) : NULL;
         if (pool != NULL && pool->saved != NULL && g_strcmp0(pool->saved->id, found->id) == 0)
             continue;
-        if (pool != NULL && pool->saved == NULL && !pool->is_saving && pool_can_use(pool, found)) {
+        if (pool != NULL && pool->saved == NULL && pool->saving_id == NULL && pool_can_use(pool, found)) {
             pool->saved = saved_state_copy(found);
             core->pools_changed = TRUE;
             continue;
         }
-        if (pool != NULL && pool->is_saving)
+        if (pool != NULL && pool->saving_id != NULL)
             continue; /* perhaps the one that is being written */
         struct command *command = core_command_for(event->host, COMMAND_FORGET_SAVED, NULL);
         command->saved = saved_state_copy(found);

@@ -43,6 +43,8 @@ struct reservation_entry {
     gint64 overrun_at;       /* when the path under way has taken too long; 0: it has a rival, or none is left */
     char *due_pool;          /* id of the pool that it is planned to take an instance of */
     gboolean is_due;         /* and whose target it raises by now */
+    gboolean is_planned;     /* it is counted there */
+    gboolean is_planning;    /* nothing is taken yet: what others are planned to take is not offered */
     enum code_state code_state;
     char *code_digest;            /* program_digest() of what was announced */
     char *source;                 /* of it, once it is known */
@@ -60,10 +62,12 @@ struct pool_entry {
     struct pool *doc;
     GPtrArray *members;        /* struct instance_entry: warming, running and paused, the oldest first; not owned */
     struct saved_state *saved; /* NULL: none */
-    gboolean is_saving;
-    gboolean cannot_save; /* on this host, for good */
+    char *saving_id;           /* instance whose state is being saved, a member no more; NULL: none */
+    guint clone_failures;      /* one after another, of the saved state */
+    gboolean cannot_save;      /* on this host, for good */
     struct pool_setting setting;
-    guint due;     /* reservations that will soon want an instance of it */
+    guint planned; /* reservations that are planned to take an instance of it */
+    guint due;     /* of these, those that raise its target by now */
     double missed; /* as of missed_at */
     gint64 missed_at, retry_at;
     gint64 counted_at; /* idle memory is accounted for up to then */
@@ -74,6 +78,9 @@ struct pool_entry {
 struct instance_entry {
     struct instance *doc;
     struct pool_entry *pool;         /* of which it is a member, or NULL */
+    gboolean is_evicted;             /* destroyed to make room: counted until it is gone */
+    gint64 saving_until_at;          /* its state is being saved, and nothing else is to be asked of it until then */
+    gint64 predicted_ms;             /* of the start or claim under way */
     gboolean is_pausing;             /* COMMAND_PAUSE is under way */
     gint64 taken_at;                 /* its start, or its claim, was asked for */
     guint vcpus_added;               /* that are plugged in by the start or claim under way */
@@ -103,9 +110,10 @@ struct execution_entry {
 
 struct host_entry {
     struct host *doc;
-    guint boots;   /* instances being started for reservations */
-    guint claims;  /* warm instances being made ready for reservations */
-    guint warmups; /* instances being started for pools */
+    guint boots;     /* instances being started for reservations */
+    guint claims;    /* warm instances being made ready for reservations */
+    guint evictions; /* idle ones being destroyed to make room */
+    guint warmups;   /* instances being started for pools */
     gboolean is_dirty, is_detached;
 };
 
@@ -193,10 +201,13 @@ struct command *core_command_for(const char *host, enum command_kind kind, const
 void core_wake_at(struct core *core, gint64 at, enum object_kind object, const char *id);
 
 /* What is known of a path of a template on a host, where so many vCPUs are plugged in on the way, which is the slow part of it. */
-struct latency *core_latency_named(struct core *core, const char *key);
-char *core_stage_key(const char *template, const char *host);
-struct latency *core_latency(struct core *core, enum path path, const char *template, const char *host,
-                             guint vcpus_added);
+const struct latency *core_stage_latency(const struct core *core, const char *template, const char *host);
+void core_stage_latency_add(struct core *core, const char *template, const char *host, gint64 duration_ms);
+
+const struct latency *core_latency(const struct core *core, enum path path, const char *template, const char *host,
+                                   guint vcpus_added); /* NULL: none */
+void core_latency_add(struct core *core, enum path path, const char *template, const char *host, guint vcpus_added,
+                      gint64 duration_ms, gint64 at);
 char *core_key(const char *kind, const char *tenant, const char *key);
 
 /* reply.c: answers to the API */
@@ -320,11 +331,16 @@ void pools_maintain(struct core *core);
 void pool_add(struct core *core, struct pool_entry *pool, struct instance_entry *entry);
 void pool_remove(struct core *core, struct instance_entry *entry);
 void pool_account(struct core *core, struct pool_entry *pool);
-void pool_miss(struct core *core, struct pool_entry *pool, const char *reason);
+void pool_miss(struct core *core, struct pool_entry *pool, const char *reason); /* NULL pool: nothing */
+
+/* A clone of the pool's saved state did or did not come to be: after some that did not, the state is given up and made anew. */
+void pool_note_clone(struct core *core, const struct instance *clone, gboolean is_ready);
+
+/* The pool that could best have served: of the template, able to grow as far, preferably on that host (NULL: any); or NULL. */
+struct pool_entry *pool_for(struct core *core, const struct reservation *doc, const char *host);
 void pool_on_event(struct core *core, struct event *event); /* paused, saved, saved-lost, host inventory */
 void pool_set(struct core *core, struct event *event);
 void pool_drain(struct core *core, struct event *event);
-struct pool_entry *pool_of(struct core *core, const char *template, const char *host);
 
 /* Frees room that warm instances take for a reservation that finds none. */
 void pools_make_room(struct core *core, const struct reservation_entry *reservation);
@@ -360,6 +376,7 @@ void ladder_arrived(struct core *core, struct reservation_entry *reservation, st
 gboolean reservation_owns(const struct reservation_entry *reservation, const struct instance_entry *instance);
 
 /* stage.c: the program in place before the request */
+void stage_look(struct reservation_entry *reservation);                     /* at planning: nothing is done yet */
 void stage_begin(struct core *core, struct reservation_entry *reservation); /* at admission */
 void stage_proceed(struct core *core,
                    struct reservation_entry *reservation);   /* its instance is ready, or its program came */

@@ -28,8 +28,8 @@ static void rebuild_host(struct core *core, const struct record *record)
 static void rebuild_learn_latency(struct core *core, const struct instance *doc)
 {
     if (doc->ready_at > 0 && doc->path == PATH_BOOT && doc->warm_at == 0)
-        latency_add(core_latency(core, PATH_BOOT, doc->template, doc->host, 0),
-                    (doc->ready_at - doc->created_at) / CLOCK_MS, doc->ready_at);
+        core_latency_add(core, PATH_BOOT, doc->template, doc->host, 0, (doc->ready_at - doc->created_at) / CLOCK_MS,
+                         doc->ready_at);
 }
 
 /* A ready instance that never had code in it is worth keeping; all others are destroyed when their host tells its inventory. */
@@ -86,6 +86,8 @@ static void rebuild_open_reservation(struct core *core, struct reservation_entry
     if (doc->state == RESERVATION_CLAIMED || doc->execution_id != NULL)
         return; /* it ends with its execution, which is interrupted next */
     reservation_index(core, entry);
+    stage_look(entry);
+    stage_begin(core, entry);
     if (instance != NULL && instance->is_adopting) {
         doc->state = RESERVATION_STARTING;
         return;

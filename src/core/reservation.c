@@ -238,24 +238,36 @@ static gboolean reservation_lose_one_of_two(struct core *core, struct reservatio
     } else {
         g_free(entry->doc->instance_id);
         entry->doc->instance_id = g_steal_pointer(&entry->rival_id);
+        const struct instance_entry *other = g_hash_table_lookup(core->instances, entry->doc->instance_id);
+        if (other != NULL) {
+            entry->doc->path = other->doc->path;
+            entry->doc->path_ms = other->predicted_ms;
+            core_set_string(&entry->doc->host, other->doc->host);
+        }
     }
     core_touch_reservation(core, entry);
     return TRUE;
 }
 
-/* What was warm or saved costs little to have tried: attempts count boots. */
-static gboolean reservation_may_try_again(const struct reservation_entry *entry, const struct instance_entry *lost)
+/* What was warm or saved costs little to have tried in vain, and each way is tried once: attempts count boots, and instances that were lost when they
+ * had been ready. */
+static gboolean reservation_may_try_again(struct reservation_entry *entry, const struct instance_entry *lost)
 {
-    return lost->doc->path != PATH_BOOT || entry->doc->attempts < entry->policy->provisioning.boot_attempts;
+    struct reservation *doc = entry->doc;
+    const gboolean was_ready = doc->state == RESERVATION_READY;
+    if (was_ready && lost->doc->path != PATH_BOOT)
+        doc->attempts++;
+    if (!was_ready && lost->doc->path != PATH_BOOT)
+        return TRUE;
+    return doc->attempts < entry->policy->provisioning.boot_attempts;
 }
 
 void reservation_instance_lost(struct core *core, struct reservation_entry *entry, const struct instance_entry *lost,
                                const char *reason)
 {
     struct reservation *doc = entry->doc;
-    struct pool_entry *pool = pool_of(core, doc->template, lost->doc->host);
-    if (lost->doc->path != PATH_BOOT && pool != NULL && doc->state == RESERVATION_STARTING)
-        pool_miss(core, pool, "failed");
+    if (lost->doc->path != PATH_BOOT && doc->state == RESERVATION_STARTING)
+        pool_miss(core, pool_for(core, doc, lost->doc->host), "failed");
     if (reservation_lose_one_of_two(core, entry, lost))
         return;
     if (lost->doc->path == PATH_BOOT && !reservation_failed_on(entry, lost->doc->host))
@@ -263,7 +275,7 @@ void reservation_instance_lost(struct core *core, struct reservation_entry *entr
     if (doc->state == RESERVATION_READY)
         entry->tried_paths = 0;
     if (entry->code_state == CODE_STAGING || entry->code_state == CODE_STAGED)
-        entry->code_state = CODE_KNOWN; /* it is put into the next one */
+        entry->code_state = CODE_LOST; /* perhaps it was what killed the instance */
     entry->overrun_at = 0;
     if (reservation_may_try_again(entry, lost)) {
         g_clear_pointer(&doc->instance_id, g_free);

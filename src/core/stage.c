@@ -41,20 +41,25 @@ static void stage_keep_source(struct core *core, struct reservation_entry *reser
     core_emit(core, keep);
 }
 
-void stage_begin(struct core *core, struct reservation_entry *reservation)
+void stage_look(struct reservation_entry *reservation)
 {
     const struct code_metadata *code = &reservation->doc->notification->code;
-    struct program *program = reservation->doc->notification->program;
+    const struct program *program = reservation->doc->notification->program;
     if (program == NULL)
         return;
     reservation->code_digest = program_digest(program);
-    if (program->source != NULL)
+    if (policy_function_of(reservation->policy, code)->stage)
+        reservation->code_state =
+            program->source != NULL || program->source_sha256 == NULL ? CODE_KNOWN : CODE_FETCHING;
+}
+
+void stage_begin(struct core *core, struct reservation_entry *reservation)
+{
+    const struct code_metadata *code = &reservation->doc->notification->code;
+    const struct program *program = reservation->doc->notification->program;
+    if (program != NULL && program->source != NULL)
         stage_keep_source(core, reservation);
-    if (!policy_function_of(reservation->policy, code)->stage)
-        return;
-    const gboolean is_here = reservation->source != NULL || program->source_sha256 == NULL;
-    reservation->code_state = is_here ? CODE_KNOWN : CODE_FETCHING;
-    if (!is_here)
+    if (reservation->code_state == CODE_FETCHING)
         stage_fetch(core, reservation->doc->id, reservation->policy, code, program);
 }
 
@@ -133,8 +138,7 @@ static void stage_on_staged(struct core *core, const struct event *event)
         return;
     }
     reservation->code_state = CODE_STAGED;
-    g_autofree char *key = core_stage_key(instance->doc->template, instance->doc->host);
-    latency_add(core_latency_named(core, key), event->count / 1000 + 1, core->now);
+    core_stage_latency_add(core, instance->doc->template, instance->doc->host, event->count / 1000 + 1);
     reservation_note(core, reservation, "program in place", g_strdup_printf("%.1f ms", (double)event->count / 1000));
 }
 
@@ -194,8 +198,7 @@ gint64 stage_latency(struct core *core, const struct reservation_entry *reservat
 {
     if (reservation->code_state == CODE_UNKNOWN || reservation->code_state == CODE_LOST)
         return 0;
-    g_autofree char *key = core_stage_key(template, host);
-    const struct latency *latency = core_latency_named(core, key);
+    const struct latency *latency = core_stage_latency(core, template, host);
     const struct policy_paths *paths = &reservation->policy->paths;
     return latency_quantile(latency, paths->confidence, core->now, paths->half_life_ms, STAGE_ESTIMATE_MS);
 }

@@ -36,7 +36,7 @@ gint64 latency_quantile(const struct latency *latency, double quantile, gint64 n
                         gint64 fallback_ms)
 {
     struct weighted_duration sorted[LATENCY_WINDOW];
-    const guint count = latency->count;
+    const guint count = latency != NULL ? latency->count : 0;
     double sum = 0, squares = 0;
     if (count == 0)
         return fallback_ms;

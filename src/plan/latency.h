@@ -18,7 +18,7 @@ struct latency {
 /* `at`: when it was seen; see base/clock.h. */
 void latency_add(struct latency *latency, gint64 duration_ms, gint64 at);
 
-/* The duration that is not exceeded with probability `quantile`, in ms; `fallback_ms` while nothing is known. A duration weighs half after
+/* NULL stands for an empty one. The duration that is not exceeded with probability `quantile`, in ms; `fallback_ms` while nothing is known. A duration weighs half after
  * `half_life_ms` (0: all weigh the same). With fewer than 1 / (1 - quantile) of them, by Kish's effective count of the weights, no sample quantile
  * exists, and the longest one times 1.25 stands in for it. */
 gint64 latency_quantile(const struct latency *latency, double quantile, gint64 now, gint64 half_life_ms,

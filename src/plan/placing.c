@@ -42,6 +42,14 @@ gboolean placing_could_ever(const struct host *host, const struct vm_shape *shap
     return shape->vcpus <= capacity.vcpus && shape->memory_mib <= capacity.memory_mib;
 }
 
+gboolean placing_is_full(const struct host *host, const struct vm_shape *shape, char **labels)
+{
+    const struct vm_shape capacity = placing_capacity(host);
+    return host->state == HOST_UP && placing_could_ever(host, shape, labels) &&
+           (host->committed_vcpus + shape->vcpus > capacity.vcpus ||
+            host->committed_memory_mib + shape->memory_mib > capacity.memory_mib);
+}
+
 /* NULL when the host can take it, else why not. Free with g_free. */
 static char *placing_objection(const struct placing_candidate *candidate, const struct vm_shape *shape, char **labels,
                                guint boots_max)

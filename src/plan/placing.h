@@ -14,6 +14,9 @@ struct vm_shape placing_capacity(const struct host *host);
  * is not known. */
 gboolean placing_could_ever(const struct host *host, const struct vm_shape *shape, char **labels);
 
+/* TRUE when the host is up, could hold the shape if it were empty, and has not the vCPUs or the memory now. */
+gboolean placing_is_full(const struct host *host, const struct vm_shape *shape, char **labels);
+
 struct placing_candidate {
     const struct host *host;
     guint boots;     /* instances being started there */
