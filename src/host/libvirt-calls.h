@@ -40,6 +40,7 @@ struct create_call {
     /* results */
     struct domain_live *live;
     enum template_agent agent;
+    char *fingerprint; /* of what an instance of a pool was made of, as it was before: its saved state goes by it */
     gboolean bandwidth_failed; /* started without a limit, since this host's tc cannot set one */
     gboolean is_saved_lost;    /* the saved state is damaged or not there: what is left of it was removed */
 };
@@ -70,6 +71,7 @@ struct save_call {
     struct link *link;
     char *uuid, *instance_id, *owner, *disk_dir, *saved_dir;
     struct saved_origin origin;
+    char *fingerprint;         /* of what the instance was made of; NULL: not known */
     gboolean is_running;       /* not suspended */
     struct saved_state *state; /* in: as asked for; result: with all that is known of it */
 };

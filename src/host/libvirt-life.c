@@ -142,6 +142,11 @@ static gboolean create_look(struct create_call *call, virDomainPtr domain, GErro
 gboolean create_call_run(gpointer data, GError **error)
 {
     struct create_call *call = data;
+    if (call->boot.pool != NULL && call->boot.saved == NULL) {
+        call->fingerprint = saved_fingerprint(&call->origin, call->boot.template, error);
+        if (call->fingerprint == NULL)
+            return FALSE;
+    }
     g_autoptr(virDomain) domain = call->boot.saved == NULL ? create_domain(call, error) : clone_domain(call, error);
     return domain != NULL && create_look(call, domain, error);
 }
@@ -157,6 +162,7 @@ void create_call_free(gpointer data)
     g_free(call->disk_dir);
     g_free(call->saved_dir);
     saved_origin_clear(&call->origin);
+    g_free(call->fingerprint);
     g_strfreev(call->gpus);
     domain_live_free(call->live);
     g_free(call);

@@ -116,14 +116,27 @@ static gboolean save_disk(const struct save_call *call, const char *from, GError
     return g_rename(from, to) == 0 || file_copy_sparse(from, to, error);
 }
 
+/* What the instance was made of has to be what the next one would be made of: clones pass for that. */
+static gboolean save_take_fingerprint(struct save_call *call, GError **error)
+{
+    g_free(call->state->fingerprint);
+    call->state->fingerprint = saved_fingerprint(&call->origin, call->state->template, error);
+    if (call->state->fingerprint == NULL)
+        return FALSE;
+    if (g_strcmp0(call->fingerprint, call->state->fingerprint) == 0)
+        return TRUE;
+    hbr_error_set(error, HBR_ERROR_CONFLICT, "%s: %s", call->instance_id,
+                  call->fingerprint != NULL ? "its template or images have changed since it was started"
+                                            : "it was started by another run of harbingerd: of what is not known");
+    return FALSE;
+}
+
 static gboolean save_run(struct save_call *call, const char *path, GError **error)
 {
     struct saved_record record = {.state = call->state, .owner = call->owner};
     g_autofree char *disk = instance_disk_path(call->disk_dir, call->instance_id);
     const gboolean has_disk = g_file_test(disk, G_FILE_TEST_EXISTS);
-    g_free(call->state->fingerprint);
-    call->state->fingerprint = saved_fingerprint(&call->origin, call->state->template, error);
-    if (call->state->fingerprint == NULL || !save_domain(call, path, error) || !saved_check(path, has_disk, error) ||
+    if (!save_take_fingerprint(call, error) || !save_domain(call, path, error) || !saved_check(path, has_disk, error) ||
         (has_disk && !save_disk(call, disk, error)))
         return FALSE;
     const gboolean is_kept = saved_commit(call->saved_dir, &record, has_disk, error);
@@ -156,6 +169,7 @@ void save_call_free(gpointer data)
     g_free(call->disk_dir);
     g_free(call->saved_dir);
     saved_origin_clear(&call->origin);
+    g_free(call->fingerprint);
     saved_state_free(call->state);
     g_free(call);
 }

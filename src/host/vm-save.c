@@ -74,6 +74,7 @@ void vm_save_begin(struct vm *vm)
     call->disk_dir = g_strdup(host->disk_dir);
     call->saved_dir = host_saved_dir(host);
     call->origin = host_saved_origin(host);
+    call->fingerprint = g_strdup(vm->fingerprint);
     call->state = state_to_save(vm);
     call->is_running = vm->state == VM_READY;
     struct job job = host_job(host, LINK_SLOW);

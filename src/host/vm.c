@@ -60,6 +60,7 @@ void vm_free(gpointer data)
     domain_live_free(vm->live);
     saved_state_free(vm->saved);
     g_free(vm->saved_id);
+    g_free(vm->fingerprint);
     g_clear_error(&vm->end_error);
     g_strfreev(vm->gpus);
     g_free(vm->uuid);
@@ -405,6 +406,7 @@ static void vm_on_created(gpointer owner, gpointer context, gpointer data, const
     } else {
         vm->live = g_steal_pointer(&call->live);
         vm->agent = call->agent;
+        vm->fingerprint = g_steal_pointer(&call->fingerprint);
         vm->has_bandwidth = host->is_system && vm->live->nic_device != NULL && !call->bandwidth_failed;
         host->bandwidth_failed |= call->bandwidth_failed;
         vm_progress(vm, vm->boot.saved != NULL ? "restored" : "started");

@@ -62,6 +62,7 @@ struct vm {
     enum vm_wish wish;
     struct saved_state *saved; /* what COMMAND_SAVE asked for; then, what came of it */
     char *saved_id;            /* of that state, until the core is told */
+    char *fingerprint;         /* of what it was made of; NULL: not known, or no instance of a pool */
     guint64 capabilities;      /* of its guest */
     GError *end_error;
     gint64 began_at; /* its domain is there since */

@@ -207,12 +207,13 @@ static char *domain_text(const char *id)
 }
 
 /* What has to differ between two guests, a line each. */
-static const char *const traits[] = {"machine id", "boot id", "host name", "uuid of the kernel",
-                                     "urandom",    "random",  "stack",     "temporary name"};
+static const char *const traits[] = {"machine id", "boot id", "host name",      "uuid of the kernel", "urandom",
+                                     "random",     "stack",   "temporary name", "MAC address"};
 static const char tell[] =
     "cat /etc/machine-id /proc/sys/kernel/random/boot_id; hostname; cat /proc/sys/kernel/random/uuid\n"
     "head -c 16 /dev/urandom | od -An -tx1; head -c 16 /dev/random | od -An -tx1\n"
-    "grep stack /proc/self/maps; mktemp -u /tmp/XXXXXXXXXXXX\n";
+    "grep stack /proc/self/maps; mktemp -u /tmp/XXXXXXXXXXXX\n"
+    "cat /sys/class/net/e*/address\n";
 
 static gboolean differ(GHashTable *seen, const char *id)
 {
@@ -364,14 +365,14 @@ static gboolean test_paused_is_left_alone(void)
     g_autofree char *state_dir = g_strdup(drive->state_dir);
     drive_free(drive);
     drive_silence_ms = 400;
-    drive = drive_new("none", OWNER, ACCELERATION_TCG, state_dir);
+    drive = drive_new("user", OWNER, ACCELERATION_TCG, state_dir);
     drive_silence_ms = 0;
     REQUIRE(drive != NULL && start("vm-l", &small, &large) && pause_it("vm-l"));
     g_autoptr(event_auto) gone = drive_wait(drive, EVENT_INSTANCE_GONE, "vm-l", 1500);
     REQUIRE(gone == NULL && claim("vm-l", "res-1", &small, FIGURE_PAUSED));
     REQUIRE(drive_destroy(drive, "vm-l"));
     drive_free(drive);
-    drive = drive_new("none", OWNER, ACCELERATION_TCG, state_dir);
+    drive = drive_new("user", OWNER, ACCELERATION_TCG, state_dir);
     return drive != NULL;
 }
 
@@ -548,19 +549,19 @@ static gboolean test_inventory(void)
     g_autofree char *stray = g_build_filename(directory, "saved-old.state.part", NULL);
     REQUIRE(g_file_set_contents(stray, "x", 1, NULL));
     drive_free(drive);
-    drive = drive_new("none", OWNER, ACCELERATION_TCG, state_dir);
+    drive = drive_new("user", OWNER, ACCELERATION_TCG, state_dir);
     REQUIRE(drive != NULL);
     g_autoptr(event_auto) inventory = drive_wait(drive, EVENT_HOST_INVENTORY, NULL, 10000);
     REQUIRE(inventory != NULL && inventory->saved_states->len == 1);
     REQUIRE(strcmp(((struct saved_state *)inventory->saved_states->pdata[0])->id, "saved-1") == 0);
     REQUIRE(g_access(stray, F_OK) != 0);
     drive_free(drive);
-    drive = drive_new("none", "another-owner", ACCELERATION_TCG, state_dir);
+    drive = drive_new("user", "another-owner", ACCELERATION_TCG, state_dir);
     REQUIRE(drive != NULL);
     g_autoptr(event_auto) other = drive_wait(drive, EVENT_HOST_INVENTORY, NULL, 10000);
     REQUIRE(other != NULL && other->saved_states->len == 0);
     drive_free(drive);
-    drive = drive_new("none", OWNER, ACCELERATION_TCG, state_dir);
+    drive = drive_new("user", OWNER, ACCELERATION_TCG, state_dir);
     return drive != NULL;
 }
 
@@ -609,6 +610,12 @@ static gboolean test_save_refused(void)
     g_autoptr(event_auto) busy = drive_wait(drive, EVENT_INSTANCE_SAVED, "vm-b", 20000);
     REQUIRE(started != NULL && busy != NULL && busy->error != NULL && busy->error->code == HBR_ERROR_CONFLICT);
     REQUIRE(domain_state("vm-b") < 0);
+    /* What it was made of is not what the next would be made of. */
+    REQUIRE(start("vm-b2", &tiny, &large));
+    send_save("vm-b2", "saved-5", "runtimes");
+    g_autoptr(event_auto) changed = drive_wait(drive, EVENT_INSTANCE_SAVED, "vm-b2", 20000);
+    REQUIRE(changed != NULL && changed->error != NULL && strstr(changed->error->message, "have changed") != NULL);
+    REQUIRE(domain_state("vm-b2") < 0 && !has_file("saved/here", "saved-5.state"));
     return TRUE;
 }
 
@@ -659,7 +666,7 @@ int main(int argc, char **argv)
 {
     guint failed = 0, passed = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
-    drive = drive_new("none", OWNER, ACCELERATION_TCG, NULL);
+    drive = drive_new("user", OWNER, ACCELERATION_TCG, NULL);
     libvirt = virConnectOpen(g_getenv("HBR_LIBVIRT_URI"));
     if (drive == NULL || libvirt == NULL)
         return EXIT_FAILURE;
