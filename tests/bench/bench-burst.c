@@ -142,5 +142,5 @@ int main(int argc, char **argv)
             series_count(outcomes[0].times), outcomes[0].misses);
     for (guint i = 0; i < G_N_ELEMENTS(bursts); i++)
         series_free(outcomes[i].times);
-    return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return failures + disordered == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -27,10 +27,13 @@
     "  - { name: plain, function: \"plain*\", stage: false }\n"                                                 \
     "warming: { warmups: 2, warmups_per_host: 1 }\n"                                                            \
     "pools:\n"                                                                                                  \
-    "  - name: p\n    template: t\n    vcpus: 1\n    memory: 256 MiB\n    maximum: { vcpus: 4, memory: 2 GiB }\n"
+    "  - name: p\n    template: t\n    vcpus: 1\n    memory: 256 MiB\n"
+#define POOL_MAXIMUM "    maximum: { vcpus: 4, memory: 2 GiB }\n"
 
 #define NOTIFY "{\"code\":{\"function\":\"f\",\"language\":\"python\"}}"
 #define NOTIFY_LARGE "{\"code\":{\"function\":\"f\",\"algorithm\":\"matrix\"}}"
+#define PROGRAM "\"program\":{\"interpreter\":\"python3\",\"source\":\"print(1)\"}"
+#define ANNOUNCED(function) "{\"code\":{\"function\":\"" function "\",\"libraries\":[\"csv\"]}," PROGRAM "}"
 #define NOTIFY_LATER "{\"code\":{\"function\":\"f\"},\"arrival_in_ms\":60000}"
 
 static struct world *world;
@@ -38,7 +41,7 @@ static struct world *world;
 static struct policy *policy_with(const char *stock)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *text = g_strconcat(POLICY_HEAD, stock, NULL);
+    g_autofree char *text = g_strconcat(POLICY_HEAD, strstr(stock, "maximum") == NULL ? POOL_MAXIMUM : "", stock, NULL);
     struct policy *policy = policy_of_text("x.yaml", text, &error);
     ck_assert_msg(policy != NULL, "%s", error != NULL ? error->message : "");
     return policy;
@@ -137,6 +140,50 @@ static void assert_reservation(const char *id, const char *member, const char *e
 {
     g_autofree char *value = reservation_member(id, member);
     ck_assert_msg(g_strcmp0(value, expected) == 0, "%s of %s is %s, not %s", member, id, value, expected);
+}
+
+static void load_policy(const char *stock)
+{
+    struct event *load = event_new(EVENT_POLICY_LOAD);
+    load->request = ++world->request;
+    load->policy = policy_with(stock);
+    load->policy_sources = g_ptr_array_new();
+    world_event(world, load);
+}
+
+static void set_pool(struct pool_setting setting)
+{
+    struct event *set = event_new(EVENT_POOL_SET);
+    set->request = ++world->request;
+    set->id = g_strdup("p@h1");
+    set->pool_setting = g_new0(struct pool_setting, 1);
+    *set->pool_setting = setting;
+    world_event(world, set);
+    ck_assert_ptr_null(world_expect(world, COMMAND_REPLY, world->request)->error);
+}
+
+static void drain_pool(void)
+{
+    struct event *drain = event_new(EVENT_POOL_DRAIN);
+    drain->request = ++world->request;
+    drain->id = g_strdup("p@h1");
+    drain->eof = TRUE;
+    world_event(world, drain);
+}
+
+static void take_inventory(const char *vm)
+{
+    struct event *inventory = event_new(EVENT_HOST_INVENTORY);
+    inventory->host = g_strdup("h1");
+    inventory->inventory = g_ptr_array_new_with_free_func((GDestroyNotify)inventory_item_free);
+    if (vm != NULL) {
+        struct inventory_item *item = g_new0(struct inventory_item, 1);
+        item->instance_id = g_strdup(vm);
+        item->owner = g_strdup("owner-1");
+        item->is_running = TRUE;
+        g_ptr_array_add(inventory->inventory, item);
+    }
+    world_event(world, inventory);
 }
 
 /* Rule: a pool fills itself, no more warm-ups at a time than the policy allows, and turns what it has into what it lacks. */
@@ -319,15 +366,10 @@ START_TEST(a_stale_stock_is_replaced_without_a_dip)
 {
     begin("    floor: { running: 1 }\n    max_age: 1 h\n");
     const char *old = make_ready(COMMAND_BOOT);
-    if (_i == 0) {
-        struct event *load = event_new(EVENT_POLICY_LOAD);
-        load->request = ++world->request;
-        load->policy = policy_with("    floor: { running: 1 }\n");
-        load->policy_sources = g_ptr_array_new();
-        world_event(world, load);
-    } else {
+    if (_i == 0)
+        load_policy("    floor: { running: 1 }\n");
+    else
         world_pass(world, 3600 * 1000);
-    }
     assert_none(COMMAND_DESTROY);
     assert_stock(1, 0, 0);
     make_ready(COMMAND_BOOT);
@@ -403,20 +445,10 @@ START_TEST(a_pool_is_set_and_drained)
 {
     begin("    floor: { running: 1 }\n");
     make_ready(COMMAND_BOOT);
-    struct event *set = event_new(EVENT_POOL_SET);
-    set->request = ++world->request;
-    set->id = g_strdup("p@h1");
-    set->pool_setting = g_new0(struct pool_setting, 1);
-    *set->pool_setting = (struct pool_setting){.has_running = TRUE, .running = 2};
-    world_event(world, set);
-    ck_assert_ptr_null(world_expect(world, COMMAND_REPLY, world->request)->error);
+    set_pool((struct pool_setting){.has_running = TRUE, .running = 2});
     make_ready(COMMAND_BOOT);
     assert_stock(2, 0, 0);
-    struct event *drain = event_new(EVENT_POOL_DRAIN);
-    drain->request = ++world->request;
-    drain->id = g_strdup("p@h1");
-    drain->eof = TRUE;
-    world_event(world, drain);
+    drain_pool();
     world_expect(world, COMMAND_DESTROY, 0);
     world_expect(world, COMMAND_DESTROY, 0);
     assert_stock(0, 0, 0);
@@ -452,6 +484,20 @@ START_TEST(warm_instances_make_room)
 }
 END_TEST
 
+/* Rule: a reservation that waits for its turn, not for room, costs the pool nothing. */
+START_TEST(a_turn_is_not_room)
+{
+    begin("    floor: { running: 1 }\nlimits: { boots_per_host: 1 }\n");
+    make_ready(COMMAND_BOOT);
+    g_autofree char *first = notify("{\"code\":{\"function\":\"f\",\"template\":\"other\"}}");
+    g_autofree char *second = notify("{\"code\":{\"function\":\"g\",\"template\":\"other\"}}");
+    ck_assert_str_eq(world_expect(world, COMMAND_BOOT, 0)->boot->reservation_id, first);
+    assert_reservation(second, "state", "waiting");
+    assert_none(COMMAND_DESTROY);
+    assert_stock(1, 0, 0);
+}
+END_TEST
+
 /* Rule: a saved state that cannot be made is not tried for ever; one that is lost is made again. */
 START_TEST(saved_states_come_and_go)
 {
@@ -475,6 +521,92 @@ START_TEST(saved_states_come_and_go)
     assert_stock(0, 0, 0);
     make_ready(COMMAND_BOOT);
     ck_assert_str_ne(answer_save(NULL), saved);
+}
+END_TEST
+
+/* Rule: a state that is being saved is left alone until it is there; then it is kept by the pool that wants it, or removed. */
+START_TEST(a_save_ends_where_it_is_wanted)
+{
+    begin("    floor: { running: 0, saved: 1 }\n");
+    g_autofree char *vm = g_strdup(make_ready(COMMAND_BOOT));
+    const gboolean is_kept = _i >= 4;
+    const struct command *save = world_expect(world, COMMAND_SAVE, 0);
+    ck_assert_str_eq(save->id, vm);
+    if (_i == 0)
+        load_policy("    floor: { saved: 1 }\n    labels: [elsewhere]\n"); /* the pool is not there any more */
+    else if (_i == 1)
+        load_policy("    floor: { saved: 1 }\n    maximum: { vcpus: 2, memory: 2 GiB }\n");
+    else if (_i == 2)
+        load_policy("    floor: { saved: 0 }\n");
+    else if (_i == 3)
+        drain_pool();
+    else
+        take_inventory(_i == 4 ? vm : NULL);
+    assert_none(COMMAND_DESTROY);
+    struct event *saved = world_answer(EVENT_INSTANCE_SAVED, save);
+    saved->saved = saved_state_copy(save->saved);
+    world_event(world, saved);
+    const struct command *forget = world_take(world, COMMAND_FORGET_SAVED, 0);
+    ck_assert(is_kept == (forget == NULL));
+    ck_assert(is_kept || g_str_equal(forget->saved->id, save->saved->id));
+    if (_i > 1)
+        assert_stock(0, 0, is_kept ? 1 : 0);
+}
+END_TEST
+
+/* Rule: a saved state that is not wanted any more is removed. */
+START_TEST(a_saved_state_goes_when_none_is_wanted)
+{
+    begin("    floor: { running: 0, saved: 1 }\n");
+    make_ready(COMMAND_BOOT);
+    g_autofree char *saved = g_strdup(answer_save(NULL));
+    set_pool((struct pool_setting){.has_saved = TRUE, .saved = 0});
+    ck_assert_str_eq(world_expect(world, COMMAND_FORGET_SAVED, 0)->saved->id, saved);
+    assert_stock(0, 0, 0);
+}
+END_TEST
+
+/* Rule: clones that do not become ready put their saved state in doubt: it is made anew. */
+START_TEST(a_state_whose_clones_fail_is_made_anew)
+{
+    begin("    floor: { running: 0, saved: 1 }\n");
+    make_ready(COMMAND_BOOT);
+    g_autofree char *saved = g_strdup(answer_save(NULL));
+    for (guint i = 0; i < 2; i++) {
+        assert_none(COMMAND_FORGET_SAVED);
+        g_autofree char *id = notify(i == 0 ? NOTIFY : "{\"code\":{\"function\":\"g\"}}");
+        const struct command *clone = world_expect(world, COMMAND_BOOT, 0);
+        ck_assert_str_eq(clone->boot->saved, saved);
+        struct event *failed = world_answer(EVENT_INSTANCE_FAILED, clone);
+        failed->error = hbr_error_new(HBR_ERROR_HYPERVISOR, "it hangs");
+        world_event(world, failed);
+        ck_assert_ptr_null(world_expect(world, COMMAND_BOOT, 0)->boot->saved);
+    }
+    ck_assert_str_eq(world_expect(world, COMMAND_FORGET_SAVED, 0)->saved->id, saved);
+}
+END_TEST
+
+/* Rule: an instance that dies when its program has been put into it costs one of the attempts, and the program is not put into the next. */
+START_TEST(what_kills_its_instances_is_given_up)
+{
+    begin("    floor: { running: 1 }\n");
+    make_ready(COMMAND_BOOT);
+    g_autofree char *id = notify(ANNOUNCED("shared"));
+    make_ready(COMMAND_CLAIM);
+    world_event(world, world_answer(EVENT_INSTANCE_GONE, world_expect(world, COMMAND_STAGE, 0)));
+    for (guint i = 0; i < 5; i++) {
+        const struct command *next = world_take(world, COMMAND_CLAIM, 0);
+        next = next != NULL ? next : world_take(world, COMMAND_BOOT, 0);
+        if (next == NULL)
+            break;
+        struct event *ready = world_answer(EVENT_INSTANCE_READY, next);
+        ready->shape = next->boot->shape;
+        world_event(world, ready);
+        assert_none(COMMAND_STAGE);
+        if (next->boot->reservation_id != NULL)
+            world_event(world, world_answer(EVENT_INSTANCE_GONE, next));
+    }
+    assert_reservation(id, "state", "failed");
 }
 END_TEST
 
@@ -538,9 +670,6 @@ START_TEST(what_is_kept_goes_in_time_or_after_a_bad_end)
     ck_assert_str_eq(world_expect(world, COMMAND_DESTROY, 0)->id, vm);
 }
 END_TEST
-
-#define PROGRAM "\"program\":{\"interpreter\":\"python3\",\"source\":\"print(1)\"}"
-#define ANNOUNCED(function) "{\"code\":{\"function\":\"" function "\",\"libraries\":[\"csv\"]}," PROGRAM "}"
 
 /* Rule: a program that came with the notification is put in place when its instance is ready; the request for it only says go. */
 START_TEST(a_program_is_put_in_place)
@@ -676,15 +805,7 @@ START_TEST(a_restart_keeps_the_running_stock)
     up->host_report = g_new0(struct host_report, 1);
     *up->host_report = (struct host_report){.cpus = 8, .memory_mib = 8192};
     world_event(world, up);
-    struct event *inventory = event_new(EVENT_HOST_INVENTORY);
-    inventory->host = g_strdup("h1");
-    inventory->inventory = g_ptr_array_new_with_free_func((GDestroyNotify)inventory_item_free);
-    struct inventory_item *item = g_new0(struct inventory_item, 1);
-    item->instance_id = g_strdup(vm);
-    item->owner = g_strdup("owner-1");
-    item->is_running = TRUE;
-    g_ptr_array_add(inventory->inventory, item);
-    world_event(world, inventory);
+    take_inventory(vm);
     ck_assert_str_eq(make_ready(COMMAND_ADOPT), vm);
     assert_stock(1, 0, 0);
     assert_none(COMMAND_DESTROY);
@@ -710,7 +831,12 @@ int main(void)
     tcase_add_test(cases, the_idle_budget_caps_the_target);
     tcase_add_test(cases, a_pool_is_set_and_drained);
     tcase_add_test(cases, warm_instances_make_room);
+    tcase_add_test(cases, a_turn_is_not_room);
     tcase_add_loop_test(cases, saved_states_come_and_go, 0, 2);
+    tcase_add_loop_test(cases, a_save_ends_where_it_is_wanted, 0, 6);
+    tcase_add_test(cases, a_saved_state_goes_when_none_is_wanted);
+    tcase_add_test(cases, a_state_whose_clones_fail_is_made_anew);
+    tcase_add_test(cases, what_kills_its_instances_is_given_up);
     tcase_add_test(cases, reuse_is_for_the_same_function_alone);
     tcase_add_loop_test(cases, what_is_kept_goes_in_time_or_after_a_bad_end, 0, 2);
     tcase_add_loop_test(cases, a_program_is_put_in_place, 0, 4);
