@@ -19,7 +19,7 @@ static const struct codec_field pool_floors_fields[] = {
     {"reset", CODEC_BOOL, AT(reset), 0, 0, 0, NULL, NULL},
     {"running", CODEC_UINT, AT(running), 0, 0, POOL_FLOOR_MAX, NULL, NULL},
     {"paused", CODEC_UINT, AT(paused), 0, 0, POOL_FLOOR_MAX, NULL, NULL},
-    {"saved", CODEC_UINT, AT(saved), 0, 0, POOL_FLOOR_MAX, NULL, NULL},
+    {"saved", CODEC_UINT, AT(saved), 0, 0, 1, NULL, NULL},
 };
 
 CODEC_DEFINE(pool_floors, pool_floors_fields)

@@ -52,7 +52,7 @@ gboolean program_check(const struct program *program, GError **error)
 gboolean program_check_announced(const struct program *program, GError **error)
 {
     if (program->stdin_bytes == NULL && !program->stdin_open)
-        return program_check(program, error);
+        return program_check(program, error) && program_check_runnable(program, error);
     hbr_error_set(error, HBR_ERROR_INVALID,
                   "/program/%s: cannot be announced; right would be to send standard input with the execution request",
                   program->stdin_bytes != NULL ? "stdin_base64" : "stdin_open");

@@ -465,14 +465,9 @@ static GError *execution_objection(const struct core *core, const struct executi
         return hbr_error_new(HBR_ERROR_INVALID, "/deadline_at: is more than 366 days away");
     if (request->deadline_at != 0 && request->deadline_at <= core->now)
         return hbr_error_new(HBR_ERROR_INVALID, "/deadline_at: is in the past; right would be a time to come");
-    const gboolean has_source = program->source != NULL || program->source_sha256 != NULL;
-    if (!has_source && (program->argv == NULL || program->argv[0] == NULL))
-        return hbr_error_new(HBR_ERROR_INVALID,
-                             "/program: says nothing to run; right would be source with interpreter, or argv");
-    if (has_source && program->interpreter == NULL)
-        return hbr_error_new(HBR_ERROR_INVALID,
-                             "/program/interpreter: is missing; source needs one, such as python3 or sh");
-    return NULL;
+    GError *error = NULL;
+    program_check_runnable(program, &error);
+    return error;
 }
 
 /* An execution that was asked for twice is run once: the second caller gets its end, or learns that it runs. */

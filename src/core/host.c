@@ -144,7 +144,8 @@ void host_detach(struct core *core, struct event *event)
     if (entry->doc->instance_count > 0) {
         core_reply_error(core, event->request,
                          hbr_error_new(HBR_ERROR_CONFLICT,
-                                       "host %s still has %u instances; cancel their reservations and executions first",
+                                       "host %s still has %u instances; cancel their reservations and executions, and "
+                                       "drain its pools (pool-drain) first",
                                        event->id, entry->doc->instance_count));
         return;
     }

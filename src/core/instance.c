@@ -347,7 +347,7 @@ void instance_gone(struct core *core, struct instance_entry *entry, const char *
         host->evictions -= entry->is_evicted && host->evictions > 0 ? 1 : 0;
     }
     instance_book(core, entry, &(struct vm_shape){0});
-    core->place_again = TRUE;
+    core->place_again = core->pools_changed = TRUE;
     core_retain_finished(core, OBJECT_INSTANCE, entry->doc->id);
     if (before == INSTANCE_STOPPING)
         return;

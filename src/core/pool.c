@@ -311,14 +311,34 @@ static guint pool_deficit(const struct core *core, const struct pool_entry *pool
     return wanted > present ? wanted - present : 0;
 }
 
+static void pool_evict(struct core *core, struct host_entry *host, struct instance_entry *victim, const char *reason)
+{
+    if (victim->pool != NULL)
+        victim->pool->doc->wasted++;
+    victim->is_evicted = TRUE;
+    host->evictions++;
+    instance_destroy(core, victim, reason);
+}
+
+/* On a full host what is stale goes before what replaces it is there, one at a time. */
+static void pool_free_room(struct core *core, struct host_entry *host, struct census *census)
+{
+    if (census->stale->len == 0 || host->evictions > 0)
+        return;
+    pool_evict(core, host, census->stale->pdata[0], "too old, or of an earlier policy: it makes room for another");
+    g_ptr_array_remove_index(census->stale, 0);
+}
+
 static void pool_fill(struct core *core, struct pool_entry *pool, struct census *census)
 {
     struct host_entry *host = g_hash_table_lookup(core->hosts, pool->doc->host);
     const char *held_back = NULL;
     while (held_back == NULL && pool_deficit(core, pool, census) > 0) {
         held_back = pool_held_back(core, pool, host);
-        if (held_back == NULL && !pool_has_room(core, pool, host))
+        if (held_back == NULL && !pool_has_room(core, pool, host)) {
             held_back = "the host has no room for another";
+            pool_free_room(core, host, census);
+        }
         if (held_back != NULL)
             break;
         instance_warm_up(core, pool, host);
@@ -435,6 +455,10 @@ static void pool_update(struct core *core, struct pool_entry *pool, const struct
     doc->shape = policy->shape;
     doc->maximum = policy->maximum;
     doc->idle_budget_mib = policy->idle_budget_mib;
+    if (pool->setting_version != core->policy->version) {
+        pool->setting = (struct pool_setting){0};
+        doc->overridden = FALSE;
+    }
     pool->cannot_save = FALSE; /* it may have been the template's fault */
     if (pool->saved != NULL && !pool_can_use(pool, pool->saved))
         pool_forget_saved(core, pool);
@@ -521,11 +545,7 @@ void pools_make_room(struct core *core, const struct reservation_entry *reservat
         struct instance_entry *victim = room_victim(core, host->doc->spec->name);
         if (victim == NULL)
             continue;
-        if (victim->pool != NULL)
-            victim->pool->doc->wasted++;
-        victim->is_evicted = TRUE;
-        host->evictions++;
-        instance_destroy(core, victim, "a reservation needs the room");
+        pool_evict(core, host, victim, "a reservation needs the room");
         return;
     }
 }
@@ -670,10 +690,11 @@ void pool_set(struct core *core, struct event *event)
         *setting = (struct pool_setting){0};
     setting->running = wanted->has_running ? wanted->running : setting->running;
     setting->paused = wanted->has_paused ? wanted->paused : setting->paused;
-    setting->saved = wanted->has_saved ? MIN(wanted->saved, 1) : setting->saved;
+    setting->saved = wanted->has_saved ? wanted->saved : setting->saved;
     setting->has_running |= wanted->has_running && !wanted->reset;
     setting->has_paused |= wanted->has_paused && !wanted->reset;
     setting->has_saved |= wanted->has_saved && !wanted->reset;
+    pool->setting_version = core->policy->version;
     pool->doc->overridden = setting->has_running || setting->has_paused || setting->has_saved;
     pool_maintain(core, pool);
     core_reply_object(core, event->request, 200, NULL, &pool_codec, pool->doc);

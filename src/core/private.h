@@ -66,9 +66,10 @@ struct pool_entry {
     guint clone_failures;      /* one after another, of the saved state */
     gboolean cannot_save;      /* on this host, for good */
     struct pool_setting setting;
-    guint planned; /* reservations that are planned to take an instance of it */
-    guint due;     /* of these, those that raise its target by now */
-    double missed; /* as of missed_at */
+    guint setting_version; /* of the policy in whose place it stands */
+    guint planned;         /* reservations that are planned to take an instance of it */
+    guint due;             /* of these, those that raise its target by now */
+    double missed;         /* as of missed_at */
     gint64 missed_at, retry_at;
     gint64 counted_at; /* idle memory is accounted for up to then */
     gint64 wake_at;    /* a timer is set for then */

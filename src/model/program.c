@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/program.h"
 
+#include "base/error.h"
 #include "model/limits.h"
 
 #include <string.h>
@@ -29,6 +30,22 @@ static const struct codec_field program_fields[] = {
 };
 
 CODEC_DEFINE(program, program_fields)
+
+gboolean program_check_runnable(const struct program *program, GError **error)
+{
+    const gboolean has_source = program->source != NULL || program->source_sha256 != NULL;
+    if (!has_source && (program->argv == NULL || program->argv[0] == NULL)) {
+        hbr_error_set(error, HBR_ERROR_INVALID,
+                      "/program: says nothing to run; right would be source with interpreter, or argv");
+        return FALSE;
+    }
+    if (has_source && program->interpreter == NULL) {
+        hbr_error_set(error, HBR_ERROR_INVALID,
+                      "/program/interpreter: is missing; source needs one, such as python3 or sh");
+        return FALSE;
+    }
+    return TRUE;
+}
 
 char *program_digest(const struct program *program)
 {

@@ -28,6 +28,9 @@ struct program {
 
 CODEC_DECLARE(program)
 
+/* Whether it says what to run; HBR_ERROR_INVALID. */
+gboolean program_check_runnable(const struct program *program, GError **error);
+
 /* What has to stand in an instance so that only standard input is missing: a SHA-256 over everything else of the program, its source by its own
  * digest. Free with g_free. */
 char *program_digest(const struct program *program);

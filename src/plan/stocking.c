@@ -58,6 +58,8 @@ struct pool_stock stocking_target(const struct stocking *stocking, char **ret_wh
         target = stocking->floor;
         g_string_append_printf(why, "%s %u running, %u paused, %u saved", stocking->floor_reason, target.running,
                                target.paused, target.saved);
+        if (wanted > 0)
+            target.saved = MAX(target.saved, stocking->ceiling.saved);
         stocking_raise(&target.paused, stocking->ceiling.paused, &wanted);
         stocking_raise(&target.running, stocking->ceiling.running, &wanted);
         if (stocking->due > 0)

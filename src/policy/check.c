@@ -248,6 +248,11 @@ static gboolean check_pool(const struct policy_parse *parse, struct policy_pool 
     struct policy_profile as_profile = {.name = pool->name, .initial = pool->shape, .maximum = pool->maximum};
     profile_complete(&as_profile);
     pool->maximum = as_profile.maximum;
+    if (strchr(pool->name, '@') != NULL)
+        return yaml_node_fail(
+            find(parse, pool, PATH("name")), error,
+            "\"%s\" is no name of a pool; right would be one without @, which stands between it and its host",
+            pool->name);
     if (!vm_shape_covers(&pool->maximum, &pool->shape)) {
         g_autofree char *text = vm_shape_to_string(&pool->shape);
         return yaml_node_fail(
@@ -280,8 +285,7 @@ static gboolean check_window(const struct policy_parse *parse, const struct poli
         return yaml_node_fail(
             find(parse, window, PATH("to")), error,
             "window \"%s\" ends when it begins; right would be \"00:00\" to \"24:00\" for the whole day", window->name);
-    g_autoptr(GTimeZone) zone = window->time_zone != NULL ? g_time_zone_new_identifier(window->time_zone) : NULL;
-    if (window->time_zone != NULL && zone == NULL)
+    if (window->time_zone != NULL && pools_zone_of(window->time_zone) == NULL)
         return yaml_node_fail(find(parse, window, PATH("time_zone")), error,
                               "\"%s\" is no time zone that this system knows; right would be such as Europe/Berlin",
                               window->time_zone);

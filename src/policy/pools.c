@@ -38,10 +38,27 @@ static gboolean window_begins_on(const struct policy_window *window, int day)
     return FALSE;
 }
 
+GTimeZone *pools_zone_of(const char *name)
+{
+    static GHashTable *zones;
+    G_LOCK_DEFINE_STATIC(zones);
+    if (!g_ascii_isupper(name[0]))
+        return NULL; /* the other files of that directory */
+    G_LOCK(zones);
+    if (zones == NULL)
+        zones = g_hash_table_new(g_str_hash, g_str_equal);
+    GTimeZone *zone = g_hash_table_lookup(zones, name);
+    if (zone == NULL)
+        zone = strcmp(name, "UTC") == 0 ? g_time_zone_new_utc() : g_time_zone_new_identifier(name);
+    if (zone != NULL && !g_hash_table_contains(zones, name))
+        g_hash_table_insert(zones, g_strdup(name), zone);
+    G_UNLOCK(zones);
+    return zone;
+}
+
 static GDateTime *window_date(const struct policy_window *window, gint64 now)
 {
-    g_autoptr(GTimeZone) zone =
-        window->time_zone != NULL ? g_time_zone_new_identifier(window->time_zone) : g_time_zone_new_utc();
+    GTimeZone *zone = pools_zone_of(window->time_zone != NULL ? window->time_zone : "UTC");
     g_autoptr(GDateTime) date = g_date_time_new_from_unix_utc(now / CLOCK_SECOND);
     return zone != NULL && date != NULL ? g_date_time_to_timezone(date, zone) : NULL;
 }

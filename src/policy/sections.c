@@ -161,7 +161,7 @@ static const struct policy_key pool_keys[] = {
     { "maximum", "what an instance may grow to, when it is claimed and later; what is absent stays as above", POLICY_SECTION,
       .nested = &pool_maximum_section },
     { "floor", "stock that is always kept", POLICY_SECTION, .nested = &pool_floor_section },
-    { "ceiling", "stock that registered reservations and misses may raise it to; what is absent is the floor", POLICY_SECTION,
+    { "ceiling", "stock that registered reservations and misses may raise it to; what is absent or 0 is the floor", POLICY_SECTION,
       .nested = &pool_ceiling_section },
     { "max_age", "an instance older than this is replaced", POLICY_INT64, QUANTITY_DURATION, 0, AT(policy_pool, max_age_ms), 24 * 3600e3, 1000, DURATION_MAX },
     { "idle_budget", "memory that waiting instances may hold, in MiB-hours per hour; not bounded when absent", POLICY_UINT, QUANTITY_MEMORY,

@@ -18,7 +18,7 @@ static const struct command_option set_options[] = {
     POOL_OPTION,
     {"running", 0, OPTION_INT, 0, "COUNT", "instances that run idle", 0, POOL_FLOOR_MAX, NULL},
     {"paused", 0, OPTION_INT, 0, "COUNT", "suspended instances", 0, POOL_FLOOR_MAX, NULL},
-    {"saved", 0, OPTION_INT, 0, "COUNT", "saved states, from which clones are made", 0, POOL_FLOOR_MAX, NULL},
+    {"saved", 0, OPTION_INT, 0, "COUNT", "1: a saved state, from which clones are made", 0, 1, NULL},
     {"reset", 0, OPTION_BOOL, 0, NULL, "back to what the policy says", 0, 0, NULL},
 };
 

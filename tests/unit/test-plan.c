@@ -105,6 +105,8 @@ static const struct {
     {{.floor = {1, 2, 0}, .ceiling = {3, 4, 0}, .due = 2, .missed = 1.6}, {3, 4, 0}, "2 missed lately"},
     {{.floor = {1, 2, 0}, .ceiling = {3, 4, 0}, .due = 9}, {3, 4, 0}, "5 above the ceiling"},
     {{.floor = {1, 2, 0}, .ceiling = {3, 4, 0}, .missed = 0.4}, {1, 2, 0}, "floor"},
+    {{.floor = {1, 0, 0}, .ceiling = {1, 0, 1}}, {1, 0, 0}, "floor"},
+    {{.floor = {1, 0, 0}, .ceiling = {1, 0, 1}, .missed = 1}, {1, 0, 1}, "1 missed lately"},
     {{.floor = {2, 2, 1}, .ceiling = {2, 2, 1}, .memory_mib = 100, .idle_budget_mib = 350}, {2, 1, 1}, "budget of 350"},
     {{.floor = {2, 2, 1}, .ceiling = {2, 2, 1}, .memory_mib = 100, .idle_budget_mib = 99}, {0, 0, 1}, "budget of 99"},
     {{.floor = {2, 2, 1}, .ceiling = {9, 9, 1}, .due = 3, .is_draining = TRUE}, {0, 0, 0}, "draining"},

@@ -54,6 +54,10 @@ static const struct refusal {
      "x.yaml:8: window \"w\" ends when it begins; right would be \"00:00\" to \"24:00\" for the whole day"},
     {POOL "windows:\n  - { name: w, pool: a, from: \"08:00\", to: \"18:00\", time_zone: Berlin, floor: {} }\n",
      "x.yaml:8: \"Berlin\" is no time zone that this system knows; right would be such as Europe/Berlin"},
+    {POOL "windows:\n  - { name: w, pool: a, from: \"08:00\", to: \"18:00\", time_zone: zone.tab, floor: {} }\n",
+     "x.yaml:8: \"zone.tab\" is no time zone that this system knows; right would be such as Europe/Berlin"},
+    {LEAST "pools:\n  - { name: a@b, template: t, vcpus: 1, memory: 1 GiB }\n",
+     "x.yaml:6: \"a@b\" is no name of a pool; right would be one without @, which stands between it and its host"},
     /* the form */
     {"profiles: [", "x.yaml:2: not valid YAML: while parsing a flow node, did not find expected node content; "
                     "right would be YAML 1.1 in UTF-8"},

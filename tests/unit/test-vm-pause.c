@@ -493,11 +493,19 @@ static void have_gpu(void)
     world->vm->live->gpus = g_strsplit("0000:65:00.0", " ", -1);
 }
 
-/* The test driver refuses to save in the way that is asked for. */
-static void have_template(void)
+static void have_changed(void)
 {
     g_autofree char *path = g_build_filename(world->state_dir, "base.xml", NULL);
     ck_assert(g_file_set_contents(path, "<domain/>", -1, NULL));
+}
+
+/* The test driver refuses to save in the way that is asked for. */
+static void have_template(void)
+{
+    have_changed();
+    struct saved_origin origin = host_saved_origin(&world->host);
+    world->vm->fingerprint = saved_fingerprint(&origin, "base", NULL);
+    saved_origin_clear(&origin);
 }
 
 static void nothing(void)
@@ -509,7 +517,8 @@ static const struct {
     int code;
 } save_refusals[] = {{be_remote, HBR_ERROR_UNSUPPORTED},    {be_old, HBR_ERROR_UNSUPPORTED},
                      {have_qga, HBR_ERROR_UNSUPPORTED},     {have_gpu, HBR_ERROR_UNSUPPORTED},
-                     {have_template, HBR_ERROR_HYPERVISOR}, {nothing, HBR_ERROR_NOT_FOUND}};
+                     {have_template, HBR_ERROR_HYPERVISOR}, {have_changed, HBR_ERROR_CONFLICT},
+                     {nothing, HBR_ERROR_NOT_FOUND}};
 
 /* What cannot be saved is told why; the instance is gone, and no file of it is left. */
 START_TEST(test_save_refused)

@@ -378,6 +378,26 @@ START_TEST(a_stale_stock_is_replaced_without_a_dip)
 }
 END_TEST
 
+/* Rule: on a full host what is stale makes room for what replaces it, one at a time. */
+START_TEST(a_stale_stock_is_replaced_on_a_full_host)
+{
+    world = world_new_of(policy_with("    floor: { running: 2 }\n"));
+    world_add_host(world, "h1", 8, 700);
+    make_ready(COMMAND_BOOT);
+    make_ready(COMMAND_BOOT);
+    load_policy("    floor: { running: 2 }\n");
+    for (guint i = 0; i < 2; i++) {
+        const struct command *destroy = world_expect(world, COMMAND_DESTROY, 0);
+        assert_none(COMMAND_DESTROY);
+        assert_none(COMMAND_BOOT);
+        world_event(world, world_answer(EVENT_INSTANCE_DESTROYED, destroy));
+        make_ready(COMMAND_BOOT);
+    }
+    assert_none(COMMAND_DESTROY);
+    assert_stock(2, 0, 0);
+}
+END_TEST
+
 /* Rule: misses raise a target up to the ceiling, and it comes down again by itself. */
 START_TEST(misses_raise_the_target_and_are_forgotten)
 {
@@ -448,6 +468,13 @@ START_TEST(a_pool_is_set_and_drained)
     set_pool((struct pool_setting){.has_running = TRUE, .running = 2});
     make_ready(COMMAND_BOOT);
     assert_stock(2, 0, 0);
+    load_policy("    floor: { running: 1 }\n"); /* what was set was set in place of the earlier one */
+    make_ready(COMMAND_BOOT);
+    while (world_take(world, COMMAND_DESTROY, 0) != NULL)
+        continue;
+    assert_stock(1, 0, 0);
+    set_pool((struct pool_setting){.has_running = TRUE, .running = 2});
+    make_ready(COMMAND_BOOT);
     drain_pool();
     world_expect(world, COMMAND_DESTROY, 0);
     world_expect(world, COMMAND_DESTROY, 0);
@@ -826,6 +853,7 @@ int main(void)
     tcase_add_test(cases, a_dead_instance_is_replaced);
     tcase_add_test(cases, a_failed_warm_up_is_retried_later);
     tcase_add_loop_test(cases, a_stale_stock_is_replaced_without_a_dip, 0, 2);
+    tcase_add_test(cases, a_stale_stock_is_replaced_on_a_full_host);
     tcase_add_test(cases, misses_raise_the_target_and_are_forgotten);
     tcase_add_loop_test(cases, registered_reservations_raise_the_target, 0, 2);
     tcase_add_test(cases, the_idle_budget_caps_the_target);
