@@ -13,7 +13,7 @@
 #define READY_S 60
 #define POLL_MS 20
 #define STAND_MS 500
-#define WAIT_MS 120000
+#define WAIT_MS 600000
 #define EXIT_SKIPPED 77
 
 static char *images_path(void)
