@@ -68,6 +68,7 @@ int main(int argc, char **argv)
 {
     (void)argc;
     world_enter(argv);
+    world_cpu_overcommit = CLONES + 2;
     struct series *all[] = {
         measure("booted, running", POLICY("running: 4")),
         measure("booted, paused", POLICY("paused: 4")),

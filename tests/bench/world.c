@@ -13,7 +13,7 @@
 #define READY_S 60
 #define POLL_MS 20
 #define STAND_MS 500
-#define WAIT_MS 600000
+#define WAIT_MS 300000
 #define EXIT_SKIPPED 77
 
 static char *images_path(void)
@@ -57,16 +57,18 @@ static void write_file(const char *path, const char *text)
         g_error("%s", error->message);
 }
 
+guint world_cpu_overcommit = 4; /* as it is without a word */
+
 static char *write_config(const struct world *world, const char *policy, const char *uri)
 {
     g_autofree char *images = images_path();
     g_autofree char *policy_path = g_build_filename(world->root, "policy.yaml", NULL);
     char *path = g_build_filename(world->root, "harbingerd.conf", NULL);
-    g_autofree char *text =
-        g_strdup_printf("[daemon]\nsocket=%s\nstate-dir=%s/state\nimage-dir=%s\n"
-                        "template-dir=%s/templates\npolicy=%s\nlog-level=info\n\n"
-                        "[host here]\nuri=%s\n",
-                        world->socket, world->root, images, g_getenv("HBR_SOURCE_DIR"), policy_path, uri);
+    g_autofree char *text = g_strdup_printf("[daemon]\nsocket=%s\nstate-dir=%s/state\nimage-dir=%s\n"
+                                            "template-dir=%s/templates\npolicy=%s\nlog-level=info\n\n"
+                                            "[host here]\nuri=%s\ncpu-overcommit=%u\n",
+                                            world->socket, world->root, images, g_getenv("HBR_SOURCE_DIR"), policy_path,
+                                            uri, world_cpu_overcommit);
     write_file(policy_path, policy);
     write_file(path, text);
     return path;

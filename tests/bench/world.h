@@ -18,6 +18,9 @@ struct world {
     struct hbr_client *client;
 };
 
+/* Set before world_new(): vCPUs for each CPU of the host. */
+extern guint world_cpu_overcommit;
+
 /* A daemon with the policy, and its host up; images: $HARBINGER_IMAGES or the build tree's. */
 struct world *world_new(const char *policy);
 
