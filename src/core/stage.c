@@ -142,6 +142,12 @@ static void stage_on_staged(struct core *core, const struct event *event)
     reservation_note(core, reservation, "program in place", g_strdup_printf("%.1f ms", (double)event->count / 1000));
 }
 
+static void stage_settle(struct core *core, struct execution_entry *execution, enum code_place place)
+{
+    execution->doc->code_place = place;
+    core->code_places[place]++;
+}
+
 /* An execution that named its program gets it, and goes on. */
 static void stage_on_execution_code(struct core *core, struct execution_entry *execution, const struct event *event)
 {
@@ -149,6 +155,7 @@ static void stage_on_execution_code(struct core *core, struct execution_entry *e
         return;
     execution->awaits_code = FALSE;
     if (event->error != NULL) {
+        stage_settle(core, execution, CODE_FAILED);
         execution_fail(core, execution, "its program is not to be had: %s", event->error->message);
         return;
     }
@@ -185,12 +192,11 @@ void stage_match(struct core *core, struct execution_entry *execution, struct re
         [CODE_UNKNOWN] = CODE_NOT_ANNOUNCED, [CODE_FETCHING] = CODE_NOT_YET, [CODE_KNOWN] = CODE_NOT_YET,
         [CODE_STAGING] = CODE_NOT_YET,       [CODE_STAGED] = CODE_IN_PLACE,  [CODE_LOST] = CODE_FAILED,
     };
-    enum code_place *place = &execution->doc->code_place;
-    *place = reservation != NULL ? places[reservation->code_state] : CODE_NOT_ANNOUNCED;
-    if (*place != CODE_NOT_ANNOUNCED && g_strcmp0(execution->code_digest, reservation->code_digest) != 0)
-        *place = CODE_DIFFERENT;
-    run->run->is_staged = *place == CODE_IN_PLACE;
-    core->code_places[*place]++;
+    enum code_place place = reservation != NULL ? places[reservation->code_state] : CODE_NOT_ANNOUNCED;
+    if (place != CODE_NOT_ANNOUNCED && g_strcmp0(execution->code_digest, reservation->code_digest) != 0)
+        place = CODE_DIFFERENT;
+    run->run->is_staged = place == CODE_IN_PLACE;
+    stage_settle(core, execution, place);
 }
 
 gint64 stage_latency(struct core *core, const struct reservation_entry *reservation, const char *template,
