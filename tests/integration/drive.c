@@ -6,6 +6,7 @@
 
 #include <glib/gstdio.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 gboolean drive_uses_streams;
@@ -291,4 +292,31 @@ struct run_result *drive_collect(struct drive *drive, const char *execution_id, 
     struct run_result *result = g_steal_pointer(&end->result);
     event_free(end);
     return result;
+}
+
+static gboolean is_asked(int argc, char **argv, const char *name)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], name) == 0)
+            return TRUE;
+    return argc <= 1;
+}
+
+int drive_run_cases(const struct drive_case *cases, gsize count, struct drive **drive, int argc, char **argv)
+{
+    guint failed = 0, passed = 0;
+    for (gsize i = 0; i < count && *drive != NULL; i++) {
+        if (!is_asked(argc, argv, cases[i].name))
+            continue;
+        const gint64 since = g_get_monotonic_time();
+        const gboolean is_passed = cases[i].run();
+        printf("%s: %s (%" G_GINT64_FORMAT " ms)\n", is_passed ? "ok" : "FAILED", cases[i].name,
+               (g_get_monotonic_time() - since) / 1000);
+        failed += is_passed ? 0 : 1;
+        passed += is_passed ? 1 : 0;
+    }
+    if (*drive == NULL)
+        printf("the drive was lost: what is left was not run\n");
+    printf("%u passed, %u failed\n", passed, failed);
+    return failed == 0 && passed > 0 && *drive != NULL ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -4,6 +4,8 @@
 #include "base/mailbox.h"
 #include "host/hypervisor.h"
 
+#include <stdio.h>
+
 /* Drives one hypervisor as the core would: commands in, events out, and waits for events by kind. Output is credited as it comes, unless
  * told otherwise. One thread. */
 
@@ -63,3 +65,21 @@ gboolean drive_destroy(struct drive *drive, const char *id);
 /* Everything that an execution printed on stdout, and how it ended; NULL when it did not within the time. Free with
  * run_result_free. */
 struct run_result *drive_collect(struct drive *drive, const char *execution_id, GString *output, gint64 timeout_ms);
+
+/* What a case does not find as it should be ends it. */
+#define REQUIRE(condition)                                             \
+    do {                                                               \
+        if (!(condition)) {                                            \
+            printf("    line %d: not so: %s\n", __LINE__, #condition); \
+            return FALSE;                                              \
+        }                                                              \
+    } while (0)
+
+struct drive_case {
+    const char *name;
+    gboolean (*run)(void);
+};
+
+/* Runs the cases in order, or those alone that the arguments name; some need what earlier ones leave. A case may put another drive in the
+ * place of `*drive`, or NULL, with which it ends. Returns the exit status. */
+int drive_run_cases(const struct drive_case *cases, gsize count, struct drive **drive, int argc, char **argv);

@@ -8,14 +8,6 @@
 
 /* A guest with qemu-guest-agent, made by tests/integration/session/test-guest-agent. */
 
-#define REQUIRE(condition)                                             \
-    do {                                                               \
-        if (!(condition)) {                                            \
-            printf("    line %d: not so: %s\n", __LINE__, #condition); \
-            return FALSE;                                              \
-        }                                                              \
-    } while (0)
-
 static struct drive *drive;
 static const struct vm_shape small = {1, 512}, large = {4, 2048};
 
@@ -171,29 +163,18 @@ static gboolean test_grow(void)
     return TRUE;
 }
 
-static const struct {
-    const char *name;
-    gboolean (*run)(void);
-} cases[] = {
+static const struct drive_case cases[] = {
     {"boot", test_boot},       {"run", test_run},       {"stage", test_stage},     {"output", test_output},
     {"program", test_program}, {"limits", test_limits}, {"samples", test_samples}, {"grow", test_grow},
 };
 
-int main(void)
+int main(int argc, char **argv)
 {
-    guint failed = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
     drive = drive_new("none", "qga-check", ACCELERATION_TCG, NULL);
     if (drive == NULL)
         return EXIT_FAILURE;
-    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        const gint64 since = g_get_monotonic_time();
-        const gboolean is_passed = cases[i].run();
-        printf("%s: %s (%" G_GINT64_FORMAT " ms)\n", is_passed ? "ok" : "FAILED", cases[i].name,
-               (g_get_monotonic_time() - since) / 1000);
-        failed += is_passed ? 0 : 1;
-    }
+    const int status = drive_run_cases(cases, G_N_ELEMENTS(cases), &drive, argc, argv);
     drive_free(drive);
-    printf("%u passed, %u failed\n", (guint)G_N_ELEMENTS(cases) - failed, failed);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return status;
 }

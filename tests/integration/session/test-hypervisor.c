@@ -14,13 +14,6 @@
 /* The libvirt kind of hypervisor on real guests. Each case says which rule it protects. */
 
 #define OWNER "test-hypervisor"
-#define REQUIRE(condition)                                             \
-    do {                                                               \
-        if (!(condition)) {                                            \
-            printf("    line %d: not so: %s\n", __LINE__, #condition); \
-            return FALSE;                                              \
-        }                                                              \
-    } while (0)
 
 static struct drive *drive;
 static virConnectPtr libvirt;
@@ -648,10 +641,7 @@ static gboolean test_nothing_left(void)
     return TRUE;
 }
 
-static const struct {
-    const char *name;
-    gboolean (*run)(void);
-} cases[] = {
+static const struct drive_case cases[] = {
     {"boot", test_boot},
     {"stream", test_stream},
     {"program", test_program},
@@ -679,24 +669,16 @@ static const struct {
     {"nothing-left", test_nothing_left},
 };
 
-int main(void)
+int main(int argc, char **argv)
 {
     const char *uri = g_getenv("HBR_LIBVIRT_URI");
-    guint failed = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
     drive = drive_new("none", OWNER, ACCELERATION_TCG, NULL);
     libvirt = virConnectOpen(uri);
     if (drive == NULL || libvirt == NULL)
         return EXIT_FAILURE;
-    for (gsize i = 0; i < G_N_ELEMENTS(cases) && drive != NULL; i++) {
-        const gint64 since = g_get_monotonic_time();
-        const gboolean is_passed = cases[i].run();
-        printf("%s: %s (%" G_GINT64_FORMAT " ms)\n", is_passed ? "ok" : "FAILED", cases[i].name,
-               (g_get_monotonic_time() - since) / 1000);
-        failed += is_passed ? 0 : 1;
-    }
+    const int status = drive_run_cases(cases, G_N_ELEMENTS(cases), &drive, argc, argv);
     drive_free(drive);
     virConnectClose(libvirt);
-    printf("%u passed, %u failed\n", (guint)G_N_ELEMENTS(cases) - failed, failed);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return status;
 }

@@ -16,13 +16,6 @@
 /* Warm instances on real guests: paused, claimed, saved and cloned. Each case says which rule it protects. */
 
 #define OWNER "test-warm"
-#define REQUIRE(condition)                                             \
-    do {                                                               \
-        if (!(condition)) {                                            \
-            printf("    line %d: not so: %s\n", __LINE__, #condition); \
-            return FALSE;                                              \
-        }                                                              \
-    } while (0)
 
 #define CLONES 50
 #define CLONES_AT_ONCE 10
@@ -629,10 +622,7 @@ static gboolean test_nothing_left(void)
     return TRUE;
 }
 
-static const struct {
-    const char *name;
-    gboolean (*run)(void);
-} cases[] = {
+static const struct drive_case cases[] = {
     {"claim-running", test_claim_running},
     {"claim-paused", test_claim_paused},
     {"claim-grows", test_claim_grows},
@@ -652,37 +642,16 @@ static const struct {
     {"nothing-left", test_nothing_left},
 };
 
-/* Without arguments all cases, in order; some need what earlier ones leave. */
-static gboolean is_asked(int argc, char **argv, const char *name)
-{
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], name) == 0)
-            return TRUE;
-    }
-    return argc == 1;
-}
-
 int main(int argc, char **argv)
 {
-    guint failed = 0, passed = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
     drive = drive_new("user", OWNER, ACCELERATION_TCG, NULL);
     libvirt = virConnectOpen(g_getenv("HBR_LIBVIRT_URI"));
     if (drive == NULL || libvirt == NULL)
         return EXIT_FAILURE;
-    for (gsize i = 0; i < G_N_ELEMENTS(cases) && drive != NULL; i++) {
-        const gint64 since = g_get_monotonic_time();
-        if (!is_asked(argc, argv, cases[i].name))
-            continue;
-        const gboolean is_passed = cases[i].run();
-        printf("%s: %s (%" G_GINT64_FORMAT " ms)\n", is_passed ? "ok" : "FAILED", cases[i].name,
-               (g_get_monotonic_time() - since) / 1000);
-        failed += is_passed ? 0 : 1;
-        passed += is_passed ? 1 : 0;
-    }
+    const int status = drive_run_cases(cases, G_N_ELEMENTS(cases), &drive, argc, argv);
     drive_free(drive);
     virConnectClose(libvirt);
     print_figures();
-    printf("%u passed, %u failed\n", passed, failed);
-    return failed == 0 && passed > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return status;
 }

@@ -13,13 +13,6 @@
 
 #define OWNER "test-limits"
 #define BRIDGE "hbrtest0"
-#define REQUIRE(condition)                                             \
-    do {                                                               \
-        if (!(condition)) {                                            \
-            printf("    line %d: not so: %s\n", __LINE__, #condition); \
-            return FALSE;                                              \
-        }                                                              \
-    } while (0)
 
 static struct drive *drive;
 static virConnectPtr libvirt;
@@ -151,10 +144,7 @@ static gboolean test_nothing_left(void)
     return TRUE;
 }
 
-static const struct {
-    const char *name;
-    gboolean (*run)(void);
-} cases[] = {
+static const struct drive_case cases[] = {
     {"start", test_start},
     {"cap", test_cap},
     {"raise", test_raise},
@@ -162,9 +152,8 @@ static const struct {
     {"nothing-left", test_nothing_left},
 };
 
-int main(void)
+int main(int argc, char **argv)
 {
-    guint failed = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (!run_tool("ip link add " BRIDGE " type bridge") || !run_tool("ip link set " BRIDGE " up")) {
         printf("no bridge can be made here\n");
@@ -174,15 +163,8 @@ int main(void)
     libvirt = virConnectOpen(g_getenv("HBR_LIBVIRT_URI"));
     if (drive == NULL || libvirt == NULL)
         return EXIT_FAILURE;
-    for (gsize i = 0; i < G_N_ELEMENTS(cases) && drive != NULL; i++) {
-        const gint64 since = g_get_monotonic_time();
-        const gboolean is_passed = cases[i].run();
-        printf("%s: %s (%" G_GINT64_FORMAT " ms)\n", is_passed ? "ok" : "FAILED", cases[i].name,
-               (g_get_monotonic_time() - since) / 1000);
-        failed += is_passed ? 0 : 1;
-    }
+    const int status = drive_run_cases(cases, G_N_ELEMENTS(cases), &drive, argc, argv);
     drive_free(drive);
     virConnectClose(libvirt);
-    printf("%u passed, %u failed\n", (guint)G_N_ELEMENTS(cases) - failed, failed);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return status;
 }
