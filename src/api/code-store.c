@@ -17,7 +17,6 @@
 #define STORE_ENTRIES_MAX 16384
 #define STORE_SHARED "shared"
 #define STORE_TENANT "tenant-"
-#define STORE_TEMPORARY ".new-"
 
 /* One file: DIR/shared/SHA256, or DIR/tenant-DIGEST OF THE TENANT'S NAME/SHA256. When it was last used is its modification time, so that a restart
  * keeps the order. */
@@ -115,9 +114,9 @@ static void code_store_scan_file(struct code_store *store, const char *folder, c
     g_autofree char *name = g_build_filename(folder, file, NULL);
     g_autofree char *path = code_store_path(store, name);
     struct stat info;
-    if (g_str_has_prefix(file, STORE_TEMPORARY))
+    if (!program_is_digest(file))
         g_unlink(path);
-    else if (program_is_digest(file) && lstat(path, &info) == 0 && S_ISREG(info.st_mode))
+    else if (lstat(path, &info) == 0 && S_ISREG(info.st_mode))
         code_store_add(store, name, (guint64)info.st_size,
                        (gint64)info.st_mtim.tv_sec * G_USEC_PER_SEC + info.st_mtim.tv_nsec / 1000);
 }
@@ -249,33 +248,16 @@ gboolean code_check_text(GBytes *bytes, GError **error)
     return FALSE;
 }
 
-static gboolean code_write(int fd, GBytes *bytes)
-{
-    gsize length;
-    const guint8 *data = g_bytes_get_data(bytes, &length);
-    for (gsize done = 0; done < length;) {
-        const ssize_t count = write(fd, data + done, length - done);
-        if (count < 0 && errno != EINTR)
-            return FALSE;
-        done += count > 0 ? (gsize)count : 0;
-    }
-    return TRUE;
-}
-
 /* A file that a crash leaves half written under its last name is found out when it is read, so nothing is flushed here. */
-static gboolean code_store_write(const char *folder, const char *path, GBytes *bytes, GError **error)
+static gboolean code_store_write(const char *path, GBytes *bytes, GError **error)
 {
-    g_autofree char *temporary = g_build_filename(folder, STORE_TEMPORARY "XXXXXX", NULL);
-    const int fd = g_mkstemp_full(temporary, O_RDWR | O_CLOEXEC, 0600);
-    const gboolean is_written = fd >= 0 && code_write(fd, bytes);
-    const int cause = errno;
-    if (fd >= 0)
-        close(fd);
-    if (is_written && g_rename(temporary, path) == 0)
+    g_autoptr(GError) problem = NULL;
+    gsize length;
+    const char *data = g_bytes_get_data(bytes, &length);
+    if (g_file_set_contents_full(path, length > 0 ? data : "", (gssize)length, G_FILE_SET_CONTENTS_CONSISTENT, 0600,
+                                 &problem))
         return TRUE;
-    hbr_error_set(error, HBR_ERROR_STORE, "cannot keep code in %s: %s", folder, g_strerror(is_written ? errno : cause));
-    if (fd >= 0)
-        g_unlink(temporary);
+    hbr_error_set(error, HBR_ERROR_STORE, "cannot keep code: %s", problem->message);
     return FALSE;
 }
 
@@ -288,7 +270,7 @@ static gboolean code_store_put_locked(struct code_store *store, const char *tena
     g_autofree char *name = g_build_filename(folder, sha256, NULL);
     g_autofree char *path = code_store_path(store, name);
     struct code_entry *known = g_hash_table_lookup(store->entries, name);
-    if (!code_store_make_folder(folder_path, error) || !code_store_write(folder_path, path, bytes, error))
+    if (!code_store_make_folder(folder_path, error) || !code_store_write(path, bytes, error))
         return FALSE;
     if (known != NULL)
         code_store_forget(store, known);

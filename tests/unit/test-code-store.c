@@ -244,7 +244,7 @@ START_TEST(test_restart)
     set_age(a, "t", 20);
     set_age(b, "t", 30);
     set_age(c, "u", 10);
-    g_autofree char *half = g_build_filename(directory, "code", "shared", ".new-abcdef", NULL);
+    g_autofree char *half = g_build_filename(directory, "code", "shared", "0123456789abcdef.ABCDEF", NULL);
     g_autofree char *shared = g_path_get_dirname(half);
     ck_assert_int_eq(g_mkdir(shared, 0700), 0);
     ck_assert(g_file_set_contents(half, "pri", -1, NULL));
