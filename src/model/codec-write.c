@@ -137,7 +137,7 @@ static void codec_write_list(GString *out, const struct codec *codec, const GPtr
 
 static void codec_write_time(GString *out, gint64 at)
 {
-    char text[CLOCK_TEXT_SIZE];
+    char text[CLOCK_TEXT_SIZE] = ""; /* stays so for what is no time */
     clock_format_rfc3339(at, text);
     g_string_append_c(out, '"');
     codec_append(out, text, strlen(text));
