@@ -184,8 +184,8 @@ static void host_tear_down(struct libvirt_host *host)
     g_hash_table_remove_all(host->by_uuid);
     g_hash_table_remove_all(host->vms);
     channels_free(host->channels);
-    inbox_close(host->inbox);
     workers_free(host->workers);
+    inbox_close(host->inbox);
     link_unref(g_steal_pointer(&host->link));
     timer_cancel(&host->inbox_source);
 }

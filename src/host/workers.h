@@ -31,7 +31,8 @@ struct job {
 struct workers *workers_new(gpointer owner, struct inbox *inbox, GMainContext *context, const guint *lane_limits,
                             guint lane_count);
 
-/* Ends idle workers and forgets the others. Jobs that were not started are dropped. NULL is accepted. */
+/* Ends idle workers and forgets the others. Jobs that were not started are dropped. Before the inbox is closed, which holds the jobs that have
+ * returned. NULL is accepted. */
 void workers_free(struct workers *workers);
 
 /* The fields of `job` are copied and what they point to is taken over. */

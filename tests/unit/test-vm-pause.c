@@ -170,8 +170,8 @@ static void teardown(void)
     g_hash_table_remove_all(host->vms);
     while (g_atomic_int_get(&world->link.references) > 1)
         g_main_context_iteration(host->context, FALSE);
-    inbox_close(host->inbox);
     workers_free(host->workers);
+    inbox_close(host->inbox);
     timer_cancel(&host->inbox_source);
     inbox_unref(host->inbox);
     g_main_context_unref(host->context);

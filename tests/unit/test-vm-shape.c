@@ -115,8 +115,8 @@ static void teardown(void)
     while (g_atomic_int_get(&world->link.references) > 1) /* calls under way hold the link, which is ours here */
         g_main_context_iteration(host->context, FALSE);
     vm_free(world->vm);
-    inbox_close(host->inbox);
     workers_free(host->workers);
+    inbox_close(host->inbox);
     timer_cancel(&host->inbox_source);
     inbox_unref(host->inbox);
     g_main_context_unref(host->context);

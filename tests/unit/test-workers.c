@@ -64,8 +64,8 @@ static struct fixture *fixture_new(guint limit)
 
 static void fixture_free(struct fixture *fixture)
 {
-    inbox_close(fixture->inbox);
     workers_free(fixture->workers);
+    inbox_close(fixture->inbox);
     g_source_destroy(fixture->source);
     g_source_unref(fixture->source);
     inbox_unref(fixture->inbox);
@@ -189,6 +189,19 @@ START_TEST(test_free_while_hung)
 }
 END_TEST
 
+/* A host can be given up while results of its calls wait to be delivered. */
+START_TEST(test_free_while_returned)
+{
+    struct fixture *fixture = fixture_new(1);
+    gint freed = 0;
+    submit(fixture, "returned", NULL, 10000, &(struct call){.freed = &freed});
+    while (!g_main_context_pending(fixture->context))
+        g_thread_yield();
+    fixture_free(fixture);
+    ck_assert_int_eq(g_atomic_int_get(&freed), 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("workers");
@@ -198,6 +211,7 @@ int main(void)
     tcase_add_test(tests, test_lanes_and_keys);
     tcase_add_test(tests, test_drop);
     tcase_add_test(tests, test_free_while_hung);
+    tcase_add_test(tests, test_free_while_returned);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
