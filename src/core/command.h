@@ -26,7 +26,9 @@ enum command_kind {
     COMMAND_BOOT,            /* boot: define and start; answered by EVENT_INSTANCE_READY or EVENT_INSTANCE_FAILED */
     COMMAND_ADOPT, /* boot: take over the domain of that instance, which runs already and never had code in it, after a restart of the
                               * daemon; answered as COMMAND_BOOT */
-    COMMAND_SHAPE, /* id, serial, shape, count (ms that the guest may take to confirm): only upwards; answered by EVENT_INSTANCE_SHAPED */
+    COMMAND_SHAPE, /* id, serial, shape, count (ms that the guest may take to confirm): up, or down with the guest's consent; answered by
+                    * EVENT_INSTANCE_SHAPED. One that goes down in one resource goes up in none */
+    COMMAND_ALARM, /* id, alarm: what its agent is to speak up about, by EVENT_SAMPLE with `pressure`; not answered */
     COMMAND_RUN,   /* id, run; answered by EVENT_RUN_STARTED, EVENT_RUN_OUTPUT ..., EVENT_RUN_EXIT (always the last) */
     COMMAND_STDIN, /* id, execution_id, request, bytes (may be NULL), eof; answered by EVENT_STDIN_TAKEN */
     COMMAND_OUTPUT_CREDIT, /* id, execution_id, count: the client has taken so many bytes of output */
@@ -113,6 +115,7 @@ struct command {
     struct boot_spec *boot;
     struct run_spec *run;
     struct vm_shape shape;
+    struct guest_alarm alarm;
     struct saved_state *saved;
     struct code_ref *code;
 };

@@ -36,13 +36,14 @@ enum event_kind {
     EVENT_INSTANCE_FAILED,   /* id, error: the start failed; what was half made is already gone */
     EVENT_INSTANCE_GONE,     /* id, error: it stopped, crashed or stopped answering; its domain is gone */
     EVENT_INSTANCE_DESTROYED, /* id, or error when it could not be destroyed (the host retries by itself at the next inventory) */
-    EVENT_INSTANCE_SHAPED, /* id, serial, shape as confirmed (after an error: what the guest may still come to have), error or NULL */
+    EVENT_INSTANCE_SHAPED, /* id, serial, shape as confirmed and held (after an error: what the guest may still come to have), error or NULL;
+                            * HBR_ERROR_CONFLICT: the guest does not consent to have less */
     EVENT_INSTANCE_PAUSED, /* id; error: it could not be suspended, and runs on */
     EVENT_INSTANCE_SAVED, /* id, saved; error: there is no saved state (HBR_ERROR_UNSUPPORTED: nor will there be on this host). The instance is gone
                            * in either case, without EVENT_INSTANCE_GONE */
     EVENT_SAVED_LOST, /* id of a saved state, error: it is damaged or its files are gone; what is left of it was removed */
     EVENT_STAGED, /* id, execution_id, count: microseconds that it took; error: it is not staged, COMMAND_RUN starts from nothing */
-    EVENT_SAMPLE,      /* id, sample */
+    EVENT_SAMPLE, /* id, sample: each interval while code runs in it, and whenever its agent speaks up (COMMAND_ALARM) */
     EVENT_RUN_STARTED, /* id (instance), execution_id */
     EVENT_RUN_OUTPUT,  /* id, execution_id, stream 1 or 2, bytes */
     EVENT_RUN_EXIT,    /* id, execution_id, result */

@@ -26,7 +26,11 @@ struct guest_usage {
     double runnable; /* tasks running or waiting for a CPU */
     guint64 cpu_busy_us;
     guint memory_used_mib, memory_total_mib, vcpus;
+    guint memory_limit_mib; /* what executions may use; 0: not known */
+    guint swap_mib;
     guint64 network_rx_bytes, network_tx_bytes;
+    guint64 cpu_stalled_us, memory_stalled_us, io_stalled_us; /* some task stood still for want of it */
+    guint64 oom_kills;
 };
 
 struct guest_watch {
@@ -34,6 +38,10 @@ struct guest_watch {
     void (*prepared)(gpointer owner, const GError *error);             /* answer of guest_prepare() */
     void (*shaped)(gpointer owner, guint64 ticket, const struct guest_facts *facts, const GError *error);
     void (*used)(gpointer owner, const struct guest_usage *usage);
+    void (*pressed)(gpointer owner, guint causes,
+                    const struct guest_usage *usage); /* enum pressure; without counters */
+    void (*shrunk)(gpointer owner, guint64 ticket, const struct guest_facts *facts,
+                   const GError *error); /* answer of guest_shrink() */
     void (*run_started)(gpointer owner, const char *execution_id);
     void (*run_output)(gpointer owner, const char *execution_id, guint stream, GBytes *bytes);     /* takes bytes */
     void (*run_exit)(gpointer owner, const char *execution_id, struct run_result *result);         /* takes result */
@@ -49,8 +57,11 @@ struct guest;
 struct guest_class {
     void (*hail)(struct guest *guest);
     void (*prepare)(struct guest *guest, const struct guest_identity *identity, gint64 now);
-    void (*wait_shape)(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib, gint64 timeout_ms);
+    void (*wait_shape)(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib, guint memory_max_mib,
+                       gint64 timeout_ms);
+    void (*shrink)(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib, gint64 timeout_ms);
     void (*subscribe)(struct guest *guest, gint64 interval_ms);
+    void (*set_alarm)(struct guest *guest, const struct guest_alarm *alarm);
     void (*run)(struct guest *guest, struct run_spec *run);
     void (*stage)(struct guest *guest, struct run_spec *run);
     void (*stdin)(struct guest *guest, const char *execution_id, guint64 request, GBytes *bytes, gboolean eof);
@@ -80,11 +91,25 @@ static inline void guest_prepare(struct guest *guest, const struct guest_identit
     guest->klass->prepare(guest, identity, now);
 }
 
-/* Waits until the guest has at least so many vCPUs and so much memory online; answered by `shaped` with the ticket. */
+/* Waits until the guest has at least so many vCPUs and so much memory online, and no more than `memory_max_mib` (0: any); answered by `shaped`
+ * with the ticket. */
 static inline void guest_wait_shape(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib,
-                                    gint64 timeout_ms)
+                                    guint memory_max_mib, gint64 timeout_ms)
 {
-    guest->klass->wait_shape(guest, ticket, vcpus, memory_mib, timeout_ms);
+    guest->klass->wait_shape(guest, ticket, vcpus, memory_mib, memory_max_mib, timeout_ms);
+}
+
+/* Asks for its consent to have less (0: as it is); answered by `shrunk` with the ticket. HBR_ERROR_CONFLICT: it refuses, and nothing has
+ * changed. After the consent its vCPUs are offline, and it waits for `timeout_ms` for the memory to be taken. */
+static inline void guest_shrink(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib, gint64 timeout_ms)
+{
+    guest->klass->shrink(guest, ticket, vcpus, memory_mib, timeout_ms);
+}
+
+/* What it is to speak up about, by `pressed`; in place of what it was before. */
+static inline void guest_set_alarm(struct guest *guest, const struct guest_alarm *alarm)
+{
+    guest->klass->set_alarm(guest, alarm);
 }
 
 /* Usage each interval; 0 ends it. */

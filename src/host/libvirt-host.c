@@ -82,6 +82,11 @@ static void do_shape(struct libvirt_host *host, struct command *command)
     host_post(host, event);
 }
 
+static void do_alarm(struct libvirt_host *host, struct command *command)
+{
+    vm_set_alarm(host, command->id, &command->alarm);
+}
+
 static void do_run(struct libvirt_host *host, struct command *command)
 {
     vm_run(host, command->id, g_steal_pointer(&command->run));
@@ -138,6 +143,7 @@ static void (*const host_commands[COMMAND_KIND_COUNT])(struct libvirt_host *host
     [COMMAND_BOOT] = do_boot,
     [COMMAND_ADOPT] = do_adopt,
     [COMMAND_SHAPE] = do_shape,
+    [COMMAND_ALARM] = do_alarm,
     [COMMAND_RUN] = do_run,
     [COMMAND_STAGE] = do_stage,
     [COMMAND_STDIN] = do_stdin,

@@ -50,7 +50,7 @@ struct qga_piece {
 struct qga_wait {
     struct qga_guest *owner;
     guint64 item, ticket;
-    guint vcpus, memory_mib;
+    guint vcpus, memory_mib, memory_max_mib;
     gint64 until;
     GSource *timer;
 };
@@ -222,7 +222,8 @@ static void wait_end(struct qga_wait *wait, const struct guest_facts *facts, con
 
 static void wait_judge(struct qga_wait *wait, const struct guest_facts *facts)
 {
-    const gboolean has_memory = wait->memory_mib == 0 || facts->memory_mib >= wait->memory_mib;
+    const gboolean has_memory = (wait->memory_mib == 0 || facts->memory_mib >= wait->memory_mib) &&
+                                (wait->memory_max_mib == 0 || facts->memory_mib <= wait->memory_max_mib);
     if (wait->memory_mib > 0 && facts->memory_mib == 0) {
         g_autoptr(GError) error =
             hbr_error_new(HBR_ERROR_UNSUPPORTED, "this guest agent cannot tell how much memory is online");
@@ -269,7 +270,8 @@ static void wait_look(struct qga_wait *wait)
             .timeout_ms = CALL_MS, .run = qga_look_run, .call = call, .call_free = qga_look_free, .done = on_looked});
 }
 
-static void qga_wait_shape(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib, gint64 timeout_ms)
+static void qga_wait_shape(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib, guint memory_max_mib,
+                           gint64 timeout_ms)
 {
     struct qga_guest *qga = (struct qga_guest *)guest;
     struct qga_wait *wait = g_new0(struct qga_wait, 1);
@@ -279,10 +281,23 @@ static void qga_wait_shape(struct guest *guest, guint64 ticket, guint vcpus, gui
         .ticket = ticket,
         .vcpus = vcpus,
         .memory_mib = memory_mib,
+        .memory_max_mib = memory_max_mib,
         .until = g_get_monotonic_time() + timeout_ms * 1000,
     };
     g_hash_table_insert(qga->waits, &wait->item, wait);
     wait_look(wait);
+}
+
+static void qga_shrink(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib, gint64 timeout_ms)
+{
+    g_autoptr(GError) error = hbr_error_new(HBR_ERROR_UNSUPPORTED, "qemu-guest-agent cannot be asked to have less");
+    (void)vcpus, (void)memory_mib, (void)timeout_ms;
+    guest->watch->shrunk(guest->owner, ticket, NULL, error);
+}
+
+static void qga_set_alarm(struct guest *guest, const struct guest_alarm *alarm)
+{
+    (void)guest, (void)alarm; /* it never speaks up by itself */
 }
 
 /* There are no figures to subscribe to: samples hold what is seen from outside. */
@@ -565,7 +580,9 @@ static const struct guest_class qga_class = {
     .hail = qga_ping,
     .prepare = qga_prepare,
     .wait_shape = qga_wait_shape,
+    .shrink = qga_shrink,
     .subscribe = qga_subscribe,
+    .set_alarm = qga_set_alarm,
     .run = qga_run,
     .stage = qga_stage,
     .stdin = qga_stdin,

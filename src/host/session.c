@@ -16,6 +16,11 @@ static char *slice_text(struct wire_slice slice)
     return g_utf8_make_valid(slice.data != NULL ? slice.data : "", slice.size);
 }
 
+static guint whole_mib(guint64 bytes)
+{
+    return (guint)MIN(bytes >> 20, G_MAXUINT);
+}
+
 void session_fail(struct session *session, const GError *error)
 {
     if (session->is_lost)
@@ -95,15 +100,51 @@ static void session_prepare(struct guest *guest, const struct guest_identity *wa
     session_flush(session);
 }
 
-static void session_wait_shape(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib, gint64 timeout_ms)
+/* A change of its shape that the agent has not answered yet, and who is told. */
+struct session_wait {
+    guint64 ticket;
+    void (*answer)(gpointer owner, guint64 ticket, const struct guest_facts *facts, const GError *error);
+};
+
+static guint32 session_await(struct session *session, guint64 ticket,
+                             void (*answer)(gpointer, guint64, const struct guest_facts *, const GError *))
+{
+    const guint32 stream = session_next_stream(session);
+    const struct session_wait wait = {ticket, answer};
+    g_hash_table_insert(session->waits, GUINT_TO_POINTER(stream), g_memdup2(&wait, sizeof wait));
+    return stream;
+}
+
+/* FALSE when nobody waits there. */
+static gboolean session_answer(struct session *session, guint32 stream, const struct guest_facts *facts,
+                               const GError *error)
+{
+    const struct session_wait *found = g_hash_table_lookup(session->waits, GUINT_TO_POINTER(stream));
+    if (found == NULL)
+        return FALSE;
+    const struct session_wait wait = *found;
+    g_hash_table_remove(session->waits, GUINT_TO_POINTER(stream));
+    wait.answer(session->guest.owner, wait.ticket, facts, error);
+    return TRUE;
+}
+
+static void session_wait_shape(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib, guint memory_max_mib,
+                               gint64 timeout_ms)
 {
     struct session *session = (struct session *)guest;
-    const guint32 stream = session_next_stream(session);
-    guint64 *kept = g_new(guint64, 1);
-    const struct wire_shape_wait wait = {.vcpus = vcpus, .memory_mib = memory_mib, .timeout_ms = (guint32)timeout_ms};
-    *kept = ticket;
-    g_hash_table_insert(session->waits, GUINT_TO_POINTER(stream), kept);
+    const struct wire_shape_wait wait = {
+        .vcpus = vcpus, .memory_mib = memory_mib, .memory_max_mib = memory_max_mib, .timeout_ms = (guint32)timeout_ms};
+    const guint32 stream = session_await(session, ticket, guest->watch->shaped);
     session_send(session, WIRE_TYPE_SHAPE_WAIT, 0, stream, &wait);
+    session_flush(session);
+}
+
+static void session_shrink(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib, gint64 timeout_ms)
+{
+    struct session *session = (struct session *)guest;
+    const struct wire_shrink shrink = {.vcpus = vcpus, .memory_mib = memory_mib, .timeout_ms = (guint32)timeout_ms};
+    const guint32 stream = session_await(session, ticket, guest->watch->shrunk);
+    session_send(session, WIRE_TYPE_SHRINK, 0, stream, &shrink);
     session_flush(session);
 }
 
@@ -113,6 +154,21 @@ static void session_subscribe(struct guest *guest, gint64 interval_ms)
     const struct wire_usage_subscribe subscribe = {.interval_ms = (guint32)interval_ms};
     session->usage_stream = session_next_stream(session);
     session_send(session, WIRE_TYPE_USAGE_SUBSCRIBE, 0, session->usage_stream, &subscribe);
+    session_flush(session);
+}
+
+static void session_set_alarm(struct guest *guest, const struct guest_alarm *alarm)
+{
+    struct session *session = (struct session *)guest;
+    const struct wire_alarm message = {
+        .memory_permille = (guint32)(alarm->memory_share * 1000),
+        .memory_stall_us = (guint32)alarm->memory_stall_us,
+        .cpu_stall_us = (guint32)alarm->cpu_stall_us,
+        .io_stall_us = (guint32)alarm->io_stall_us,
+        .window_us = (guint32)alarm->window_us,
+    };
+    session->alarm_stream = session_next_stream(session);
+    session_send(session, WIRE_TYPE_ALARM, 0, session->alarm_stream, &message);
     session_flush(session);
 }
 
@@ -158,7 +214,9 @@ static const struct guest_class session_class = {
     .hail = session_hail,
     .prepare = session_prepare,
     .wait_shape = session_wait_shape,
+    .shrink = session_shrink,
     .subscribe = session_subscribe,
+    .set_alarm = session_set_alarm,
     .run = session_run,
     .stage = session_stage,
     .stdin = session_stdin,
@@ -247,14 +305,8 @@ static void on_pong(struct session *session, const struct wire_frame *frame)
 
 static gboolean fail_wait(struct session *session, guint32 stream, int code, const char *text)
 {
-    const guint64 *ticket = g_hash_table_lookup(session->waits, GUINT_TO_POINTER(stream));
-    if (ticket == NULL)
-        return FALSE;
-    const guint64 kept = *ticket;
     g_autoptr(GError) error = hbr_error_new(code, "%s", text);
-    g_hash_table_remove(session->waits, GUINT_TO_POINTER(stream));
-    session->guest.watch->shaped(session->guest.owner, kept, NULL, error);
-    return TRUE;
+    return session_answer(session, stream, NULL, error);
 }
 
 static void on_error(struct session *session, const struct wire_frame *frame)
@@ -287,17 +339,48 @@ static void on_identity_ack(struct session *session, const struct wire_frame *fr
 static void on_shape(struct session *session, const struct wire_frame *frame)
 {
     struct wire_shape shape;
-    const guint64 *ticket = g_hash_table_lookup(session->waits, GUINT_TO_POINTER(frame->stream));
-    if (!session_read(session, frame, &shape) || ticket == NULL)
+    if (!session_read(session, frame, &shape))
         return;
-    const guint64 kept = *ticket;
     const struct guest_facts facts = {.vcpus = shape.vcpus_online, .memory_mib = shape.memory_mib};
     g_autoptr(GError) error = NULL;
     if (!shape.satisfied)
         error = hbr_error_new(HBR_ERROR_TIMEOUT, "the guest has %u vCPU and %u MiB online (%u vCPU present)",
                               shape.vcpus_online, shape.memory_mib, shape.vcpus_present);
-    g_hash_table_remove(session->waits, GUINT_TO_POINTER(frame->stream));
-    session->guest.watch->shaped(session->guest.owner, kept, &facts, error);
+    session_answer(session, frame->stream, &facts, error);
+}
+
+static void on_shrink_ack(struct session *session, const struct wire_frame *frame)
+{
+    struct wire_shrink_ack ack;
+    if (!session_read(session, frame, &ack))
+        return;
+    const struct guest_facts facts = {.vcpus = ack.vcpus_online, .memory_mib = ack.memory_mib};
+    g_autofree char *text = slice_text(ack.text);
+    g_autoptr(GError) error = ack.vetoed == 0 ? NULL : hbr_error_new(HBR_ERROR_CONFLICT, "the guest refuses: %s", text);
+    session_answer(session, frame->stream, &facts, error);
+}
+
+/* The causes are the same bits in both. */
+G_STATIC_ASSERT((guint)PRESSURE_OOM == (guint)WIRE_PRESSURE_OOM);
+G_STATIC_ASSERT((guint)PRESSURE_CPU_STALL == (guint)WIRE_PRESSURE_CPU_STALL);
+
+static void on_pressure(struct session *session, const struct wire_frame *frame)
+{
+    struct wire_pressure pressure;
+    if (!session_read(session, frame, &pressure) || frame->stream != session->alarm_stream)
+        return;
+    const struct guest_usage usage = {
+        .runnable = pressure.runnable,
+        .memory_used_mib = whole_mib(pressure.memory_used_bytes) + 1,
+        .memory_total_mib = whole_mib(pressure.memory_total_bytes),
+        .memory_limit_mib = whole_mib(pressure.memory_limit_bytes),
+        .swap_mib = whole_mib(pressure.swap_used_bytes),
+        .vcpus = pressure.vcpus_online,
+        .oom_kills = pressure.oom_kills,
+    };
+    const guint causes = pressure.causes & (PRESSURE_OOM * 2 - 1);
+    if (causes != 0)
+        session->guest.watch->pressed(session->guest.owner, causes, &usage);
 }
 
 static void on_usage(struct session *session, const struct wire_frame *frame)
@@ -307,8 +390,13 @@ static void on_usage(struct session *session, const struct wire_frame *frame)
         struct guest_usage figures = {
             .runnable = usage->runnable,
             .cpu_busy_us = usage->cpu_busy_us,
-            .memory_total_mib = (guint)(usage->memory_total_bytes >> 20),
+            .memory_total_mib = whole_mib(usage->memory_total_bytes),
             .vcpus = usage->vcpus_online,
+            .memory_limit_mib = whole_mib(usage->memory_limit_bytes),
+            .swap_mib = whole_mib(usage->swap_used_bytes),
+            .cpu_stalled_us = usage->cpu_some_us,
+            .memory_stalled_us = usage->memory_some_us,
+            .io_stalled_us = usage->io_some_us,
             .network_rx_bytes = usage->net_rx_bytes,
             .network_tx_bytes = usage->net_tx_bytes,
         };
@@ -316,9 +404,10 @@ static void on_usage(struct session *session, const struct wire_frame *frame)
         for (guint i = 0; i < usage->n_execs; i++) {
             memory += usage->execs[i].memory_bytes;
             runnable += usage->execs[i].runnable;
+            figures.oom_kills += usage->execs[i].oom_kills;
         }
         if (usage->n_execs > 0)
-            figures.runnable = (double)runnable;
+            figures.runnable = usage->runnable_permille > 0 ? usage->runnable_permille / 1000.0 : (double)runnable;
         if (usage->n_execs == 0 || memory == 0)
             memory = usage->memory_total_bytes - MIN(usage->memory_total_bytes, usage->memory_available_bytes);
         figures.memory_used_mib = (guint)MIN((memory >> 20) + 1, G_MAXUINT);
@@ -331,9 +420,9 @@ static const struct {
     guint16 type;
     void (*handle)(struct session *session, const struct wire_frame *frame);
 } session_handlers[] = {
-    {WIRE_TYPE_HELLO, on_hello}, {WIRE_TYPE_PING, on_ping},   {WIRE_TYPE_PONG, on_pong},
-    {WIRE_TYPE_ERROR, on_error}, {WIRE_TYPE_SHAPE, on_shape}, {WIRE_TYPE_IDENTITY_ACK, on_identity_ack},
-    {WIRE_TYPE_USAGE, on_usage},
+    {WIRE_TYPE_HELLO, on_hello}, {WIRE_TYPE_PING, on_ping},         {WIRE_TYPE_PONG, on_pong},
+    {WIRE_TYPE_ERROR, on_error}, {WIRE_TYPE_SHAPE, on_shape},       {WIRE_TYPE_IDENTITY_ACK, on_identity_ack},
+    {WIRE_TYPE_USAGE, on_usage}, {WIRE_TYPE_PRESSURE, on_pressure}, {WIRE_TYPE_SHRINK_ACK, on_shrink_ack},
 };
 
 static void session_on_frame(struct session *session, const struct wire_frame *frame)

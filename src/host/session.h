@@ -26,9 +26,9 @@ struct session {
     guint hails;   /* not answered yet */
     gboolean has_answered, is_lost;
     gboolean can_hold; /* programs before they run */
-    guint32 next_stream, usage_stream, identity_stream;
+    guint32 next_stream, usage_stream, identity_stream, alarm_stream;
     GHashTable *runs;  /* stream -> struct session_run */
-    GHashTable *waits; /* stream -> ticket */
+    GHashTable *waits; /* stream -> struct session_wait */
 };
 
 struct session *session_new(const struct guest_watch *watch, gpointer owner, const struct session_io *io);

@@ -184,3 +184,33 @@ void vm_on_used(gpointer owner, const struct guest_usage *usage)
     vm_watch_guest(vm);
     vm_look(vm);
 }
+
+/* What the agent says between the looks is told at once. */
+void vm_on_pressed(gpointer owner, guint causes, const struct guest_usage *usage)
+{
+    struct vm *vm = owner;
+    if (!vm->sampling.is_on)
+        return;
+    struct event *event = host_event(vm->host, EVENT_SAMPLE, vm->id);
+    event->sample = g_new0(struct usage_sample, 1);
+    *event->sample = (struct usage_sample){
+        .at = clock_now(),
+        .pressure = causes,
+        .has_guest = TRUE,
+        .runnable = usage->runnable,
+        .memory_used_mib = usage->memory_used_mib,
+        .memory_total_mib = usage->memory_total_mib,
+        .memory_limit_mib = usage->memory_limit_mib,
+        .swap_mib = usage->swap_mib,
+        .vcpus_online = usage->vcpus,
+        .oom_kills = (gint64)usage->oom_kills,
+    };
+    host_post(vm->host, event);
+}
+
+void vm_set_alarm(struct libvirt_host *host, const char *id, const struct guest_alarm *alarm)
+{
+    struct vm *vm = g_hash_table_lookup(host->vms, id);
+    if (vm != NULL && vm->state == VM_READY && vm->guest != NULL)
+        guest_set_alarm(vm->guest, alarm);
+}

@@ -339,7 +339,7 @@ static void shaping_begin(struct shaping *shaping, const struct vm_shape *shape,
         shaping->references++;
         shaping->awaits_guest = TRUE;
         guest_wait_shape(vm->guest, shaping->ticket, shaping->is_binding ? shape->vcpus : vcpus,
-                         shaping->is_binding ? shape->memory_mib : memory_mib, confirm_ms);
+                         shaping->is_binding ? shape->memory_mib : memory_mib, 0, confirm_ms);
     }
 }
 

@@ -321,7 +321,8 @@ static void vm_on_answered(gpointer owner, const struct guest_facts *facts)
     if (vm->boot.saved != NULL || vm->state != VM_WAKING)
         return;
     vm->boot_ticket = ++vm->next_ticket;
-    guest_wait_shape(vm->guest, vm->boot_ticket, vm->boot.shape.vcpus, vm->boot.shape.memory_mib, vm->boot.timeout_ms);
+    guest_wait_shape(vm->guest, vm->boot_ticket, vm->boot.shape.vcpus, vm->boot.shape.memory_mib, 0,
+                     vm->boot.timeout_ms);
 }
 
 static void vm_on_prepared(gpointer owner, const GError *error)
@@ -358,6 +359,7 @@ static const struct guest_watch vm_watch = {
     .prepared = vm_on_prepared,
     .shaped = vm_on_shaped,
     .used = vm_on_used,
+    .pressed = vm_on_pressed,
     .run_started = vm_on_run_started,
     .run_output = vm_on_run_output,
     .run_exit = vm_on_warm_exit,

@@ -192,3 +192,5 @@ struct saved_origin host_saved_origin(const struct libvirt_host *host);
 void vm_sampling_start(struct vm *vm);
 void vm_sampling_stop(struct vm *vm);
 void vm_on_used(gpointer owner, const struct guest_usage *usage);
+void vm_on_pressed(gpointer owner, guint causes, const struct guest_usage *usage);
+void vm_set_alarm(struct libvirt_host *host, const char *id, const struct guest_alarm *alarm);

@@ -4,11 +4,35 @@
 #include "model/codec.h"
 #include "model/shape.h"
 
-/* One look at a running instance, libvirt's and the agent's figures merged. Rates are over the time since the look before. */
+/* Why the guest speaks up by itself, between the looks; bits of usage_sample.pressure. */
+enum pressure {
+    PRESSURE_MEMORY = 1 << 0,       /* its executions passed the mark of guest_alarm: the kernel holds them back */
+    PRESSURE_MEMORY_STALL = 1 << 1, /* tasks stood still for want of it (pressure stall information) */
+    PRESSURE_CPU_STALL = 1 << 2,
+    PRESSURE_IO_STALL = 1 << 3,
+    PRESSURE_OOM = 1 << 4, /* the kernel killed for memory */
+};
+
+/* What the agent of an instance is to speak up about. All zero: nothing. */
+struct guest_alarm {
+    double memory_share; /* of what executions may use */
+    gint64 cpu_stall_us, memory_stall_us, io_stall_us, window_us;
+};
+
+/* One look at a running instance, libvirt's and the agent's figures merged; or, with `pressure`, what the agent said in between, of which only its
+ * own figures are set. Rates and shares are over the time since the look before. */
 struct usage_sample {
     gint64 at;
-    gboolean has_guest;     /* the agent's figures are in */
-    double cpu_used;        /* CPUs kept busy, from outside */
+    guint pressure;     /* enum pressure; 0: the look of each interval */
+    gboolean has_guest; /* the agent's figures are in */
+    double cpu_used;    /* CPUs kept busy, from outside */
+    double cpu_waited;  /* CPUs that were runnable and waited for one of the host, from outside: steal */
+    guint rss_mib;      /* what its QEMU holds of the host's memory; 0: not known */
+    double disk_read_mbps, disk_write_mbps; /* MB/s */
+    guint memory_limit_mib;                 /* what executions may use in the guest; 0: not known */
+    guint swap_mib;
+    double cpu_stalled, memory_stalled, io_stalled; /* share of the time that some task stood still for want of it */
+    gint64 oom_kills;                               /* of the execution so far */
     double runnable;        /* tasks running or waiting for a CPU in the guest, mean since the last look */
     guint memory_used_mib;  /* used by executions, in the guest */
     guint memory_total_mib; /* what the guest has */

@@ -165,6 +165,7 @@ static const struct wire_field shape_wait_fields[] = {
     U32(1, wire_shape_wait, vcpus),
     U32(2, wire_shape_wait, memory_mib),
     U32(3, wire_shape_wait, timeout_ms),
+    U32(4, wire_shape_wait, memory_max_mib),
 };
 LAYOUT(shape_wait);
 
@@ -183,6 +184,7 @@ static const struct wire_field usage_exec_fields[] = {
     U32(5, wire_usage_exec, runnable),        U32(6, wire_usage_exec, pids),
     U64(7, wire_usage_exec, io_read_bytes),   U64(8, wire_usage_exec, io_write_bytes),
     U64(9, wire_usage_exec, throttled_us),    U64(10, wire_usage_exec, output_bytes),
+    U64(11, wire_usage_exec, oom_kills),
 };
 LAYOUT(usage_exec);
 
@@ -201,8 +203,40 @@ static const struct wire_field usage_fields[] = {
     U64(12, wire_usage, io_some_us),
     U64(13, wire_usage, io_full_us),
     RECORDS(14, wire_usage, execs, n_execs, WIRE_EXECUTIONS_MAX, &usage_exec_layout),
+    U64(15, wire_usage, swap_used_bytes),
+    U64(16, wire_usage, memory_limit_bytes),
+    U32(17, wire_usage, runnable_permille),
 };
 LAYOUT(usage);
+
+static const struct wire_field alarm_fields[] = {
+    U32(1, wire_alarm, memory_permille), U32(2, wire_alarm, memory_stall_us), U32(3, wire_alarm, cpu_stall_us),
+    U32(4, wire_alarm, io_stall_us),     U32(5, wire_alarm, window_us),       U32(6, wire_alarm, repeat_ms),
+};
+LAYOUT(alarm);
+
+static const struct wire_field pressure_fields[] = {
+    U32_REQUIRED(1, wire_pressure, causes),    U64(2, wire_pressure, at_us),
+    U64(3, wire_pressure, memory_used_bytes),  U64(4, wire_pressure, memory_limit_bytes),
+    U64(5, wire_pressure, memory_total_bytes), U64(6, wire_pressure, memory_available_bytes),
+    U32(7, wire_pressure, runnable),           U32(8, wire_pressure, vcpus_online),
+    U64(9, wire_pressure, oom_kills),          U64(10, wire_pressure, swap_used_bytes),
+};
+LAYOUT(pressure);
+
+static const struct wire_field shrink_fields[] = {
+    U32(1, wire_shrink, vcpus),
+    U32(2, wire_shrink, memory_mib),
+    U32(3, wire_shrink, timeout_ms),
+};
+LAYOUT(shrink);
+
+static const struct wire_field shrink_ack_fields[] = {
+    U32_REQUIRED(1, wire_shrink_ack, vetoed),   TEXT(2, wire_shrink_ack, text, WIRE_TEXT_MAX),
+    U32(3, wire_shrink_ack, vcpus_online),      U32(4, wire_shrink_ack, memory_mib),
+    U64(5, wire_shrink_ack, memory_used_bytes), U32(6, wire_shrink_ack, runnable),
+};
+LAYOUT(shrink_ack);
 
 static const struct wire_field identity_fields[] = {
     TEXT(1, wire_identity, hostname, 64),
@@ -261,6 +295,10 @@ static const struct {
     {WIRE_TYPE_SHAPE, "SHAPE", &shape_layout},
     {WIRE_TYPE_USAGE_SUBSCRIBE, "USAGE_SUBSCRIBE", &usage_subscribe_layout},
     {WIRE_TYPE_USAGE, "USAGE", &usage_layout},
+    {WIRE_TYPE_ALARM, "ALARM", &alarm_layout},
+    {WIRE_TYPE_PRESSURE, "PRESSURE", &pressure_layout},
+    {WIRE_TYPE_SHRINK, "SHRINK", &shrink_layout},
+    {WIRE_TYPE_SHRINK_ACK, "SHRINK_ACK", &shrink_ack_layout},
     {WIRE_TYPE_IDENTITY, "IDENTITY", &identity_layout},
     {WIRE_TYPE_IDENTITY_ACK, "IDENTITY_ACK", &identity_ack_layout},
     {WIRE_TYPE_POWEROFF, "POWEROFF", &poweroff_layout},

@@ -61,6 +61,10 @@ enum wire_type {
     WIRE_TYPE_SHAPE = 0x31,           /* agent: ends the stream */
     WIRE_TYPE_USAGE_SUBSCRIBE = 0x32, /* host */
     WIRE_TYPE_USAGE = 0x33,           /* agent, on the stream of the subscription */
+    WIRE_TYPE_ALARM = 0x34,           /* host: what the agent is to speak up about */
+    WIRE_TYPE_PRESSURE = 0x35,        /* agent, on the stream of the ALARM */
+    WIRE_TYPE_SHRINK = 0x36,          /* host: opens a stream */
+    WIRE_TYPE_SHRINK_ACK = 0x37,      /* agent: ends the stream */
 
     WIRE_TYPE_IDENTITY = 0x40,     /* host */
     WIRE_TYPE_IDENTITY_ACK = 0x41, /* agent, on the same stream */
@@ -76,11 +80,13 @@ enum wire_capability {
     WIRE_CAN_POWEROFF = 1 << 4,   /* is init */
     WIRE_CAN_PSI = 1 << 5,        /* pressure stall information */
     WIRE_CAN_HOLD = 1 << 6,       /* EXEC with `hold` */
+    WIRE_CAN_ALARM = 1 << 7,      /* ALARM: the memory watermark, and stalls where there is WIRE_CAN_PSI */
     WIRE_CAN_RUN_PYTHON = 1 << 8, /* an interpreter "python3" is installed; and so on */
     WIRE_CAN_RUN_PERL = 1 << 9,
     WIRE_CAN_RUN_LUA = 1 << 10,
     WIRE_CAN_RUN_NODE = 1 << 11,
     WIRE_CAN_RUN_SH = 1 << 12,
+    WIRE_CAN_SHRINK = 1 << 13, /* SHRINK */
 };
 
 enum wire_reason {
@@ -246,6 +252,7 @@ struct wire_shape_wait {
     uint32_t vcpus;
     uint32_t memory_mib; /* as `memory_mib` of HELLO counts */
     uint32_t timeout_ms;
+    uint32_t memory_max_mib; /* at most so much: after a SHRINK */
 };
 
 struct wire_shape {
@@ -272,6 +279,7 @@ struct wire_usage_exec {
     uint64_t io_write_bytes;
     uint64_t throttled_us;
     uint64_t output_bytes;
+    uint64_t oom_kills;
 };
 
 struct wire_usage {
@@ -290,6 +298,61 @@ struct wire_usage {
     uint64_t io_full_us;
     struct wire_usage_exec execs[WIRE_EXECUTIONS_MAX];
     uint32_t n_execs;
+    uint64_t swap_used_bytes;
+    uint64_t memory_limit_bytes; /* what all executions together may use; 0: the agent sets no limit */
+    uint32_t runnable_permille;  /* mean of the executions' runnable threads since the last USAGE, times 1000 */
+};
+
+/* ALARM. What lasts is told again each `repeat_ms`. All zero: silence. */
+struct wire_alarm {
+    /* Of what all executions together may use. At this mark the agent speaks up, and the kernel holds the code back
+     * (memory.high of cgroup v2), the more the farther it is beyond: it waits for memory instead of dying for want of it. */
+    uint32_t memory_permille;
+    uint32_t
+        memory_stall_us; /* so long within `window_us` some task stood still for memory; and so on; 0: not watched */
+    uint32_t cpu_stall_us;
+    uint32_t io_stall_us;
+    uint32_t window_us; /* 500000 to 10000000 */
+    uint32_t repeat_ms; /* 0: 100 */
+};
+
+enum wire_pressure_cause {
+    WIRE_PRESSURE_MEMORY = 1 << 0, /* the mark is passed */
+    WIRE_PRESSURE_MEMORY_STALL = 1 << 1,
+    WIRE_PRESSURE_CPU_STALL = 1 << 2,
+    WIRE_PRESSURE_IO_STALL = 1 << 3,
+    WIRE_PRESSURE_OOM = 1 << 4, /* the kernel killed for memory */
+};
+
+struct wire_pressure {
+    uint32_t causes;                 /* enum wire_pressure_cause */
+    uint64_t at_us;                  /* the guest's monotonic clock */
+    uint64_t memory_used_bytes;      /* by all executions */
+    uint64_t memory_limit_bytes;     /* that they may use */
+    uint64_t memory_total_bytes;     /* MemTotal */
+    uint64_t memory_available_bytes; /* MemAvailable */
+    uint32_t runnable;               /* threads of all executions that run or wait for a CPU */
+    uint32_t vcpus_online;
+    uint64_t oom_kills; /* since boot */
+    uint64_t swap_used_bytes;
+};
+
+/* SHRINK asks for the guest's consent to have less; zero for what stays. CPUs beyond `vcpus` are taken offline at once. For memory, the
+ * executions are bounded to what the smaller machine will have; the host then takes the memory and waits with SHAPE_WAIT. When that has not come
+ * by `timeout_ms`, they are bounded again by what is there. */
+struct wire_shrink {
+    uint32_t vcpus;
+    uint32_t memory_mib; /* as `memory_mib` of HELLO counts */
+    uint32_t timeout_ms;
+};
+
+struct wire_shrink_ack {
+    uint32_t vetoed; /* not 0: nothing was changed; `text` says why: what the code uses, or what the kernel refused */
+    struct wire_slice text;
+    uint32_t vcpus_online;
+    uint32_t memory_mib;
+    uint64_t memory_used_bytes; /* by all executions */
+    uint32_t runnable;
 };
 
 /* IDENTITY. Whatever is empty or zero is left as it is. */
@@ -373,6 +436,10 @@ WIRE_MESSAGE(shape_wait, SHAPE_WAIT)
 WIRE_MESSAGE(shape, SHAPE)
 WIRE_MESSAGE(usage_subscribe, USAGE_SUBSCRIBE)
 WIRE_MESSAGE(usage, USAGE)
+WIRE_MESSAGE(alarm, ALARM)
+WIRE_MESSAGE(pressure, PRESSURE)
+WIRE_MESSAGE(shrink, SHRINK)
+WIRE_MESSAGE(shrink_ack, SHRINK_ACK)
 WIRE_MESSAGE(identity, IDENTITY)
 WIRE_MESSAGE(identity_ack, IDENTITY_ACK)
 WIRE_MESSAGE(poweroff, POWEROFF)

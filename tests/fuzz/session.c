@@ -36,7 +36,7 @@ static void on_answered(gpointer owner, const struct guest_facts *facts)
     guest_run(&(*session)->guest, run_new("exec", FALSE));
     guest_prepare(&(*session)->guest,
                   &(struct guest_identity){.hostname = "vm", .machine_id = "00000000000000000000000000000000"}, 1);
-    guest_wait_shape(&(*session)->guest, 1, 1, 1, 1);
+    guest_wait_shape(&(*session)->guest, 1, 1, 1, 0, 1);
     guest_subscribe(&(*session)->guest, 100);
     guest_stage(&(*session)->guest, run_new("stage", FALSE));
 }
@@ -101,8 +101,13 @@ static void on_lost(gpointer owner, const GError *error)
     is_lost = TRUE;
 }
 
-static const struct guest_watch watch = {on_answered, on_prepared,  on_shaped, on_used,   on_started,
-                                         on_output,   on_exit_told, on_taken,  on_staged, on_lost};
+static void on_pressed(gpointer owner, guint causes, const struct guest_usage *usage)
+{
+    (void)owner, (void)causes, (void)usage;
+}
+
+static const struct guest_watch watch = {on_answered, on_prepared, on_shaped,    on_used,  on_pressed, on_shaped,
+                                         on_started,  on_output,   on_exit_told, on_taken, on_staged,  on_lost};
 
 static void on_send(gpointer data)
 {

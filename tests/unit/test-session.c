@@ -93,8 +93,13 @@ static void on_lost(gpointer owner, const GError *error)
     note(fixture, "lost");
 }
 
-static const struct guest_watch watch = {on_answered, on_prepared,  on_shaped, on_used,   on_started,
-                                         on_output,   on_exit_told, on_taken,  on_staged, on_lost};
+static void on_pressed(gpointer owner, guint causes, const struct guest_usage *usage)
+{
+    (void)owner, (void)causes, (void)usage;
+}
+
+static const struct guest_watch watch = {on_answered, on_prepared, on_shaped,    on_used,  on_pressed, on_shaped,
+                                         on_started,  on_output,   on_exit_told, on_taken, on_staged,  on_lost};
 
 static void on_send(gpointer data)
 {
@@ -262,7 +267,7 @@ START_TEST(test_prepare)
     say(fixture, WIRE_TYPE_IDENTITY_ACK, identity + 1, &(struct wire_identity_ack){.done = 15});
     say(fixture, WIRE_TYPE_IDENTITY_ACK, identity, &(struct wire_identity_ack){.done = 7, .failed = 8});
     for (guint i = 0; i < 3; i++)
-        guest_wait_shape(guest, 7, 2, 512, 100);
+        guest_wait_shape(guest, 7, 2, 512, 0, 100);
     guint32 stream = next_sent(fixture, WIRE_TYPE_SHAPE_WAIT).stream;
     say(fixture, WIRE_TYPE_SHAPE, stream, &(struct wire_shape){.satisfied = 1, .vcpus_online = 2});
     say(fixture, WIRE_TYPE_SHAPE, stream, &(struct wire_shape){.satisfied = 1});

@@ -61,9 +61,10 @@ static void play_prepare(struct guest *guest, const struct guest_identity *ident
     world->mac = g_strdup(identity->mac);
 }
 
-static void play_wait_shape(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib, gint64 timeout_ms)
+static void play_wait_shape(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib, guint memory_max_mib,
+                            gint64 timeout_ms)
 {
-    (void)guest, (void)timeout_ms;
+    (void)guest, (void)memory_max_mib, (void)timeout_ms;
     g_string_append(world->said, "wait ");
     world->ticket = ticket;
     world->vcpus = vcpus;

@@ -40,9 +40,10 @@ static void on_event(struct event *event, gpointer data)
     g_queue_push_tail(&world->events, event);
 }
 
-static void wait_shape(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib, gint64 timeout_ms)
+static void wait_shape(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib, guint memory_max_mib,
+                       gint64 timeout_ms)
 {
-    (void)guest;
+    (void)guest, (void)memory_max_mib;
     world->waits++;
     world->ticket = ticket;
     world->vcpus = vcpus;
