@@ -4,6 +4,7 @@ libhbr_model_la_CFLAGS = $(ROOM_CFLAGS)
 libhbr_model_la_SOURCES = \
 	src/model/codec-write.c \
 	src/model/codec.c src/model/codec.h \
+	src/model/course.c src/model/course.h \
 	src/model/demand.c src/model/demand.h \
 	src/model/execution.c src/model/execution.h \
 	src/model/host.c src/model/host.h \

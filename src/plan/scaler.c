@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plan/scaler.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define WINDOW 96       /* looks that are remembered */
+#define HALF_LIFE 48.0  /* in looks: a factor that old counts half */
+#define PRIOR_POINTS 16 /* of the prediction's spread */
+#define PRIOR_LOOKS 4.0 /* that the prediction counts for, before what is seen outweighs it */
+#define LOSS_DECAY 0.98 /* of what each way has cost so far, by each look */
+#define UNSEEN 1.0      /* looks that count as beyond all that was seen */
+#define BEYOND 1.2      /* and lie there, times the most that was seen */
+#define SPREAD_MIN 0.05 /* standard deviation of the logarithm: nothing is predicted better */
+
+/* Added before taking logarithms, so that nothing is not infinitely far from a little: what goes on in any guest. */
+static const double least[RESOURCE_COUNT] = {[RESOURCE_CPU] = 0.02, [RESOURCE_MEMORY] = 8, [RESOURCE_NETWORK] = 0.1};
+
+enum way { WAY_COURSE, WAY_LAST, WAYS };
+
+struct deep {
+    float factors[WAYS][WINDOW];    /* logarithms: of what was used to what the way had expected */
+    guint count, next;              /* of each; the newest stands before `next` */
+    gboolean has_looked, is_adrift; /* the course is given up: it counts no more than what was seen */
+    double last;
+    double offers[WAYS], losses[WAYS];
+    struct drift drift;
+};
+
+struct point {
+    double amount, weight;
+};
+
+static double log_of(enum resource resource, double amount)
+{
+    return log(MAX(amount, 0) + least[resource]);
+}
+
+/* Standard deviation of the logarithm, by the distance from the median to the 90 % quantile of a normal variable. */
+static double spread_of(enum resource resource, const struct quantiles *quantiles)
+{
+    return MAX(SPREAD_MIN, (log_of(resource, quantiles->p90) - log_of(resource, quantiles->p50)) / 1.2816);
+}
+
+static void deep_forget(struct deep *deep, guint kept)
+{
+    deep->count = MIN(deep->count, kept);
+}
+
+static void deep_remember(struct deep *deep, const struct scaler_look *look)
+{
+    const enum resource resource = look->resource;
+    const double used = log_of(resource, look->used[resource]);
+    deep->factors[WAY_COURSE][deep->next] = (float)(used - log_of(resource, look->now.p50));
+    deep->factors[WAY_LAST][deep->next] =
+        (float)(used - log_of(resource, deep->has_looked ? deep->last : look->now.p50));
+    deep->next = (deep->next + 1) % WINDOW;
+    deep->count = MIN(deep->count + 1, WINDOW);
+    deep->last = look->used[resource];
+    deep->has_looked = TRUE;
+}
+
+static int point_compare(const void *a, const void *b)
+{
+    const struct point *left = a, *right = b;
+    return (left->amount > right->amount) - (left->amount < right->amount);
+}
+
+/* The factors of a way, as amounts: those that were seen, and those of the prediction. */
+static guint deep_collect(const struct deep *deep, enum way way, const struct scaler_look *look, struct point *points)
+{
+    const enum resource resource = look->resource;
+    const double base = way == WAY_COURSE ? log_of(resource, look->next.p50) : log_of(resource, deep->last);
+    const double decay = exp2(-1 / HALF_LIFE);
+    guint count = 0;
+    double weight = 1;
+    for (guint age = 0; age < deep->count; age++, weight *= decay) {
+        const double factor = deep->factors[way][(deep->next + WINDOW - 1 - age) % WINDOW];
+        points[count++] = (struct point){exp(base + factor) - least[resource], weight};
+    }
+    if (way != WAY_COURSE || deep->is_adrift)
+        return count;
+    const double spread = spread_of(resource, &look->next);
+    for (guint i = 0; i < PRIOR_POINTS; i++) {
+        static const double normal[PRIOR_POINTS] = {-1.86, -1.32, -1.01, -0.78, -0.58, -0.40, -0.24, -0.08,
+                                                    0.08,  0.24,  0.40,  0.58,  0.78,  1.01,  1.32,  1.86};
+        points[count++] = (struct point){exp(base + spread * normal[i]) - least[resource], PRIOR_LOOKS / PRIOR_POINTS};
+    }
+    return count;
+}
+
+/* Of all amounts that come into question, the one of least expected cost. */
+static double cheapest(struct point *points, guint count, double shortage_cost)
+{
+    double total = UNSEEN, weight = 0, sum = 0, best = 0, best_cost = INFINITY;
+    qsort(points, count, sizeof *points, point_compare);
+    for (guint i = 0; i < count; i++)
+        total += points[i].weight;
+    for (guint i = 0; i < count; i++) {
+        weight += points[i].weight;
+        sum += points[i].weight * points[i].amount;
+        const double cost = points[i].amount * weight - sum + shortage_cost * (total - weight);
+        if (cost < best_cost) {
+            best_cost = cost;
+            best = points[i].amount;
+        }
+    }
+    const double beyond = points[count - 1].amount * BEYOND;
+    return beyond * weight - sum < best_cost ? beyond : best;
+}
+
+/* What each way had offered for this look, and what that has cost. */
+static void deep_judge(struct deep *deep, const struct scaler_settings *settings, double used)
+{
+    for (guint way = 0; way < WAYS && deep->has_looked; way++) {
+        const double rest = deep->offers[way] - used;
+        deep->losses[way] = deep->losses[way] * LOSS_DECAY + (rest >= 0 ? rest : settings->shortage_cost);
+    }
+}
+
+/* How far this look is from what was expected of it: from the course, or once that is given up, from what was seen since. */
+static void deep_compare(struct deep *deep, const struct scaler_settings *settings, const struct scaler_look *look,
+                         struct scaler_verdict *verdict)
+{
+    const enum resource resource = look->resource;
+    double expected = 0, spread = spread_of(resource, &look->now);
+    if (deep->is_adrift && deep->count > 1) {
+        double squares = 0;
+        for (guint i = 0; i < deep->count; i++) {
+            const double factor = deep->factors[WAY_COURSE][(deep->next + WINDOW - 1 - i) % WINDOW];
+            expected += factor / deep->count;
+            squares += factor * factor / deep->count;
+        }
+        spread = MAX(SPREAD_MIN, sqrt(MAX(0, squares - expected * expected)));
+    }
+    guint samples;
+    const double base = log_of(resource, look->now.p50);
+    verdict->expected = exp(base + expected) - least[resource];
+    verdict->deviation = (log_of(resource, look->used[resource]) - base - expected) / spread;
+    verdict->finding = drift_update(&deep->drift, verdict->deviation, settings->drift_threshold, &samples);
+    if (verdict->finding == DRIFT_EXCESS || verdict->finding == DRIFT_DECLINE) {
+        deep_forget(deep, samples - 1);
+        deep->is_adrift = TRUE;
+    }
+}
+
+static struct scaler_verdict deep_look(gpointer state, const struct scaler_settings *settings,
+                                       const struct scaler_look *look)
+{
+    struct deep *deep = state;
+    struct scaler_verdict verdict = {0};
+    struct point points[WINDOW + PRIOR_POINTS];
+    deep_judge(deep, settings, look->used[look->resource]);
+    deep_compare(deep, settings, look, &verdict);
+    deep_remember(deep, look);
+    for (guint way = 0; way < WAYS; way++)
+        deep->offers[way] = cheapest(points, deep_collect(deep, way, look, points), settings->shortage_cost);
+    verdict.want = MAX(0, deep->offers[deep->losses[WAY_LAST] < deep->losses[WAY_COURSE] ? WAY_LAST : WAY_COURSE]);
+    return verdict;
+}
+
+G_STATIC_ASSERT(sizeof(struct deep) <= SCALER_STATE_MAX);
+
+const struct scaler_class scaler_deep = {"deep", sizeof(struct deep), deep_look};
+
+struct simple {
+    gboolean has_looked;
+    double predicted;
+};
+
+static struct scaler_verdict simple_look(gpointer state, const struct scaler_settings *settings,
+                                         const struct scaler_look *look)
+{
+    struct simple *simple = state;
+    const double used = look->used[look->resource];
+    if (!simple->has_looked)
+        simple->predicted = MAX(0.01, quantiles_at(&look->now, settings->quantile));
+    simple->has_looked = TRUE;
+    struct scaler_verdict verdict = {.expected = simple->predicted};
+    while (used > simple->predicted * settings->grow_above) {
+        simple->predicted *= settings->grow_to;
+        verdict.finding = DRIFT_EXCESS;
+    }
+    verdict.want = simple->predicted;
+    return verdict;
+}
+
+const struct scaler_class scaler_simple = {"simple", sizeof(struct simple), simple_look};
