@@ -57,6 +57,7 @@ struct core *core_new(const struct core_settings *settings, struct policy *polic
     core->waiting = g_sequence_new(NULL);
     core->streams = g_hash_table_new(g_int64_hash, g_int64_equal);
     core->waiters = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, waiter_list_free);
+    core->short_executions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     core->waiter_ids = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
     core->timers = g_sequence_new(timer_free);
     core->dirty_reservations = g_ptr_array_new();
@@ -88,6 +89,7 @@ void core_free(struct core *core)
     g_hash_table_unref(core->hosts);
     g_hash_table_unref(core->keys);
     g_hash_table_unref(core->waiters);
+    g_hash_table_unref(core->short_executions);
     g_hash_table_unref(core->waiter_ids);
     g_hash_table_unref(core->commits);
     g_hash_table_unref(core->latencies);
@@ -325,7 +327,7 @@ static void core_sample(struct core *core, struct event *event)
 {
     struct instance_entry *instance = g_hash_table_lookup(core->instances, event->id);
     if (instance != NULL && event->sample != NULL)
-        adjust_sample(core, instance, event->sample);
+        scale_sample(core, instance, event->sample);
 }
 
 static void core_on_committed(struct core *core, struct event *event)
@@ -359,6 +361,7 @@ static void (*const core_handlers[EVENT_KIND_COUNT])(struct core *core, struct e
     [EVENT_HOST_ATTACH] = host_attach,
     [EVENT_POOL_SET] = pool_set,
     [EVENT_POOL_DRAIN] = pool_drain,
+    [EVENT_INSTANCE_SHAPE] = adjust_by_hand,
     [EVENT_CLIENT_GONE] = core_client_gone,
     [EVENT_OUTPUT_CONSUMED] = core_output_consumed,
     [EVENT_HOST_UP] = host_on_event,

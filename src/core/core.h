@@ -3,6 +3,7 @@
 
 #include "core/command.h"
 #include "core/event.h"
+#include "plan/scaler.h"
 #include "predict/predictor.h"
 
 /* The state machine over hosts, instances, reservations and executions. Sans I/O: events in, commands out, time is an argument, and it says when
@@ -19,6 +20,7 @@ struct core_settings {
     guint32 seed;      /* of ids; the daemon takes it from the kernel */
     command_sink sink;
     gpointer sink_data;
+    const struct scaler_class *scaler; /* in place of the policy's controller, for experiments; NULL: the policy's */
 };
 
 /* Takes references to `policy` (not NULL). */

@@ -24,7 +24,8 @@ enum event_kind {
     EVENT_HOST_ATTACH, /* request, host_spec */
     EVENT_POOL_SET,    /* request, id, pool_setting */
     EVENT_POOL_DRAIN,  /* request, id, eof: begin (TRUE), or end: its warm instances go, and none is made */
-    EVENT_CLIENT_GONE, /* request: nobody listens to its answer any more */
+    EVENT_INSTANCE_SHAPE,  /* request, id, shape: what it is to have; 0: as it is */
+    EVENT_CLIENT_GONE,     /* request: nobody listens to its answer any more */
     EVENT_OUTPUT_CONSUMED, /* request, count: bytes of streamed output that the client has taken */
 
     /* From a hypervisor; `host` is set. */
@@ -36,7 +37,7 @@ enum event_kind {
     EVENT_INSTANCE_FAILED,   /* id, error: the start failed; what was half made is already gone */
     EVENT_INSTANCE_GONE,     /* id, error: it stopped, crashed or stopped answering; its domain is gone */
     EVENT_INSTANCE_DESTROYED, /* id, or error when it could not be destroyed (the host retries by itself at the next inventory) */
-    EVENT_INSTANCE_SHAPED, /* id, serial, shape as confirmed and held (after an error: what the guest may still come to have), error or NULL;
+    EVENT_INSTANCE_SHAPED, /* id, serial, at (when libvirt had done its part), shape as confirmed and held (after an error: what the guest may still come to have), error or NULL;
                             * HBR_ERROR_CONFLICT: the guest does not consent to have less */
     EVENT_INSTANCE_PAUSED, /* id; error: it could not be suspended, and runs on */
     EVENT_INSTANCE_SAVED, /* id, saved; error: there is no saved state (HBR_ERROR_UNSUPPORTED: nor will there be on this host). The instance is gone

@@ -15,6 +15,7 @@ void execution_entry_free(struct execution_entry *entry)
     policy_unref(entry->policy);
     codec_clear(&program_codec, &entry->program);
     g_free(entry->code_digest);
+    scaling_free(entry->scaling);
     g_free(entry);
 }
 
@@ -67,6 +68,14 @@ static void execution_copy_code(const struct code_metadata *from, struct code_me
     *to = *copy; /* the members move */
 }
 
+static GPtrArray *execution_copy_course(const GPtrArray *course)
+{
+    GPtrArray *copy = course != NULL ? g_ptr_array_new() : NULL;
+    for (guint i = 0; course != NULL && i < course->len; i++)
+        g_ptr_array_add(copy, usage_slot_copy(course->pdata[i]));
+    return copy;
+}
+
 /* What it taught, for the predictor and the history. CPUs needed are those that samples saw wanted, or, for a run too short for samples, its CPU
  * time over its wall time. */
 static struct observation *execution_observation(const struct core *core, const struct execution *doc)
@@ -88,6 +97,7 @@ static struct observation *execution_observation(const struct core *core, const 
     observation->network_mbps = MAX(doc->network_peak_mbps, network_mbit / (wall_us / CLOCK_SECOND));
     observation->duration_ms = (double)MAX(result->wall_us, 0) / 1000;
     observation->shape = doc->shape;
+    observation->course = execution_copy_course(doc->course);
     return observation;
 }
 
@@ -111,6 +121,7 @@ static void execution_end(struct core *core, struct execution_entry *entry)
 {
     struct execution *doc = entry->doc;
     doc->ended_at = core->now;
+    g_clear_pointer(&entry->scaling, scaling_free);
     core->open_executions--;
     execution_drop_program(core, entry);
     if (doc->result != NULL)
@@ -229,7 +240,6 @@ void execution_send(struct core *core, struct execution_entry *entry, struct ins
     doc->shape = instance->doc->shape;
     execution_step(core, entry, EXECUTION_STEP_SEND, "sent to the instance", g_strdup(instance->doc->id));
     execution_set_limits(core, entry);
-    adjust_begin(entry);
     struct command *command = core_command_for(doc->host, COMMAND_RUN, doc->instance_id);
     command->execution_id = g_strdup(doc->id);
     command->run = g_new0(struct run_spec, 1);
@@ -551,6 +561,9 @@ static void execution_started(struct core *core, struct execution_entry *entry)
     if (!execution_step(core, entry, EXECUTION_STEP_START, "started", NULL))
         return;
     entry->doc->started_at = core->now;
+    struct instance_entry *instance = execution_instance(core, entry);
+    if (instance != NULL)
+        scale_begin(core, entry, instance);
     core_stream_event(core, entry, "started");
 }
 

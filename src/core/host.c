@@ -174,6 +174,7 @@ static void host_up(struct core *core, struct host_entry *entry, const struct ho
     core_set_string(&doc->acceleration_reason, report->acceleration_reason);
     core_set_string(&doc->version, report->version);
     host_set_state(core, entry, HOST_UP, NULL);
+    entry->epoch++;
     core->place_again = TRUE;
     pools_sync(core);
     log_info("core", "host %s is up: %u CPUs, %u MiB, %s (%s)", doc->spec->name, doc->cpus, doc->memory_mib,

@@ -5,6 +5,9 @@ void instance_entry_free(struct instance_entry *entry)
 {
     if (entry == NULL)
         return;
+    for (guint i = 0; i < RESOURCE_COUNT; i++)
+        adjustment_free(entry->adjusting[i]);
+    g_clear_pointer(&entry->wish, shape_wish_free);
     instance_free(entry->doc);
     g_free(entry);
 }
@@ -34,6 +37,11 @@ void instance_book(struct core *core, struct instance_entry *entry, const struct
         host->doc->committed_vcpus += promised->vcpus - entry->promised.vcpus;
         host->doc->committed_memory_mib += promised->memory_mib - entry->promised.memory_mib;
         host->doc->committed_gpus += promised->gpus - entry->promised.gpus;
+    }
+    if (host != NULL &&
+        (promised->vcpus < entry->promised.vcpus || promised->memory_mib < entry->promised.memory_mib)) {
+        host->epoch++;
+        core->place_again = TRUE;
     }
     entry->promised = *promised;
 }
@@ -126,6 +134,7 @@ static void instance_begin(struct core *core, struct instance_entry *entry, stru
     host->doc->instance_count++;
     instance_count_start(core, entry, 1);
     instance_book(core, entry, &entry->doc->shape);
+    entry->floor_mib = entry->doc->shape.memory_mib;
     core_touch_instance(core, entry);
     core->counters[COUNTER_BOOTS]++;
 }
@@ -346,6 +355,7 @@ void instance_gone(struct core *core, struct instance_entry *entry, const char *
         host->doc->instance_count--;
         host->evictions -= entry->is_evicted && host->evictions > 0 ? 1 : 0;
     }
+    adjust_forget(core, entry);
     instance_book(core, entry, &(struct vm_shape){0});
     core->place_again = core->pools_changed = TRUE;
     core_retain_finished(core, OBJECT_INSTANCE, entry->doc->id);

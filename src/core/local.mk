@@ -17,7 +17,9 @@ libhbr_core_la_SOURCES = \
 	src/core/private.h \
 	src/core/query.c \
 	src/core/rebuild.c \
+	src/core/relief.c \
 	src/core/reply.c \
 	src/core/reservation.c \
+	src/core/scale.c \
 	src/core/stage.c \
 	src/core/state.c src/core/state.h

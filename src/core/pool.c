@@ -540,14 +540,19 @@ void pools_make_room(struct core *core, const struct reservation_entry *reservat
         struct host_entry *host = hosts->pdata[i];
         if (!placing_is_full(host->doc, &reservation->doc->shape, reservation->doc->notification->code.labels))
             continue;
-        if (host->evictions > 0)
-            return; /* one at a time: when it is gone, the reservation is tried again */
-        struct instance_entry *victim = room_victim(core, host->doc->spec->name);
-        if (victim == NULL)
-            continue;
-        pool_evict(core, host, victim, "a reservation needs the room");
-        return;
+        if (pools_make_room_on(core, host, "a reservation needs the room"))
+            return;
     }
+}
+
+gboolean pools_make_room_on(struct core *core, struct host_entry *host, const char *reason)
+{
+    if (host->evictions > 0)
+        return TRUE; /* one at a time: when it is gone, what needs the room is tried again */
+    struct instance_entry *victim = room_victim(core, host->doc->spec->name);
+    if (victim != NULL)
+        pool_evict(core, host, victim, reason);
+    return victim != NULL;
 }
 
 #define CLONE_FAILURES_MAX 2

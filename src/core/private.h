@@ -10,6 +10,7 @@
 #include "model/limits.h"
 #include "plan/latency.h"
 #include "plan/path.h"
+#include "plan/scaler.h"
 #include "plan/sizing.h"
 
 /* What the files of the core share. Entries hold a model object and what the core alone knows of it. */
@@ -88,10 +89,24 @@ struct instance_entry {
     guint policy_version;            /* that it was warmed up under */
     gint64 kept_until_at;            /* kept for more executions of its function; 0: not */
     guint64 shaping[RESOURCE_COUNT]; /* serial of the COMMAND_SHAPE under way; 0: none */
-    struct vm_shape promised;        /* on the host's book: doc->shape and what is being grown */
-    gboolean is_adopting;            /* found again after a restart, not proven yet */
+    struct adjustment *adjusting[RESOURCE_COUNT]; /* it, or NULL */
+    struct shape_wish *wish;                      /* a shape asked for by hand, or NULL */
+    struct vm_shape promised; /* on the host's book: doc->shape, and what is being grown or not yet given back */
+    struct vm_shape aimed;    /* what it is to have when all changes under way are confirmed: see adjust_aimed() */
+    guint floor_mib;          /* memory that it started with: it cannot have less */
+    gboolean is_adopting;     /* found again after a restart, not proven yet */
     gboolean is_dirty;
 };
+
+/* A shape that somebody asked for by hand: what is left of it to be done. 0: as it is. */
+struct shape_wish {
+    struct vm_shape shape;
+    guint64 request;
+    gint64 confirm_timeout_ms;
+    GError *error; /* the first */
+};
+
+struct scaling; /* scale.c */
 
 struct execution_entry {
     struct execution *doc;
@@ -102,11 +117,11 @@ struct execution_entry {
     gsize program_bytes;
     guint64 request; /* its stream; 0: nobody listens */
     gboolean detach, cancelled, is_dirty;
-    gint64 unconsumed;                    /* output sent to the client that it has not taken */
-    const char *kill_reason;              /* static; why we destroyed its VM */
-    double expected[RESOURCE_COUNT];      /* the prediction that usage is compared with; grows with each adjustment */
-    gint64 grow_after_at[RESOURCE_COUNT]; /* not before this time: the last attempt failed */
-    gint64 give_up_at; /* queued no longer than this; running: the agent should have ended it by then */
+    gint64 unconsumed;       /* output sent to the client that it has not taken */
+    const char *kill_reason; /* static; why we destroyed its VM */
+    struct scaling *scaling; /* while it runs; NULL: the policy does not scale it */
+    gboolean is_retry;       /* it ran out of memory, and is run once more */
+    gint64 give_up_at;       /* queued no longer than this; running: the agent should have ended it by then */
 };
 
 struct host_entry {
@@ -115,7 +130,16 @@ struct host_entry {
     guint claims;    /* warm instances being made ready for reservations */
     guint evictions; /* idle ones being destroyed to make room */
     guint warmups;   /* instances being started for pools */
+    guint64 epoch; /* counts what may make a change possible that was not: room that was given back, a new connection */
+    gint64 changes_since; /* a minute of adjustments began */
+    guint changes;        /* in it */
     gboolean is_dirty, is_detached;
+};
+
+/* Of the adjustments of one resource that were confirmed, in sum. */
+struct adjust_times {
+    guint64 count;
+    gint64 decide_us, hypervisor_us, confirm_us;
 };
 
 struct timer {
@@ -187,7 +211,10 @@ struct core {
     guint64 matches[8], exits[16];
     guint64 paths_taken[PATH_COUNT], paths_kept[PATH_COUNT], path_overruns[PATH_COUNT];
     guint64 code_places[8];
-    gboolean place_again; /* room may have appeared */
+    guint64 adjustments[8], drifts[4]; /* by their reason; looks by what the drift test found */
+    struct adjust_times adjust_times[RESOURCE_COUNT];
+    GHashTable *short_executions; /* ids of those that wait for room to grow */
+    gboolean place_again;         /* room may have appeared */
     gboolean shutting_down;
     gboolean policy_loading;   /* one policy version at a time is on its way to the store */
     GPtrArray *commit_replies; /* struct command collected for the next commit */
@@ -307,10 +334,45 @@ void execution_client_gone(struct core *core, guint64 request);
 void execution_output_consumed(struct core *core, guint64 request, gint64 count);
 void execution_tick(struct core *core, struct execution_entry *entry);
 
-/* adjust.c: the deep-scaling controller */
-void adjust_begin(struct execution_entry *entry);
-void adjust_sample(struct core *core, struct instance_entry *instance, const struct usage_sample *sample);
+/* scale.c: the deep-scaling controller */
+void scale_begin(struct core *core, struct execution_entry *entry, struct instance_entry *instance);
+void scale_sample(struct core *core, struct instance_entry *instance, const struct usage_sample *sample);
+/* A change of its instance came to its end. */
+void scale_settled(struct core *core, struct execution_entry *entry, struct instance_entry *instance,
+                   const struct adjustment *adjustment, const GError *error);
+/* How much of the resource it could give away; 0: nothing. */
+guint scale_slack(const struct execution_entry *entry, struct instance_entry *instance, enum resource resource);
+void scale_give_up(struct core *core, struct execution_entry *entry, struct instance_entry *instance,
+                   enum resource resource);
+/* There may be room for what it was short of. TRUE when it is short of nothing any more. */
+gboolean scale_retry(struct core *core, struct execution_entry *entry, struct instance_entry *instance);
+void scaling_free(struct scaling *scaling);
+
+/* adjust.c: changes of running instances' shapes */
+gboolean adjust_is_under_way(const struct instance_entry *instance, enum resource resource);
+/* What it is to have when all changes under way are confirmed. Borrowed. */
+const struct vm_shape *adjust_aimed(struct instance_entry *instance);
+/* The host's book has room for it. */
+gboolean adjust_fits(struct core *core, const struct instance_entry *instance, const struct vm_shape *after);
+/* Does it: takes the adjustment, which changes one resource. It must fit. */
+void adjust_change(struct core *core, struct instance_entry *instance, struct adjustment *adjustment,
+                   gint64 confirm_timeout_ms);
+/* Records that it is not done, for adjustment->error; takes it. */
+void adjust_refused(struct core *core, struct instance_entry *instance, struct adjustment *adjustment);
 void adjust_shaped(struct core *core, const struct event *event);
+void adjust_by_hand(struct core *core, struct event *event);
+/* The instance is gone. */
+void adjust_forget(struct core *core, struct instance_entry *instance);
+void shape_wish_free(struct shape_wish *wish);
+
+/* relief.c: room on a full host for running code */
+/* Lowers `after` to what fits. */
+void relief_fit(struct core *core, const struct instance_entry *instance, struct vm_shape *after);
+/* Begins to make room for it. */
+void relief_make_room(struct core *core, const struct instance_entry *instance, const struct vm_shape *after);
+void relief_queue(struct core *core, struct execution_entry *entry);
+/* Room was given back: those who wait for it try again, by deadline. */
+void relief_serve(struct core *core);
 
 /* host.c */
 void host_entry_free(struct host_entry *entry);
@@ -345,6 +407,9 @@ void pool_drain(struct core *core, struct event *event);
 
 /* Frees room that warm instances take for a reservation that finds none. */
 void pools_make_room(struct core *core, const struct reservation_entry *reservation);
+
+/* The same on one host, for one that runs. FALSE when nothing there is idle. */
+gboolean pools_make_room_on(struct core *core, struct host_entry *host, const char *reason);
 
 /* ladder.c: the way to an instance */
 struct ladder {

@@ -342,6 +342,7 @@ void core_place_waiting(struct core *core)
     if (!core->place_again)
         return;
     core->place_again = FALSE;
+    relief_serve(core); /* code that runs comes before code that will */
     g_autoptr(GPtrArray) line = g_ptr_array_new();
     for (GSequenceIter *at = g_sequence_get_begin_iter(core->waiting);
          !g_sequence_iter_is_end(at) && line->len < PLACING_TRIES_MAX; at = g_sequence_iter_next(at))

@@ -21,58 +21,45 @@ guint course_slot(gint64 elapsed_ms)
     return slot;
 }
 
-void usage_course_add(struct usage_course *course, gint64 elapsed_ms, const double *used)
+#define AMOUNT(name, resource)                                                           \
+    {                                                                                    \
+        name, CODEC_DOUBLE, G_STRUCT_OFFSET(struct usage_slot, amounts[resource]), 0, 0, \
+            G_GINT64_CONSTANT(1000000000000), NULL, NULL                                 \
+    }
+
+static const struct codec_field usage_slot_fields[] = {
+    {"from_ms", CODEC_INT64, G_STRUCT_OFFSET(struct usage_slot, from_ms), 0, 0, G_MAXINT64, NULL, NULL},
+    {"samples", CODEC_UINT, G_STRUCT_OFFSET(struct usage_slot, samples), 0, 0, G_MAXUINT, NULL, NULL},
+    AMOUNT("vcpus", RESOURCE_CPU),
+    AMOUNT("memory_mib", RESOURCE_MEMORY),
+    AMOUNT("network_mbps", RESOURCE_NETWORK),
+};
+
+CODEC_DEFINE(usage_slot, usage_slot_fields)
+
+static struct usage_slot *usage_course_slot(GPtrArray *course, gint64 from_ms)
 {
-    struct usage_slot *slot = &course->slots[course_slot(elapsed_ms)];
-    slot->count++;
+    struct usage_slot *slot = course->len > 0 ? course->pdata[course->len - 1] : NULL;
+    if (slot != NULL && slot->from_ms >= from_ms)
+        return slot;
+    slot = g_new0(struct usage_slot, 1);
+    slot->from_ms = from_ms;
+    g_ptr_array_add(course, slot);
+    return slot;
+}
+
+void usage_course_add(GPtrArray **course, gint64 elapsed_ms, const double *used)
+{
+    if (*course == NULL)
+        *course = g_ptr_array_new();
+    struct usage_slot *slot = usage_course_slot(*course, course_slot_start_ms(course_slot(elapsed_ms)));
+    slot->samples++;
     for (guint i = 0; i < RESOURCE_COUNT; i++) {
         if (i == RESOURCE_MEMORY)
             slot->amounts[i] = MAX(slot->amounts[i], used[i]);
         else
-            slot->amounts[i] += (used[i] - slot->amounts[i]) / slot->count;
+            slot->amounts[i] += (used[i] - slot->amounts[i]) / slot->samples;
     }
-}
-
-static json_t *usage_slot_to_json(const struct usage_slot *slot)
-{
-    if (slot->count == 0)
-        return json_null();
-    json_t *amounts = json_array();
-    for (guint i = 0; i < RESOURCE_COUNT; i++)
-        json_array_append_new(amounts, json_real(slot->amounts[i]));
-    return amounts;
-}
-
-json_t *usage_course_to_json(const struct usage_course *course)
-{
-    guint slots = COURSE_SLOTS;
-    while (slots > 0 && course->slots[slots - 1].count == 0)
-        slots--;
-    if (slots == 0)
-        return NULL;
-    json_t *json = json_array();
-    for (guint i = 0; i < slots; i++)
-        json_array_append_new(json, usage_slot_to_json(&course->slots[i]));
-    return json;
-}
-
-gboolean usage_course_from_json(const json_t *json, struct usage_course *ret_course)
-{
-    *ret_course = (struct usage_course){0};
-    if (!json_is_array(json) || json_array_size(json) > COURSE_SLOTS)
-        return FALSE;
-    for (guint i = 0; i < json_array_size(json); i++) {
-        const json_t *amounts = json_array_get(json, i);
-        struct usage_slot *slot = &ret_course->slots[i];
-        if (json_is_null(amounts))
-            continue;
-        if (!json_is_array(amounts))
-            return FALSE;
-        slot->count = 1;
-        for (guint resource = 0; resource < MIN(RESOURCE_COUNT, json_array_size(amounts)); resource++)
-            slot->amounts[resource] = MAX(0, json_number_value(json_array_get(amounts, resource)));
-    }
-    return TRUE;
 }
 
 void course_set_flat(struct course *course, enum resource resource, const struct quantiles *quantiles)

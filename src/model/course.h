@@ -13,23 +13,17 @@
 guint course_slot(gint64 elapsed_ms);
 gint64 course_slot_start_ms(guint slot);
 
-/* What one execution used in a slot: CPUs and rates in the mean, memory at its peak. */
+/* What one execution used in a slot: CPUs and rates in the mean, memory at its peak. Slots without a sample are left out of a list of them. */
 struct usage_slot {
-    guint count; /* samples in it; 0: none */
+    gint64 from_ms; /* since the start */
+    guint samples;
     double amounts[RESOURCE_COUNT];
 };
 
-/* The course of one execution so far. */
-struct usage_course {
-    struct usage_slot slots[COURSE_SLOTS];
-};
+CODEC_DECLARE(usage_slot)
 
-/* Adds a sample: what was used of each resource. */
-void usage_course_add(struct usage_course *course, gint64 elapsed_ms, const double *used);
-
-/* The slots from the first on, as "[[cpu, memory, ...], ...]"; a slot without a sample is null. NULL for a course without any. */
-json_t *usage_course_to_json(const struct usage_course *course);
-gboolean usage_course_from_json(const json_t *json, struct usage_course *ret_course);
+/* Adds a sample, what was used of each resource, to a list of struct usage_slot in the order of time; made when it is NULL. */
+void usage_course_add(GPtrArray **course, gint64 elapsed_ms, const double *used);
 
 /* What is expected of an execution in each slot. */
 struct course {

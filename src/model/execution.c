@@ -61,6 +61,7 @@ static const struct codec_field execution_fields[] = {
     {"memory_peak_mib", CODEC_UINT, AT(execution, memory_peak_mib), CODEC_SPARSE, 0, MODEL_MEMORY_MIB_MAX, NULL, NULL},
     {"network_peak_mbps", CODEC_DOUBLE, AT(execution, network_peak_mbps), CODEC_SPARSE, 0, AMOUNT_MAX, NULL, NULL},
     {"output_bytes", CODEC_INT64, AT(execution, output_bytes), CODEC_SPARSE, 0, G_MAXINT64, NULL, NULL},
+    {"course", CODEC_LIST, AT(execution, course), CODEC_SPARSE, 0, COURSE_SLOTS, &usage_slot_codec, NULL},
     {"adjustments", CODEC_LIST, AT(execution, adjustments), 0, 0, MODEL_ADJUSTMENTS_MAX, &adjustment_codec, NULL},
     {"timeline", CODEC_LIST, AT(execution, timeline), 0, 0, MODEL_TIMELINE_MAX, &timeline_entry_codec, NULL},
     {"error", CODEC_STRING, AT(execution, error), 0, 0, 4 * MODEL_TEXT_MAX, NULL, NULL},
@@ -86,6 +87,7 @@ static const struct codec_field observation_fields[] = {
     {"network_mbps", CODEC_DOUBLE, AT(observation, network_mbps), 0, 0, AMOUNT_MAX, NULL, NULL},
     {"duration_ms", CODEC_DOUBLE, AT(observation, duration_ms), 0, 0, AMOUNT_MAX, NULL, NULL},
     {"shape", CODEC_STRUCT, AT(observation, shape), 0, 0, 0, &vm_shape_codec, NULL},
+    {"course", CODEC_LIST, AT(observation, course), CODEC_SPARSE, 0, COURSE_SLOTS, &usage_slot_codec, NULL},
 };
 
 CODEC_DEFINE(observation, observation_fields)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "model/course.h"
 #include "model/demand.h"
 #include "model/notification.h"
 #include "model/path.h"
@@ -88,6 +89,7 @@ struct execution {
     guint memory_peak_mib;
     double network_peak_mbps;
     gint64 output_bytes;
+    GPtrArray *course;      /* struct usage_slot */
     GPtrArray *adjustments; /* struct adjustment */
     GPtrArray *timeline;    /* struct timeline_entry */
     char *error;
@@ -107,6 +109,7 @@ struct observation {
     guint status;
     double vcpus, cpu_seconds, memory_mib, network_mbps, duration_ms;
     struct vm_shape shape;
+    GPtrArray *course; /* struct usage_slot */
 };
 
 CODEC_DECLARE(observation)

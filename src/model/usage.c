@@ -54,15 +54,22 @@ CODEC_DEFINE(run_result, run_result_fields)
 
 CODEC_WORDS_DEFINE(resource_words, "cpu", "memory", "network");
 
+CODEC_WORDS_DEFINE(adjustment_reason_words, "excess", "need", "pressure", "slack", "room", "hand");
+
 static const struct codec_field adjustment_fields[] = {
+    {"signalled_at", CODEC_TIME, AT(adjustment, signalled_at), 0, 0, 0, NULL, NULL},
     {"at", CODEC_TIME, AT(adjustment, at), 0, 0, 0, NULL, NULL},
     {"confirmed_at", CODEC_TIME, AT(adjustment, confirmed_at), 0, 0, 0, NULL, NULL},
+    {"hypervisor_at", CODEC_TIME, AT(adjustment, hypervisor_at), 0, 0, 0, NULL, NULL},
     {"resource", CODEC_ENUM, AT(adjustment, resource), 0, 0, 0, NULL, &resource_words},
+    {"reason", CODEC_ENUM, AT(adjustment, reason), 0, 0, 0, NULL, &adjustment_reason_words},
     {"cause", CODEC_STRING, AT(adjustment, cause), 0, 0, MODEL_TEXT_MAX, NULL, NULL},
     {"predicted", CODEC_DOUBLE, AT(adjustment, predicted), 0, 0, AMOUNT_MAX, NULL, NULL},
     {"actual", CODEC_DOUBLE, AT(adjustment, actual), 0, 0, AMOUNT_MAX, NULL, NULL},
     {"before", CODEC_STRUCT, AT(adjustment, before), 0, 0, 0, &vm_shape_codec, NULL},
     {"after", CODEC_STRUCT, AT(adjustment, after), 0, 0, 0, &vm_shape_codec, NULL},
+    {"confirmed", CODEC_STRUCT, AT(adjustment, confirmed), 0, 0, 0, &vm_shape_codec, NULL},
+    {"sample", CODEC_OBJECT, AT(adjustment, sample), 0, 0, 0, &usage_sample_codec, NULL},
     {"error", CODEC_STRING, AT(adjustment, error), 0, 0, MODEL_TEXT_MAX, NULL, NULL},
 };
 

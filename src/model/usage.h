@@ -75,15 +75,32 @@ enum resource { RESOURCE_CPU, RESOURCE_MEMORY, RESOURCE_NETWORK, RESOURCE_COUNT 
 
 extern const struct codec_words resource_words;
 
+/* Why a shape was changed. */
+enum adjustment_reason {
+    ADJUSTMENT_EXCESS, /* usage is steadily above the prediction, or passed the simple rule's threshold */
+    ADJUSTMENT_NEED, /* usage and prediction make a larger amount the cheapest: the course goes up, or its spread does */
+    ADJUSTMENT_PRESSURE, /* the guest is short of it now */
+    ADJUSTMENT_SLACK,    /* less was wanted for the whole of the dwell time */
+    ADJUSTMENT_ROOM,     /* it had more than it wants, and another one on the full host needs it */
+    ADJUSTMENT_HAND,     /* somebody asked for it */
+};
+
+extern const struct codec_words adjustment_reason_words;
+
 /* One change of a running instance's shape. */
 struct adjustment {
-    gint64 at;           /* when the sample crossed the threshold */
-    gint64 confirmed_at; /* when the guest confirmed; 0: it has not */
+    gint64 signalled_at;  /* when the guest or the look told it; 0: by hand */
+    gint64 at;            /* when it was decided, and booked on the host */
+    gint64 hypervisor_at; /* when libvirt had done its part; 0: not told */
+    gint64 confirmed_at;  /* when the guest confirmed; 0: it has not */
     enum resource resource;
-    char *cause; /* "runnable 3.0 > predicted 0.9 x 1.2" */
+    enum adjustment_reason reason;
+    char *cause; /* "3.0 CPUs wanted, 0.9 expected" */
     double predicted, actual;
     struct vm_shape before, after;
-    char *error; /* why it failed; NULL when it did not */
+    struct vm_shape confirmed;   /* what the instance has since: all of `after`, or what came of it */
+    struct usage_sample *sample; /* the signals that it was decided on; NULL: none */
+    char *error;                 /* why it failed; NULL when it did not */
 };
 
 CODEC_DECLARE(adjustment)

@@ -9,7 +9,7 @@
 #define PRIOR_POINTS 16 /* of the prediction's spread */
 #define PRIOR_LOOKS 4.0 /* that the prediction counts for, before what is seen outweighs it */
 #define LOSS_DECAY 0.98 /* of what each way has cost so far, by each look */
-#define UNSEEN 1.0      /* looks that count as beyond all that was seen */
+#define UNSEEN 0.5      /* looks that count as beyond all that was seen */
 #define BEYOND 1.2      /* and lie there, times the most that was seen */
 #define SPREAD_MIN 0.05 /* standard deviation of the logarithm: nothing is predicted better */
 
@@ -51,9 +51,9 @@ static void deep_remember(struct deep *deep, const struct scaler_look *look)
 {
     const enum resource resource = look->resource;
     const double used = log_of(resource, look->used[resource]);
+    const double before = log_of(resource, deep->has_looked ? deep->last : look->used[resource]);
     deep->factors[WAY_COURSE][deep->next] = (float)(used - log_of(resource, look->now.p50));
-    deep->factors[WAY_LAST][deep->next] =
-        (float)(used - log_of(resource, deep->has_looked ? deep->last : look->now.p50));
+    deep->factors[WAY_LAST][deep->next] = (float)(used - before);
     deep->next = (deep->next + 1) % WINDOW;
     deep->count = MIN(deep->count + 1, WINDOW);
     deep->last = look->used[resource];
@@ -177,7 +177,7 @@ static struct scaler_verdict simple_look(gpointer state, const struct scaler_set
         simple->predicted = MAX(0.01, quantiles_at(&look->now, settings->quantile));
     simple->has_looked = TRUE;
     struct scaler_verdict verdict = {.expected = simple->predicted};
-    while (used > simple->predicted * settings->grow_above) {
+    if (used > simple->predicted * settings->grow_above) {
         simple->predicted *= settings->grow_to;
         verdict.finding = DRIFT_EXCESS;
     }

@@ -50,6 +50,7 @@ static gboolean range_matches(gint64 min, gint64 max, gint64 value)
 }
 
 static const struct policy_function function_default = {
+    .retry_memory = 1.5,
     .name = (char *)"default",
     .reuse_max = 1,
     .stage = TRUE,

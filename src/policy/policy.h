@@ -65,14 +65,32 @@ struct policy_provisioning {
     guint boot_attempts;
 };
 
+enum policy_controller {
+    CONTROLLER_DEEP,   /* by the expected cost of shortage and waste, up and down; see plan/scaler.h */
+    CONTROLLER_SIMPLE, /* above the prediction x grow_above to the prediction x grow_to, up only */
+};
+
+extern const struct codec_words policy_controller_words;
+
 struct policy_scaling {
     gboolean enabled;
+    enum policy_controller controller;
     gint64 sample_interval_ms;
     double grow_above; /* of the prediction: 1.2 */
     double grow_to;    /* of the prediction: 1.5 */
     double step_max;   /* one step at most multiplies a resource by this */
     double pressure;   /* usage above this share of what the VM has counts as crossing the threshold too */
     gint64 confirm_timeout_ms;
+    double cpu_shortage, memory_shortage_mib, network_shortage_mbps; /* scaler_settings.shortage_cost of each */
+    gint64 false_alarms_ms; /* between two false alarms of the drift test, on average */
+    gboolean shrink;
+    double hysteresis;             /* an amount shrinks to what is wanted and this share more */
+    gint64 dwell_ms, dwell_max_ms; /* see plan/governor.h */
+    gint64 grow_pause_ms, shrink_pause_ms;
+    guint changes_per_minute;      /* of one resource of an instance; 0: any number */
+    guint host_changes_per_minute; /* of all instances of a host, pressure excepted; 0: any number */
+    double stall; /* the guest tells when a task stood still for want of a resource for this share of stall_window */
+    gint64 stall_window_ms;
 };
 
 struct policy_limits {
@@ -83,7 +101,8 @@ struct policy_limits {
     guint reservations_max, executions_max; /* open ones */
     guint boots_per_host_max;               /* instances being started at a time */
     guint boots_per_tenant_max;             /* the same, over all hosts */
-    gint64 code_bytes, code_fetch_ms;       /* of a program that is fetched: its size, and the time that it may take */
+    guint vcpus_per_tenant, memory_per_tenant_mib; /* that instances of a tenant may grow to have together; 0: any */
+    gint64 code_bytes, code_fetch_ms; /* of a program that is fetched: its size, and the time that it may take */
     guint finished_kept;   /* finished objects that the daemon keeps in memory; older ones are read from the history */
     gint64 idempotency_ms; /* how long a key is remembered */
 };
@@ -127,6 +146,9 @@ struct policy_function {
     gboolean preload_libraries; /* the libraries of the notification are imported before the request */
     char **preload;             /* so are these */
     gboolean share_code;        /* the cache may serve it to other tenants, by its digest */
+    gboolean
+        retry_out_of_memory; /* run once more, with more memory, when it ran out of it before it had put out anything */
+    double retry_memory;     /* of what the first one had: 1.5 */
 };
 
 /* How one of the ways to an instance is chosen. */

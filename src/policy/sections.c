@@ -15,6 +15,7 @@
 #define DURATION_MAX (366.0 * 86400 * 1000)
 
 CODEC_WORDS_DEFINE(policy_sizing_words, "profile", "demand");
+CODEC_WORDS_DEFINE(policy_controller_words, "deep", "simple");
 
 #define SHAPE_KEYS(owner, member, vcpus_flags, vcpus_default, memory_flags)                                    \
     {"vcpus",       "vCPUs", POLICY_UINT,    QUANTITY_COUNT, vcpus_flags, AT(owner, member.vcpus),             \
@@ -196,6 +197,9 @@ static const struct policy_key function_keys[] = {
       .offset = AT(policy_function, preload_libraries), .fallback = FALSE },
     { "preload", "modules that it imports besides", POLICY_WORDS, .offset = AT(policy_function, preload) },
     { "share_code", "whether cached code may be used by other tenants that know its digest", POLICY_BOOL, .offset = AT(policy_function, share_code), .fallback = FALSE },
+    { "retry_out_of_memory", "whether a run that ran out of memory before it put out anything is run once more, with more memory", POLICY_BOOL,
+      .offset = AT(policy_function, retry_out_of_memory), .fallback = FALSE },
+    { "retry_memory", "the memory of the second run, by that of the first", POLICY_DOUBLE, QUANTITY_NUMBER, 0, AT(policy_function, retry_memory), 1.5, 1.1, 10 },
 };
 SECTION(function, "function");
 
@@ -263,6 +267,35 @@ static const struct policy_key scaling_keys[] = {
       AT(policy_scaling, pressure), 0.9, 0.1, 1 },
     { "confirm_timeout", "a change that the guest has not confirmed by then has failed", POLICY_INT64, QUANTITY_DURATION, 0,
       AT(policy_scaling, confirm_timeout_ms), 5e3, 100, 600e3 },
+    { "controller", "deep: by the expected cost of shortage and waste, up and down; simple: by grow_above and grow_to alone, up only", POLICY_CHOICE,
+      .offset = AT(policy_scaling, controller), .fallback = CONTROLLER_DEEP, .words = &policy_controller_words },
+    { "cpu_shortage", "a second short of CPU costs as much as so many CPUs held for a second for nothing", POLICY_DOUBLE, QUANTITY_NUMBER, 0,
+      AT(policy_scaling, cpu_shortage), 4, 0.01, 1e6 },
+    { "memory_shortage", "a second short of memory costs as much as so much held for a second for nothing", POLICY_DOUBLE, QUANTITY_MEMORY, 0,
+      AT(policy_scaling, memory_shortage_mib), 16384, 1, 1e9 },
+    { "network_shortage", "a second short of network rate costs as much as so much held for a second for nothing", POLICY_DOUBLE, QUANTITY_RATE, 0,
+      AT(policy_scaling, network_shortage_mbps), 500, 0.01, 1e6 },
+    { "false_alarms", "usage as predicted is taken for a drift once in this time, on average", POLICY_INT64, QUANTITY_DURATION, 0,
+      AT(policy_scaling, false_alarms_ms), 3600e3, 1000, DURATION_MAX },
+    { "shrink", "whether running instances shrink", POLICY_BOOL, .offset = AT(policy_scaling, shrink), .fallback = TRUE },
+    { "hysteresis", "a resource shrinks to what is wanted and this share more", POLICY_DOUBLE, QUANTITY_SHARE, 0,
+      AT(policy_scaling, hysteresis), 0.1, 0, 1 },
+    { "dwell", "less must be wanted for so long before a resource shrinks", POLICY_INT64, QUANTITY_DURATION, 0,
+      AT(policy_scaling, dwell_ms), 10e3, 0, DURATION_MAX },
+    { "dwell_max", "the longest that it becomes, as it doubles each time that a growth follows a shrink soon", POLICY_INT64, QUANTITY_DURATION, 0,
+      AT(policy_scaling, dwell_max_ms), 600e3, 0, DURATION_MAX },
+    { "grow_pause", "between a change of a resource and its next growth, unless the guest is under pressure", POLICY_INT64, QUANTITY_DURATION, 0,
+      AT(policy_scaling, grow_pause_ms), 0, 0, DURATION_MAX },
+    { "shrink_pause", "between a change of a resource and its next shrinking", POLICY_INT64, QUANTITY_DURATION, 0,
+      AT(policy_scaling, shrink_pause_ms), 5e3, 0, DURATION_MAX },
+    { "changes_per_minute", "most changes of one resource of an instance in a minute, at most 16; 0: any number", POLICY_UINT, QUANTITY_COUNT, 0,
+      AT(policy_scaling, changes_per_minute), 12, 0, 16 },
+    { "host_changes_per_minute", "most changes on a host in a minute, those under pressure not counted; 0: any number", POLICY_UINT, QUANTITY_COUNT, 0,
+      AT(policy_scaling, host_changes_per_minute), 600, 0, 1e6 },
+    { "stall", "the guest tells at once when tasks stood still for CPU, memory or disk for this share of stall_window; 0: it does not", POLICY_DOUBLE,
+      QUANTITY_SHARE, 0, AT(policy_scaling, stall), 0.2, 0, 1 },
+    { "stall_window", "the time over which stalls are counted", POLICY_INT64, QUANTITY_DURATION, 0,
+      AT(policy_scaling, stall_window_ms), 500, 500, 10000 },
 };
 SECTION(scaling, "scaling");
 
@@ -278,6 +311,10 @@ static const struct policy_key limits_keys[] = {
       AT(policy_limits, boots_per_host_max), 4, 1, 1000 },
     { "boots_per_tenant", "most instances being started for one tenant at a time", POLICY_UINT, QUANTITY_COUNT, 0,
       AT(policy_limits, boots_per_tenant_max), 64, 1, 10000 },
+    { "vcpus_per_tenant", "vCPUs that the instances of a tenant may grow to have together; 0: any number", POLICY_UINT, QUANTITY_COUNT, 0,
+      AT(policy_limits, vcpus_per_tenant), 0, 0, 1e6 },
+    { "memory_per_tenant", "memory that they may grow to have together; 0: any amount", POLICY_UINT, QUANTITY_MEMORY, 0,
+      AT(policy_limits, memory_per_tenant_mib), 0, 0, 4e9 },
     { "code", "largest program that is fetched", POLICY_INT64, QUANTITY_BYTES, 0, AT(policy_limits, code_bytes), 4194304, 1, 4194304 },
     { "code_fetch", "longest time that fetching a program may take", POLICY_INT64, QUANTITY_DURATION, 0, AT(policy_limits, code_fetch_ms), 10e3, 100, 600e3 },
     { "finished_kept", "finished objects kept in memory; older ones are read from the database", POLICY_UINT, QUANTITY_COUNT, 0,

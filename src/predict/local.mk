@@ -2,6 +2,7 @@
 noinst_LTLIBRARIES += libhbr-predict.la
 libhbr_predict_la_CFLAGS = $(ROOM_CFLAGS) $(GSL_CFLAGS) $(XGBOOST_CFLAGS)
 libhbr_predict_la_SOURCES = \
+	src/predict/courses.c src/predict/courses.h \
 	src/predict/history.c src/predict/history.h \
 	src/predict/predictor.c src/predict/predictor.h \
 	src/predict/rules.c src/predict/rules.h \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "predict/predictor.h"
 
+#include "predict/courses.h"
 #include "predict/history.h"
 #include "predict/rules.h"
 #include "predict/score.h"
@@ -11,6 +12,7 @@
 struct function {
     char *tenant, *name;
     struct history history;
+    struct courses courses;
     struct demand *demand; /* what the history says, until it is told more; NULL: to be computed */
     struct policy *policy; /* that `demand` was computed under */
     guint gpus;            /* that `demand` was computed for */
@@ -51,6 +53,7 @@ static void function_free(gpointer data)
     struct function *function = data;
     function_forget_demand(function);
     history_clear(&function->history);
+    courses_clear(&function->courses);
     g_free(function->tenant);
     g_free(function->name);
     g_free(function);
@@ -200,6 +203,17 @@ struct demand *predictor_predict(struct predictor *predictor, const struct polic
     return demand;
 }
 
+void predictor_course(struct predictor *predictor, const struct policy *policy, const struct code_metadata *code,
+                      const struct demand *demand, struct course *ret_course)
+{
+    const struct function *function = predictor_find(predictor, code);
+    course_set_flat(ret_course, RESOURCE_CPU, &demand->vcpus);
+    course_set_flat(ret_course, RESOURCE_MEMORY, &demand->memory_mib);
+    course_set_flat(ret_course, RESOURCE_NETWORK, &demand->network_mbps);
+    if (function != NULL)
+        courses_predict(&function->courses, policy->history.half_life_samples, ret_course);
+}
+
 /* Runs that ended before they were through say "at least". */
 static gboolean exit_is_cut_short(enum exit_reason reason)
 {
@@ -256,5 +270,6 @@ void predictor_observe(struct predictor *predictor, const struct policy *policy,
     if (exit_is_cut_short(observation->reason))
         sample_raise_to_median(&sample, &function->history, &policy->history);
     history_add(&function->history, &sample, policy->history.samples_max);
+    courses_add(&function->courses, observation->course);
     function_forget_demand(function);
 }

@@ -21,6 +21,11 @@ struct demand *predictor_predict(struct predictor *predictor, const struct polic
 struct demand *predictor_assume(struct predictor *predictor, const struct policy *policy,
                                 const struct code_metadata *code);
 
+/* What is expected of the code over its time: from the courses of past executions where there are some, else the demand's amounts all the
+ * time. Beyond where any of them came, the demand's. */
+void predictor_course(struct predictor *predictor, const struct policy *policy, const struct code_metadata *code,
+                      const struct demand *demand, struct course *ret_course);
+
 /* Learns from one execution of the function (of that tenant). A run that was cut short (a signal, a limit) tells "at least": each of its amounts
  * counts as the function's median where that is more, and the memory of one that ran out of memory as the larger of what it used and what its
  * VM had, times the policy's scaling.grow_to, which is how far a running VM would have been grown. Cancelled, lost and refused runs teach

@@ -301,9 +301,15 @@ START_TEST(test_queue_by_deadline)
 }
 END_TEST
 
+static void use_simple_controller(const struct world *of)
+{
+    ((struct policy *)of->policy)->scaling.controller = CONTROLLER_SIMPLE; /* read when an execution starts */
+}
+
 /* Rule: above prediction x 1.2 a resource grows, each on its own, confirmed by the guest, recorded with its cause. */
 START_TEST(test_growth)
 {
+    use_simple_controller(world);
     world_notify(world, NOTIFY);
     const char *vm = world_boot(world);
     const guint64 execute = world_execute(world, EXECUTE);
@@ -339,6 +345,7 @@ START_TEST(test_growth_without_room)
     world_add_host(full, "h1", 1, 16384);
     struct world *const outer = world;
     world = full;
+    use_simple_controller(full);
     world_execute(full, EXECUTE);
     const char *vm = world_boot(full);
     world_event(full, world_answer(EVENT_RUN_STARTED, world_expect(full, COMMAND_RUN, 0)));
@@ -363,6 +370,7 @@ END_TEST
 /* Rule: bandwidth grows on its own, by what libvirt says is in force. */
 START_TEST(test_network_growth)
 {
+    use_simple_controller(world);
     world_notify(world, NOTIFY);
     const struct command *boot = world_expect(world, COMMAND_BOOT, 0);
     struct event *ready = world_answer(EVENT_INSTANCE_READY, boot);
