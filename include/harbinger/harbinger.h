@@ -199,6 +199,11 @@ bool hbr_pool_set(struct hbr_client *client, const char *id, const char *setting
 /* With `drain`, takes the warm instances of a pool away and makes none any more; without, lets it fill again. *ret_json: the pool. */
 bool hbr_pool_drain(struct hbr_client *client, const char *id, bool drain, char **ret_json, struct hbr_error *error);
 
+/* Gives a running instance another shape, and waits until its guest has confirmed it. `shape_json`: any of {"vcpus", "memory_mib", "network_mbps",
+ * "cpu_percent"}; what is left out stays. *ret_json: the instance. "conflict" when its guest does not consent to have less. */
+bool hbr_instance_shape(struct hbr_client *client, const char *id, const char *shape_json, char **ret_json,
+                        struct hbr_error *error);
+
 /* What was learned: {"history":[...]}, newest first. Of `filter` (NULL: everything) function, tenant and limit are used. */
 bool hbr_history(struct hbr_client *client, const struct hbr_filter *filter, char **ret_json, struct hbr_error *error);
 

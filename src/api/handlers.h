@@ -19,6 +19,7 @@ gboolean handle_ready(struct request *request, GError **error);
 gboolean handle_version(struct request *request, GError **error);
 
 /* In pools.c. */
+gboolean handle_instance_shape(struct request *request, GError **error);
 gboolean handle_pool_set(struct request *request, GError **error);
 gboolean handle_pool_drain(struct request *request, GError **error);
 

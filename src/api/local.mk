@@ -9,6 +9,7 @@ libhbr_api_la_SOURCES = \
 	src/api/code-store.c src/api/code-store.h \
 	src/api/frame.c src/api/frame.h \
 	src/api/handlers.c src/api/handlers.h \
+	src/api/instances.c \
 	src/api/listener.c src/api/listener.h \
 	src/api/pools.c \
 	src/api/problem.c src/api/problem.h \

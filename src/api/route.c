@@ -10,6 +10,7 @@
 #define STDIN_MAX (1024 * 1024)
 #define HOST_MAX (64 * 1024)
 #define POOL_BODY_MAX 4096
+#define SHAPE_BODY_MAX 4096
 #define POLICY_MAX (4 * 1024 * 1024)
 
 /* clang-format off */
@@ -23,6 +24,8 @@ static const struct route route_table[] = {
 
     { "POST", "v1/pools/*/set", handle_pool_set, NULL, OBJECT_POOL, 0, POOL_BODY_MAX, { NULL } },
     { "POST", "v1/pools/*/drain", handle_pool_drain, NULL, OBJECT_POOL, 0, POOL_BODY_MAX, { NULL } },
+
+    { "POST", "v1/instances/*/shape", handle_instance_shape, NULL, OBJECT_INSTANCE, 0, SHAPE_BODY_MAX, { NULL } },
 
     { "GET", "v1/reservations", handle_list, finish_list, OBJECT_RESERVATION, 0, 0, { "function", "tenant", "state", "limit", "all" } },
     { "GET", "v1/executions", handle_list, finish_list, OBJECT_EXECUTION, 0, 0, { "function", "tenant", "state", "limit", "all" } },

@@ -112,10 +112,10 @@ bool hbr_delete(struct hbr_client *client, enum hbr_kind kind, const char *id, c
     return call(client, "DELETE", path->str, NULL, ret_json, error);
 }
 
-static bool pool_send(struct hbr_client *client, const char *id, const char *what, const char *json, char **ret_json,
-                      struct hbr_error *error)
+static bool object_send(struct hbr_client *client, enum hbr_kind kind, const char *id, const char *what,
+                        const char *json, char **ret_json, struct hbr_error *error)
 {
-    g_autoptr(GString) path = path_of_object(HBR_POOL, id);
+    g_autoptr(GString) path = path_of_object(kind, id);
     g_string_append(path, what);
     return call(client, "POST", path->str, json, ret_json, error);
 }
@@ -123,12 +123,19 @@ static bool pool_send(struct hbr_client *client, const char *id, const char *wha
 bool hbr_pool_set(struct hbr_client *client, const char *id, const char *setting_json, char **ret_json,
                   struct hbr_error *error)
 {
-    return pool_send(client, id, "/set", setting_json, ret_json, error);
+    return object_send(client, HBR_POOL, id, "/set", setting_json, ret_json, error);
 }
 
 bool hbr_pool_drain(struct hbr_client *client, const char *id, bool drain, char **ret_json, struct hbr_error *error)
 {
-    return pool_send(client, id, "/drain", drain ? "{\"drain\":true}" : "{\"drain\":false}", ret_json, error);
+    return object_send(client, HBR_POOL, id, "/drain", drain ? "{\"drain\":true}" : "{\"drain\":false}", ret_json,
+                       error);
+}
+
+bool hbr_instance_shape(struct hbr_client *client, const char *id, const char *shape_json, char **ret_json,
+                        struct hbr_error *error)
+{
+    return object_send(client, HBR_INSTANCE, id, "/shape", shape_json, ret_json, error);
 }
 
 bool hbr_code_upload(struct hbr_client *client, const char *tenant, const void *data, size_t length, char **ret_json,

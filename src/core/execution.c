@@ -116,25 +116,31 @@ static void execution_record(struct core *core, const struct execution_entry *en
     g_ptr_array_add(core->commit_records, record);
 }
 
+/* It needs its VM no more. */
+static void execution_leave(struct core *core, struct execution_entry *entry)
+{
+    g_clear_pointer(&entry->scaling, scaling_free);
+    execution_record(core, entry);
+    struct reservation_entry *reservation = execution_reservation(core, entry);
+    if (reservation != NULL &&
+        !reservation_step(core, reservation, RESERVATION_STEP_COMPLETE, "done", g_strdup(entry->doc->id)))
+        reservation_cancel(core, reservation, "its execution did not come to run");
+    struct instance_entry *instance = execution_instance(core, entry);
+    if (instance != NULL && instance->doc->state < INSTANCE_STOPPING && !instance_keep(core, instance, entry))
+        instance_destroy(core, instance, "code has run in it");
+}
+
 /* Its state is a final one now: tell the client, give the VM back. */
 static void execution_end(struct core *core, struct execution_entry *entry)
 {
     struct execution *doc = entry->doc;
     doc->ended_at = core->now;
-    g_clear_pointer(&entry->scaling, scaling_free);
     core->open_executions--;
     execution_drop_program(core, entry);
     if (doc->result != NULL)
         core->exits[doc->result->reason]++;
-    execution_record(core, entry);
     core_retain_finished(core, OBJECT_EXECUTION, doc->id);
-    struct reservation_entry *reservation = execution_reservation(core, entry);
-    if (reservation != NULL &&
-        !reservation_step(core, reservation, RESERVATION_STEP_COMPLETE, "done", g_strdup(doc->id)))
-        reservation_cancel(core, reservation, "its execution did not come to run");
-    struct instance_entry *instance = execution_instance(core, entry);
-    if (instance != NULL && instance->doc->state < INSTANCE_STOPPING && !instance_keep(core, instance, entry))
-        instance_destroy(core, instance, "code has run in it");
+    execution_leave(core, entry);
     if (entry->request == 0)
         return;
     struct command *line = core_line_new(entry->request, "finished", "execution", &execution_codec, doc);
@@ -224,6 +230,25 @@ static void execution_set_limits(struct core *core, struct execution_entry *entr
     limits->pids = (guint)execution_bounded(limits->pids, policy->pids);
 }
 
+static gboolean execution_may_retry(const struct execution_entry *entry)
+{
+    return policy_function_of(entry->policy, &entry->doc->code)->retry_out_of_memory && entry->doc->retries == 0 &&
+           !entry->program.stdin_open;
+}
+
+/* Moves it, unless it may be wanted once more. */
+static void execution_give_program(struct core *core, struct execution_entry *entry, struct program *ret_program)
+{
+    if (execution_may_retry(entry)) {
+        g_autofree struct program *copy = codec_copy(&program_codec, &entry->program);
+        *ret_program = *copy; /* the members move */
+        return;
+    }
+    *ret_program = entry->program;
+    memset(&entry->program, 0, sizeof entry->program);
+    execution_drop_program(core, entry);
+}
+
 void execution_send(struct core *core, struct execution_entry *entry, struct instance_entry *instance)
 {
     struct execution *doc = entry->doc;
@@ -244,9 +269,7 @@ void execution_send(struct core *core, struct execution_entry *entry, struct ins
     command->execution_id = g_strdup(doc->id);
     command->run = g_new0(struct run_spec, 1);
     command->run->execution_id = g_strdup(doc->id);
-    command->run->program = entry->program;
-    memset(&entry->program, 0, sizeof entry->program);
-    execution_drop_program(core, entry);
+    execution_give_program(core, entry, &command->run->program);
     command->run->limits = doc->limits;
     stage_match(core, entry, reservation, command);
     core_emit(core, command);
@@ -595,6 +618,62 @@ static void execution_output(struct core *core, struct execution_entry *entry, s
     core_emit(core, line);
 }
 
+static void execution_clear_run(struct execution_entry *entry)
+{
+    struct execution *doc = entry->doc;
+    for (guint i = 0; doc->course != NULL && i < doc->course->len; i++)
+        usage_slot_free(doc->course->pdata[i]);
+    g_clear_pointer(&doc->course, g_ptr_array_unref);
+    g_clear_pointer(&doc->result, run_result_free);
+    g_clear_pointer(&doc->reservation_id, g_free);
+    g_clear_pointer(&doc->instance_id, g_free);
+    g_clear_pointer(&doc->profile, g_free);
+    g_clear_pointer(&doc->demand, demand_free);
+    g_clear_pointer(&entry->policy, policy_unref);
+    doc->started_at = 0;
+    entry->give_up_at = 0;
+}
+
+/* What it had, times the policy's factor; 0 when no instance could have more than this one had. */
+static guint execution_retry_mib(struct core *core, const struct execution_entry *entry)
+{
+    const struct instance_entry *instance = execution_instance(core, entry);
+    const struct policy_function *function = policy_function_of(entry->policy, &entry->doc->code);
+    if (instance == NULL || instance->doc->shape.memory_mib >= instance->doc->maximum.memory_mib)
+        return 0;
+    return MIN((guint)(instance->doc->shape.memory_mib * function->retry_memory), instance->doc->maximum.memory_mib);
+}
+
+/* It ran out of memory before anybody saw anything of it: it begins anew in a larger instance. FALSE when that cannot be. */
+static gboolean execution_retry(struct core *core, struct execution_entry *entry)
+{
+    const guint memory_mib = execution_retry_mib(core, entry);
+    GError *error = NULL;
+    if (!execution_may_retry(entry) || entry->cancelled || entry->doc->output_bytes > 0 || memory_mib == 0 ||
+        core->shutting_down)
+        return FALSE;
+    if (!execution_step(core, entry, EXECUTION_STEP_RETRY, "ran out of memory, and is run once more",
+                        g_strdup_printf("with %u MiB in place of %u", memory_mib, entry->doc->shape.memory_mib)))
+        return FALSE;
+    entry->doc->retries++;
+    core->counters[COUNTER_RETRIES]++;
+    execution_leave(core, entry);
+    execution_clear_run(entry);
+    core_stream_event(core, entry, "retried");
+    struct reservation_entry *reservation = execution_reserve_on_demand(core, entry, &error);
+    if (reservation == NULL) {
+        execution_fail(core, entry, "it ran out of memory, and could not be run once more: %s", error->message);
+        g_error_free(error);
+        return TRUE;
+    }
+    struct vm_shape *shape = &reservation->doc->shape;
+    shape->memory_mib = MIN(MAX(shape->memory_mib, memory_mib), reservation->doc->maximum.memory_mib);
+    core_admit_reservation(core, reservation);
+    execution_bind(core, entry, reservation);
+    execution_proceed(core, entry, reservation);
+    return TRUE;
+}
+
 static void execution_exited(struct core *core, struct execution_entry *entry, struct run_result *result)
 {
     struct execution *doc = entry->doc;
@@ -613,6 +692,8 @@ static void execution_exited(struct core *core, struct execution_entry *entry, s
     }
     if (entry->cancelled)
         result->reason = EXIT_CANCELLED;
+    if (result->reason == EXIT_OUT_OF_MEMORY && execution_retry(core, entry))
+        return;
     g_autofree char *detail = result->reason == EXIT_EXITED ? g_strdup_printf("status %u", result->status)
                               : result->reason == EXIT_SIGNALLED
                                   ? g_strdup_printf("signal %u", result->status)

@@ -14,6 +14,7 @@ static const struct {
     [COUNTER_UNPLACED] = {"unplaced_total", "Reservations that expired before a host had room."},
     [COUNTER_EXECUTIONS] = {"executions_total", "Executions accepted."},
     [COUNTER_EXECUTIONS_LOST] = {"executions_lost_total", "Executions whose VM was lost."},
+    [COUNTER_RETRIES] = {"retries_total", "Executions run once more after they ran out of memory."},
     [COUNTER_BOOTS] = {"boots_total", "Instances started."},
     [COUNTER_BOOTS_FAILED] = {"boots_failed_total", "Instances that did not become ready."},
     [COUNTER_INSTANCES_LOST] = {"instances_lost_total", "Ready or busy instances that were lost."},
@@ -26,6 +27,28 @@ static const struct {
 static void metrics_head(GString *text, const char *name, const char *help, const char *type)
 {
     g_string_append_printf(text, "# HELP harbinger_%s %s\n# TYPE harbinger_%s %s\n", name, help, name, type);
+}
+
+static const char *const drift_findings[] = {"none", "spike", "excess", "decline"};
+static const struct codec_words drift_finding_words = {drift_findings, G_N_ELEMENTS(drift_findings)};
+
+/* Sums, to be divided by the count. */
+static void metrics_adjustment_times(const struct core *core, GString *text)
+{
+    static const char *const phases[] = {"decide", "hypervisor", "confirm"};
+    metrics_head(text, "adjustment_seconds", "Time of the phases of confirmed changes of shape.", "summary");
+    for (guint resource = 0; resource < RESOURCE_COUNT; resource++) {
+        const struct adjust_times *times = &core->adjust_times[resource];
+        const gint64 sums_us[] = {times->decide_us, times->hypervisor_us, times->confirm_us};
+        for (guint i = 0; i < G_N_ELEMENTS(phases); i++) {
+            const char *word = codec_word(&resource_words, resource);
+            g_string_append_printf(text, "harbinger_adjustment_seconds_sum{resource=\"%s\",phase=\"%s\"} %.6f\n", word,
+                                   phases[i], (double)sums_us[i] / CLOCK_SECOND);
+            g_string_append_printf(
+                text, "harbinger_adjustment_seconds_count{resource=\"%s\",phase=\"%s\"} %" G_GUINT64_FORMAT "\n", word,
+                phases[i], times->count);
+        }
+    }
 }
 
 static void metrics_counters(const struct core *core, GString *text)
@@ -182,6 +205,11 @@ char *core_metrics_text(struct core *core)
                   core->paths_kept);
     metrics_words(text, "path_overruns_total", "path", "Of these, helped by another path.", "counter", &path_words,
                   core->path_overruns);
+    metrics_words(text, "adjustments_by_reason_total", "reason", "Changes of a running instance's shape.", "counter",
+                  &adjustment_reason_words, core->adjustments);
+    metrics_words(text, "drift_looks_total", "finding", "Looks at running code, by what the drift test found.",
+                  "counter", &drift_finding_words, core->drifts);
+    metrics_adjustment_times(core, text);
     metrics_words(text, "code_places_total", "place", "Whether programs stood in place before the request.", "counter",
                   &code_place_words, core->code_places);
     metrics_states(core, text);

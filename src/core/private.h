@@ -120,7 +120,6 @@ struct execution_entry {
     gint64 unconsumed;       /* output sent to the client that it has not taken */
     const char *kill_reason; /* static; why we destroyed its VM */
     struct scaling *scaling; /* while it runs; NULL: the policy does not scale it */
-    gboolean is_retry;       /* it ran out of memory, and is run once more */
     gint64 give_up_at;       /* queued no longer than this; running: the agent should have ended it by then */
 };
 
@@ -163,6 +162,7 @@ enum counter {
     COUNTER_UNPLACED,
     COUNTER_EXECUTIONS,
     COUNTER_EXECUTIONS_LOST,
+    COUNTER_RETRIES,
     COUNTER_BOOTS,
     COUNTER_BOOTS_FAILED,
     COUNTER_INSTANCES_LOST,

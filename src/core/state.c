@@ -4,7 +4,7 @@
 CODEC_WORDS_DEFINE(reservation_step_words, "place", "no-room", "ready", "setback", "give-up", "claim", "complete",
                    "expire", "cancel");
 CODEC_WORDS_DEFINE(instance_step_words, "ready", "warm", "pause", "take", "claim", "destroy", "gone");
-CODEC_WORDS_DEFINE(execution_step_words, "send", "start", "exit", "fail", "cancel", "interrupt");
+CODEC_WORDS_DEFINE(execution_step_words, "send", "start", "exit", "retry", "fail", "cancel", "interrupt");
 
 /* The tables hold state + 1, so that what is not written is 0: refused. */
 #define TO(state) ((state) + 1)
@@ -97,6 +97,7 @@ static const signed char execution_table[EXECUTION_STATE_COUNT][EXECUTION_STEP_C
     },
     [EXECUTION_RUNNING] = {
         [EXECUTION_STEP_EXIT] = TO(EXECUTION_FINISHED),
+        [EXECUTION_STEP_RETRY] = TO(EXECUTION_QUEUED),
         [EXECUTION_STEP_FAIL] = TO(EXECUTION_FAILED),
         [EXECUTION_STEP_CANCEL] = TO(EXECUTION_CANCELLED),
         [EXECUTION_STEP_INTERRUPT] = TO(EXECUTION_INTERRUPTED),

@@ -37,6 +37,7 @@ enum execution_step {
     EXECUTION_STEP_SEND,  /* its instance is ready: the code goes to it */
     EXECUTION_STEP_START, /* the agent has started it */
     EXECUTION_STEP_EXIT,  /* it ended by itself or by a limit */
+    EXECUTION_STEP_RETRY, /* it ran out of memory, and waits for a larger instance */
     EXECUTION_STEP_FAIL,  /* it cannot run, or its VM was lost */
     EXECUTION_STEP_CANCEL,
     EXECUTION_STEP_INTERRUPT, /* the daemon was restarted */

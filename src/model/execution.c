@@ -47,6 +47,7 @@ static const struct codec_field execution_fields[] = {
     {"path", CODEC_ENUM, AT(execution, path), 0, 0, 0, NULL, &path_words},
     {"code_place", CODEC_ENUM, AT(execution, code_place), 0, 0, 0, NULL, &code_place_words},
     {"instance_uses", CODEC_UINT, AT(execution, instance_uses), CODEC_SPARSE, 0, 1000000, NULL, NULL},
+    {"retries", CODEC_UINT, AT(execution, retries), CODEC_SPARSE, 0, 1, NULL, NULL},
     {"policy_version", CODEC_UINT, AT(execution, policy_version), 0, 0, G_MAXUINT32, NULL, NULL},
     {"created_at", CODEC_TIME, AT(execution, created_at), 0, 0, 0, NULL, NULL},
     {"started_at", CODEC_TIME, AT(execution, started_at), 0, 0, 0, NULL, NULL},

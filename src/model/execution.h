@@ -79,6 +79,7 @@ struct execution {
     enum code_place code_place;
     guint
         instance_uses; /* executions of the same function that ran in the instance before; not 0 only where the policy allows reuse */
+    guint retries; /* runs that ran out of memory before this one; 0 or 1 */
     guint policy_version;
     gint64 created_at, started_at, first_output_at, ended_at, deadline_at;
     struct demand *demand; /* as predicted before it ran */

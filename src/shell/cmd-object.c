@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "shell/command.h"
 #include "shell/complete.h"
+#include "shell/failure.h"
 #include "shell/views.h"
 
 /* Reservations, executions and instances: the same commands for each. */
@@ -31,6 +32,19 @@ static const struct command_option instance_list_options[] = {LIST_OPTIONS(compl
 static const struct command_option reservation_options[] = {ID_OPTION(complete_reservation)};
 static const struct command_option execution_options[] = {ID_OPTION(complete_execution)};
 static const struct command_option instance_options[] = {ID_OPTION(complete_instance)};
+
+#define SHAPE_VCPUS_MAX 1024
+#define SHAPE_PERCENT_MAX (SHAPE_VCPUS_MAX * 100)
+#define SHAPE_MBPS_MAX 1000000
+
+static const struct command_option instance_shape_options[] = {
+    ID_OPTION(complete_instance),
+    {"vcpus", 'c', OPTION_INT, 0, "COUNT", "vCPUs online in the guest", 1, SHAPE_VCPUS_MAX, NULL},
+    {"memory", 'm', OPTION_SIZE, 0, "SIZE", "memory, in whole MiB", 1 << 20, 0, NULL},
+    {"network", 'n', OPTION_INT, 0, "MBIT", "limit of its network rate, each way, in Mbit/s", 1, SHAPE_MBPS_MAX, NULL},
+    {"cpu-percent", 'p', OPTION_INT, 0, "PERCENT", "cap on its CPU time, in percent of one CPU", 1, SHAPE_PERCENT_MAX,
+     NULL},
+};
 
 static gboolean object_list(struct session *session, const struct arguments *arguments, enum hbr_kind kind,
                             const struct view *view, GError **error)
@@ -116,6 +130,48 @@ static gboolean instance_destroy_run(struct session *session, const struct argum
     return object_delete(session, arguments, HBR_INSTANCE, error);
 }
 
+/* NULL with SHELL_ERROR_USAGE. */
+static json_t *instance_shape_new(const struct arguments *arguments, GError **error)
+{
+    static const struct {
+        const char *option, *member;
+        gint64 unit;
+    } amounts[] = {{"vcpus", "vcpus", 1},
+                   {"memory", "memory_mib", 1 << 20},
+                   {"network", "network_mbps", 1},
+                   {"cpu-percent", "cpu_percent", 1}};
+    g_autoptr(json_auto) shape = json_object();
+    for (guint i = 0; i < G_N_ELEMENTS(amounts); i++)
+        if (arguments_has(arguments, amounts[i].option))
+            json_object_set_new(shape, amounts[i].member,
+                                json_integer(arguments_number(arguments, amounts[i].option) / amounts[i].unit));
+    if (json_object_size(shape) > 0)
+        return g_steal_pointer(&shape);
+    failure_usage(error, "there is nothing to change: give --vcpus, --memory, --network or --cpu-percent");
+    return NULL;
+}
+
+static gboolean instance_shape_run(struct session *session, const struct arguments *arguments, GError **error)
+{
+    const char *id = arguments_string(arguments, "id");
+    g_autoptr(json_auto) shape = instance_shape_new(arguments, error);
+    struct hbr_client *client = shape != NULL ? session_client(session, error) : NULL;
+    if (client == NULL)
+        return FALSE;
+    struct hbr_error remote = HBR_ERROR_INIT;
+    char *text = NULL, *json = json_dumps(shape, JSON_COMPACT);
+    const bool done = hbr_instance_shape(client, id, json, &text, &remote);
+    free(json);
+    if (!done)
+        return failure_take(&remote, error);
+    g_autoptr(json_auto) instance = session_parse(text, error);
+    if (instance == NULL)
+        return FALSE;
+    output_result(&session->output, instance, id, "%s: %.0f vCPU, %.0f MiB", id,
+                  output_number_at(instance, "shape/vcpus"), output_number_at(instance, "shape/memory_mib"));
+    return TRUE;
+}
+
 static const struct command object_commands[] = {
     {"reservation-list", "list reservations",
      "Those that are open, the newest first; with --all or --state the others too.", reservation_list_run,
@@ -133,6 +189,10 @@ static const struct command object_commands[] = {
      "Those that run, the newest first; with --all or --state the others too.", instance_list_run,
      COMMAND_OPTIONS(instance_list_options), FALSE},
     {"instance-info", "show an instance", NULL, instance_info_run, COMMAND_OPTIONS(instance_options), FALSE},
+    {"instance-shape", "give a running instance another shape",
+     "What the controller does, by hand and in the same way: more is booked on the host before, less needs the guest's consent. It returns when "
+     "the guest has confirmed. The controller goes on from there.",
+     instance_shape_run, COMMAND_OPTIONS(instance_shape_options), FALSE},
     {"instance-destroy", "destroy an instance", "What runs in it is lost.", instance_destroy_run,
      COMMAND_OPTIONS(instance_options), FALSE},
 };

@@ -333,8 +333,9 @@ START_TEST(test_growth)
     assert_body(adjusted, "event", "adjusted");
     assert_body(adjusted, "adjustment.resource", "cpu");
     assert_body(adjusted, "adjustment.after.vcpus", "2");
+    sample(vm, 3.0, 390, 400); /* a step to 2.25, which 2 vCPUs still serve */
     sample(vm, 3.0, 390, 400);
-    ck_assert_uint_eq(world_expect(world, COMMAND_SHAPE, 0)->shape.vcpus, 3);
+    ck_assert_uint_eq(world_expect(world, COMMAND_SHAPE, 0)->shape.vcpus, 4);
 }
 END_TEST
 

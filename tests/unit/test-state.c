@@ -84,14 +84,14 @@ END_TEST
 START_TEST(test_execution_table)
 {
     static const struct row rows[] = {
-        /* send, start, exit, fail, cancel, interrupt */
-        {"queued", {"starting", ".", ".", "failed", "cancelled", "interrupted"}},
-        {"starting", {".", "running", "finished", "failed", "cancelled", "interrupted"}},
-        {"running", {".", ".", "finished", "failed", "cancelled", "interrupted"}},
-        {"finished", {".", ".", ".", ".", ".", "."}},
-        {"failed", {".", ".", ".", ".", ".", "."}},
-        {"cancelled", {".", ".", ".", ".", ".", "."}},
-        {"interrupted", {".", ".", ".", ".", ".", "."}},
+        /* send, start, exit, retry, fail, cancel, interrupt */
+        {"queued", {"starting", ".", ".", ".", "failed", "cancelled", "interrupted"}},
+        {"starting", {".", "running", "finished", ".", "failed", "cancelled", "interrupted"}},
+        {"running", {".", ".", "finished", "queued", "failed", "cancelled", "interrupted"}},
+        {"finished", {".", ".", ".", ".", ".", ".", "."}},
+        {"failed", {".", ".", ".", ".", ".", ".", "."}},
+        {"cancelled", {".", ".", ".", ".", ".", ".", "."}},
+        {"interrupted", {".", ".", ".", ".", ".", ".", "."}},
     };
     check_table(&execution_state_words, &execution_step_words, rows, G_N_ELEMENTS(rows), next_execution);
 }
