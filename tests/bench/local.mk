@@ -25,11 +25,21 @@ tests_bench_bench_paths_CPPFLAGS = $(direct_cppflags)
 tests_bench_bench_claim_under_refill_SOURCES = tests/bench/bench-claim-under-refill.c tests/bench/world.c tests/bench/world.h
 tests_bench_bench_burst_SOURCES = tests/bench/bench-burst.c tests/bench/world.c tests/bench/world.h
 
-EXTRA_PROGRAMS += $(bench_targets)
-EXTRA_DIST += tests/bench/run
-CLEANFILES += $(bench_targets)
+# Scaling of running code. `touch` runs in the guests, which have no run-time libraries.
+grower_sources = tests/bench/grower.c tests/bench/grower.h tests/bench/world.c tests/bench/world.h
+bench_targets += tests/bench/bench-survival tests/bench/bench-relief
+tests_bench_bench_survival_SOURCES = tests/bench/bench-survival.c $(grower_sources)
+tests_bench_bench_relief_SOURCES = tests/bench/bench-relief.c $(grower_sources)
+bench_helpers = tests/bench/touch
+tests_bench_touch_CFLAGS = $(HBR_CFLAGS)
+tests_bench_touch_LDFLAGS = -all-static $(HBR_LDFLAGS)
+tests_bench_touch_LDADD =
 
-bench: all $(bench_targets)
+EXTRA_PROGRAMS += $(bench_targets) $(bench_helpers)
+EXTRA_DIST += tests/bench/run
+CLEANFILES += $(bench_targets) $(bench_helpers)
+
+bench: all $(bench_targets) $(bench_helpers)
 	@HBR_SOURCE_DIR='$(abs_top_srcdir)' HBR_BUILD_DIR='$(abs_top_builddir)' HBR_TESTS_DIR='$(abs_top_srcdir)/tests' \
 		$(srcdir)/tests/bench/run $(BENCH)
 .PHONY: bench

@@ -266,14 +266,18 @@ json_t *world_wait_stock(struct world *world, const char *pool)
     }
 }
 
+#define OUTPUT_KEPT 65536
+
 struct measurement {
     gint64 begin, first_output;
+    GString *output;
 };
 
 static bool on_output(const void *data, size_t length, void *user_data)
 {
     struct measurement *measurement = user_data;
-    (void)data, (void)length;
+    if (measurement->output->len < OUTPUT_KEPT)
+        g_string_append_len(measurement->output, data, (gssize)length);
     if (measurement->first_output == 0)
         measurement->first_output = g_get_monotonic_time();
     return true;
@@ -295,28 +299,44 @@ void world_execute(struct world *world, const char *function, const char *reserv
 void world_execute_by(struct world *world, const char *function, const char *reservation_id, const char *interpreter,
                       const char *source, struct world_run *ret_run)
 {
-    struct measurement measurement = {0};
+    char *request = request_text(function, reservation_id, interpreter, source);
+    world_execute_request(world, request, ret_run);
+    if (ret_run->first_output_ms < 0 || !world_run_succeeded(ret_run)) {
+        show_log(world);
+        g_autofree char *text = json_dumps(ret_run->execution, 0);
+        g_error("the execution printed nothing, or failed: %s", text);
+    }
+    free(request);
+}
+
+void world_execute_request(struct world *world, const char *request, struct world_run *ret_run)
+{
+    struct measurement measurement = {.output = g_string_new(NULL)};
     const struct hbr_exec_callbacks callbacks = {
         .on_stdout = on_output, .on_stderr = on_output, .user_data = &measurement};
     struct hbr_exec_result result = HBR_EXEC_RESULT_INIT;
     struct hbr_error error = HBR_ERROR_INIT;
-    char *request = request_text(function, reservation_id, interpreter, source);
     measurement.begin = g_get_monotonic_time();
     check(world, hbr_execute(world->client, request, &callbacks, &result, &error), &error);
-    if (measurement.first_output == 0 || result.status != 0) {
-        show_log(world);
-        g_error("the execution printed nothing, or failed: %s", result.json);
-    }
-    ret_run->first_output_ms = (double)(measurement.first_output - measurement.begin) / 1000;
+    const gint64 took_us = measurement.first_output - measurement.begin;
+    ret_run->first_output_ms = measurement.first_output == 0 ? -1 : (double)took_us / 1000;
     ret_run->execution = json_loads(result.json, 0, NULL);
+    ret_run->output = g_string_free(measurement.output, FALSE);
     hbr_exec_result_clear(&result);
-    free(request);
+}
+
+gboolean world_run_succeeded(const struct world_run *run)
+{
+    const json_t *result = json_object_get(run->execution, "result");
+    return g_strcmp0(json_string_value(json_object_get(result, "reason")), "exited") == 0 &&
+           json_integer_value(json_object_get(result, "status")) == 0;
 }
 
 void world_run_clear(struct world_run *run)
 {
     json_decref(run->execution);
-    run->execution = NULL;
+    g_free(run->output);
+    *run = (struct world_run){0};
 }
 
 void world_wait_gone(struct world *world, const struct world_run *run)

@@ -58,8 +58,9 @@ json_t *world_get(struct world *world, const char *path);
 void world_post(struct world *world, const char *path, const char *body);
 
 struct world_run {
-    double first_output_ms; /* from the request to the first byte of output, at the client */
+    double first_output_ms; /* from the request to the first byte of output, at the client; -1: there was none */
     json_t *execution;      /* as it ended */
+    char *output;           /* both streams, as they came */
 };
 
 /* Runs a shell script; `reservation_id` NULL: on demand, a VM is booted for it. Clear with world_run_clear. */
@@ -69,6 +70,11 @@ void world_execute(struct world *world, const char *function, const char *reserv
 /* The same by another interpreter. */
 void world_execute_by(struct world *world, const char *function, const char *reservation_id, const char *interpreter,
                       const char *source, struct world_run *ret_run);
+/* Sends the request (JSON) as it is; the program may fail. */
+void world_execute_request(struct world *world, const char *request, struct world_run *ret_run);
+
+/* It ran to its end, with status 0. */
+gboolean world_run_succeeded(const struct world_run *run);
 void world_run_clear(struct world_run *run);
 
 /* Waits until the execution's VM is gone, so that its end does not disturb the next measurement. */
