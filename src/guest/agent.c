@@ -24,6 +24,8 @@ int agent_start(struct agent *agent, const struct agent_options *options, int ch
     if (agent->work_fd < 0 || loop_init(&agent->loop) != 0 || helper_reaper_start(agent) != 0)
         return -1;
     cgroup_root_init(&agent->cgroups, options->cgroup_mount);
+    alarm_start(agent);
+    shrink_start(agent);
     shape_start(agent);
     session_attach(agent);
     return channel_start(&agent->channel, &agent->loop, channel_fd, is_port);
@@ -34,6 +36,8 @@ void agent_clear(struct agent *agent)
     exec_end_all(agent);
     transfer_end_all(agent);
     usage_stop(agent);
+    alarm_stop(agent);
+    shrink_stop(agent);
     shape_stop(agent);
     helper_reaper_stop(agent);
     channel_clear(&agent->channel);

@@ -6,9 +6,11 @@
  * room runs on the one thread that turns the loop.
  */
 
+#include "guest/alarm.h"
 #include "guest/cgroup.h"
 #include "guest/channel.h"
 #include "guest/loop.h"
+#include "guest/shrink.h"
 #include "wire/message.h"
 
 #include <stdbool.h>
@@ -56,9 +58,15 @@ struct agent {
     bool memory_onlines_itself; /* the kernel does it */
     uint64_t last_memory_kib;
 
+    struct alarm alarm;
+    struct shrink shrink;
+
     struct loop_timer usage_timer;
     uint32_t usage_interval_ms;
     uint32_t usage_stream;
+    uint32_t usage_looks;       /* since the last USAGE, at how many threads run */
+    uint64_t usage_runnable;    /* their sum */
+    uint32_t runnable_permille; /* their mean before the last USAGE */
 };
 
 /* Opens what the agent needs and starts on `channel_fd`. 0, or -1 with errno. */

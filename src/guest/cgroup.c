@@ -55,8 +55,37 @@ void cgroup_root_clear(struct cgroup_root *root)
 
 void cgroup_root_limit_memory(struct cgroup_root *root, uint64_t bytes)
 {
-    if (root->has_memory)
-        system_write_number_at(root->fd, "memory.max", bytes);
+    if (!root->has_memory)
+        return;
+    uint64_t current = bytes < root->memory_limit ? system_number_at(root->fd, "memory.current", 0) : 0;
+    root->memory_limit = bytes > current ? bytes : current;
+    system_write_number_at(root->fd, "memory.max", root->memory_limit);
+}
+
+bool cgroup_root_hold_back(struct cgroup_root *root, uint64_t bytes)
+{
+    if (!root->has_memory)
+        return false;
+    return (bytes == UINT64_MAX ? system_write_at(root->fd, "memory.high", "max")
+                                : system_write_number_at(root->fd, "memory.high", bytes)) == 0;
+}
+
+bool cgroup_root_read_memory(struct cgroup_root *root, struct cgroup_memory *ret_memory)
+{
+    char text[4096];
+    *ret_memory = (struct cgroup_memory){0};
+    if (!root->has_memory)
+        return false;
+    ret_memory->current = ret_memory->used = system_number_at(root->fd, "memory.current", 0);
+    system_read_at(root->fd, "memory.stat", text, sizeof(text));
+    uint64_t idle = text_number_after(text, "inactive_file ", 0);
+    ret_memory->used -= idle < ret_memory->used ? idle : ret_memory->used;
+    return true;
+}
+
+int cgroup_root_open_events(struct cgroup_root *root)
+{
+    return root->has_memory ? openat(root->fd, "memory.events", O_RDONLY | O_CLOEXEC) : -1;
 }
 
 bool cgroup_create(struct cgroup_root *root, struct cgroup *group, const char *name)

@@ -14,6 +14,13 @@
 struct cgroup_root {
     int fd; /* -1: no cgroups */
     bool has_memory, has_pids, has_cpu;
+    uint64_t memory_limit; /* bytes that all together may use; 0: no limit was set */
+};
+
+/* What all executions together hold. */
+struct cgroup_memory {
+    uint64_t current; /* as the kernel counts it against limits */
+    uint64_t used;    /* without file cache that is not in active use, which the kernel drops before anything suffers */
 };
 
 struct cgroup {
@@ -40,8 +47,18 @@ struct cgroup_usage {
 void cgroup_root_init(struct cgroup_root *root, const char *mount_point);
 void cgroup_root_clear(struct cgroup_root *root);
 
-/* Bounds all executions together. */
+/* Bounds all executions together. A bound below what they hold would kill: it is set to what they hold, and may be tried again. */
 void cgroup_root_limit_memory(struct cgroup_root *root, uint64_t bytes);
+
+/* Beyond so much (UINT64_MAX: never) the kernel reclaims from whoever allocates, and makes it wait. Below what they hold, this
+ * waits for the kernel to reclaim what it can. */
+bool cgroup_root_hold_back(struct cgroup_root *root, uint64_t bytes);
+
+/* False when memory is not accounted. */
+bool cgroup_root_read_memory(struct cgroup_root *root, struct cgroup_memory *ret_memory);
+
+/* memory.events of all executions together, to be watched for EPOLLPRI and read anew each time; -1 when there is none. */
+int cgroup_root_open_events(struct cgroup_root *root);
 
 /* A fresh group. False (and fd -1) without cgroups or on failure. */
 bool cgroup_create(struct cgroup_root *root, struct cgroup *group, const char *name);

@@ -608,6 +608,7 @@ void exec_fill_usage(struct agent *agent, struct wire_usage *usage)
             .io_write_bytes = since(group.io_write_bytes, execution->before.io_write_bytes),
             .throttled_us = since(group.throttled_us, execution->before.throttled_us),
             .output_bytes = execution->output_bytes,
+            .oom_kills = group.oom_kills,
         };
     }
 }

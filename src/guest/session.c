@@ -20,6 +20,10 @@ static uint64_t capabilities(const struct agent *agent)
     uint64_t found = exec_interpreter_capabilities() | WIRE_CAN_HOLD;
     if (cgroups->has_memory && cgroups->has_pids)
         found |= WIRE_CAN_LIMIT;
+    if (cgroups->has_memory)
+        found |= WIRE_CAN_ALARM;
+    if (cgroups->has_memory && agent->options.is_init)
+        found |= WIRE_CAN_SHRINK;
     if (agent->options.may_drop_user)
         found |= WIRE_CAN_DROP_USER;
     if (agent->options.is_init)
@@ -64,6 +68,8 @@ static uint32_t common_version(const struct wire_hello *asked)
 static void end_session(struct agent *agent)
 {
     usage_stop(agent);
+    alarm_stop(agent);
+    shrink_forget(agent);
     shape_forget_waits(agent);
     transfer_end_all(agent);
     exec_end_all(agent);
@@ -132,6 +138,8 @@ static const struct {
     {WIRE_TYPE_GET_FILE, true, transfer_on_get},
     {WIRE_TYPE_SHAPE_WAIT, false, shape_on_wait},
     {WIRE_TYPE_USAGE_SUBSCRIBE, false, usage_on_subscribe},
+    {WIRE_TYPE_ALARM, false, alarm_on_frame},
+    {WIRE_TYPE_SHRINK, false, shrink_on_frame},
     {WIRE_TYPE_IDENTITY, false, identity_on_frame},
     {WIRE_TYPE_POWEROFF, false, on_poweroff},
 };
@@ -190,6 +198,7 @@ static void on_lost(void *owner)
 {
     struct agent *agent = owner;
     usage_stop(agent);
+    alarm_stop(agent); /* nobody would bring what the code is held back for */
     if (!agent->channel.is_port)
         agent->loop.quit = true;
 }

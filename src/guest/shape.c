@@ -31,7 +31,7 @@
 struct shape_wait {
     struct shape_wait *next;
     uint32_t stream;
-    uint32_t vcpus, memory_mib;
+    uint32_t vcpus, memory_mib, memory_max_mib;
     int64_t asked_us, until_us;
 };
 
@@ -61,15 +61,28 @@ static uint32_t count_cpus(const char *which)
     return text_count_list(text);
 }
 
-static void limit_executions(struct agent *agent, uint64_t memory_kib)
+uint32_t shape_count_online(void)
+{
+    return count_cpus("online");
+}
+
+uint64_t shape_limit_for(uint64_t memory_kib)
 {
     uint64_t reserve_kib = memory_kib / 16;
     if (reserve_kib < RESERVE_MIN_KIB)
         reserve_kib = RESERVE_MIN_KIB;
     if (reserve_kib > RESERVE_MAX_KIB)
         reserve_kib = RESERVE_MAX_KIB;
-    if (memory_kib > reserve_kib)
-        cgroup_root_limit_memory(&agent->cgroups, (memory_kib - reserve_kib) * 1024u);
+    return memory_kib > reserve_kib ? (memory_kib - reserve_kib) * 1024u : 0;
+}
+
+void shape_limit_executions(struct agent *agent)
+{
+    uint64_t limit = shrink_bound(agent, shape_limit_for(agent->last_memory_kib));
+    if (limit == 0 || limit == agent->cgroups.memory_limit)
+        return;
+    cgroup_root_limit_memory(&agent->cgroups, limit);
+    alarm_on_limit(agent);
 }
 
 void shape_refresh(struct agent *agent, struct shape *ret_shape)
@@ -87,45 +100,66 @@ void shape_refresh(struct agent *agent, struct shape *ret_shape)
     if (memory_kib != agent->last_memory_kib) {
         agent->last_memory_kib = memory_kib;
         agent->settle_until_us = loop_now_us() + SETTLE_US;
-        limit_executions(agent, memory_kib);
+        shrink_on_memory(agent, memory_kib);
+        shape_limit_executions(agent);
     }
 }
 
-static bool online_all(const char *directory, const char *prefix, const char *file, const char *value)
+static uint32_t last_cpu(void)
+{
+    char text[256];
+    system_read(CPU_DIRECTORY "/present", text, sizeof(text));
+    char *last = text + strlen(text);
+    while (last > text && last[-1] != ',' && last[-1] != '-')
+        last--;
+    return (uint32_t)strtoul(last, NULL, 10);
+}
+
+static void set_cpu(uint32_t cpu, const char *from, const char *to)
+{
+    char path[80], state[8];
+    snprintf(path, sizeof(path), CPU_DIRECTORY "/cpu%u/online", cpu);
+    if (system_read(path, state, sizeof(state)) > 0 && state[0] == from[0])
+        system_write(path, to);
+}
+
+int shape_set_cpus(uint32_t vcpus)
+{
+    uint32_t last = last_cpu();
+    for (uint32_t cpu = 1; cpu <= last && count_cpus("online") < vcpus; cpu++)
+        set_cpu(cpu, "0", "1");
+    for (uint32_t cpu = last; cpu > 0 && count_cpus("online") > vcpus; cpu--)
+        set_cpu(cpu, "1", "0");
+    return count_cpus("online") == vcpus ? 0 : -1;
+}
+
+static void online_memory(void)
 {
     char path[400], state[32];
-    bool found = false;
-    DIR *devices = opendir(directory);
+    DIR *devices = opendir(MEMORY_DIRECTORY);
     if (!devices)
-        return false;
+        return;
     for (struct dirent *entry; (entry = readdir(devices));) {
-        size_t length = strlen(prefix);
-        if (strncmp(entry->d_name, prefix, length) != 0 || !isdigit((unsigned char)entry->d_name[length]))
+        if (strncmp(entry->d_name, "memory", 6) != 0 || !isdigit((unsigned char)entry->d_name[6]))
             continue;
-        snprintf(path, sizeof(path), "%s/%s/%s", directory, entry->d_name, file);
-        if (system_read(path, state, sizeof(state)) <= 0 || (state[0] != '0' && strncmp(state, "offline", 7) != 0))
-            continue;
-        found = true;
-        system_write(path, value);
+        snprintf(path, sizeof(path), MEMORY_DIRECTORY "/%s/state", entry->d_name);
+        if (system_read(path, state, sizeof(state)) > 0 && strncmp(state, "offline", 7) == 0)
+            system_write(path, "online_movable");
     }
     closedir(devices);
-    return found;
 }
 
 /* In a child, because one CPU takes the kernel up to 200 ms under emulation. */
 static int online_work(void *argument)
 {
     const struct agent *agent = argument;
+    uint32_t wanted = shrink_cpus(agent, count_cpus("present"));
     system_hurry();
-    online_all(CPU_DIRECTORY, "cpu", "online", "1");
+    if (wanted > count_cpus("online"))
+        shape_set_cpus(wanted);
     if (!agent->memory_onlines_itself)
-        online_all(MEMORY_DIRECTORY, "memory", "state", "online_movable");
+        online_memory();
     return 0;
-}
-
-static bool has_offline_cpus(void)
-{
-    return count_cpus("present") > count_cpus("online");
 }
 
 static void shape_check(struct agent *agent);
@@ -137,16 +171,17 @@ static void on_online_done(struct agent *agent, void *argument, bool succeeded)
     shape_check(agent);
 }
 
-static void bring_online(struct agent *agent)
+void shape_bring_online(struct agent *agent)
 {
-    if (agent->options.is_init && !agent->online_helper)
+    if (agent->options.is_init && !agent->online_helper && !agent->shrink.helper)
         agent->online_helper = helper_run(agent, online_work, agent, on_online_done);
 }
 
 static bool wait_is_satisfied(const struct shape_wait *wait, const struct shape *now)
 {
     /* One MiB of grace: see shape_refresh() for what rounding can lose. */
-    return now->vcpus_online >= wait->vcpus && now->memory_mib + 1 >= wait->memory_mib;
+    return now->vcpus_online >= wait->vcpus && now->memory_mib + 1 >= wait->memory_mib &&
+           (wait->memory_max_mib == 0 || now->memory_mib <= wait->memory_max_mib + 1);
 }
 
 static void wait_answer(struct agent *agent, const struct shape_wait *wait, const struct shape *now, bool satisfied)
@@ -189,6 +224,15 @@ static void schedule_next_look(struct agent *agent)
     loop_timer_set(&agent->loop, &agent->shape_timer, now_us + (fast ? POLL_FAST_US : POLL_SLOW_US));
 }
 
+bool shape_is_growing(const struct agent *agent, const struct shape *now)
+{
+    for (const struct shape_wait *wait = agent->shape_waits; wait; wait = wait->next) {
+        if (wait->vcpus > now->vcpus_online || wait->memory_mib > now->memory_mib + 1)
+            return true;
+    }
+    return false;
+}
+
 /* While a CPU comes online, which under emulation takes 200 ms, the kernel adds no memory; which is here within 50 ms, and more urgent. */
 static bool memory_is_coming(const struct agent *agent, const struct shape *now)
 {
@@ -204,8 +248,10 @@ static void shape_check(struct agent *agent)
 {
     struct shape now;
     shape_refresh(agent, &now);
-    if (now.vcpus_present > now.vcpus_online && !memory_is_coming(agent, &now))
-        bring_online(agent);
+    shape_limit_executions(agent); /* again, where they held more than they should */
+    shrink_on_present(agent, now.vcpus_present);
+    if (shrink_cpus(agent, now.vcpus_present) > now.vcpus_online && !memory_is_coming(agent, &now))
+        shape_bring_online(agent);
     answer_waits(agent, &now);
     schedule_next_look(agent);
 }
@@ -229,7 +275,7 @@ static void on_uevent(void *owner, uint32_t events)
         return;
     agent->settle_until_us = loop_now_us() + SETTLE_US;
     if (!agent->memory_onlines_itself)
-        bring_online(agent);
+        shape_bring_online(agent);
     shape_check(agent); /* brings CPUs online */
 }
 
@@ -255,8 +301,8 @@ void shape_start(struct agent *agent)
         listen_to_kernel(agent);
     }
     shape_refresh(agent, &now);
-    if (has_offline_cpus())
-        bring_online(agent);
+    if (now.vcpus_present > now.vcpus_online)
+        shape_bring_online(agent);
 }
 
 void shape_stop(struct agent *agent)
@@ -304,9 +350,11 @@ void shape_on_wait(struct agent *agent, const struct wire_frame *frame)
         .stream = frame->stream,
         .vcpus = request.vcpus,
         .memory_mib = request.memory_mib,
+        .memory_max_mib = request.memory_max_mib,
         .asked_us = loop_now_us(),
         .until_us = loop_now_us() + (int64_t)timeout_ms * 1000,
     };
     agent->shape_waits = wait;
+    shrink_on_wait(agent, request.vcpus, request.memory_mib);
     shape_check(agent);
 }

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LOOKS_PER_USAGE 4
+
 static void add_interface(const char *line, uint64_t *rx_bytes, uint64_t *tx_bytes)
 {
     const char *colon = strchr(line, ':');
@@ -55,12 +57,20 @@ static void read_pressure(struct wire_usage *usage)
     }
 }
 
+uint64_t usage_read_swap(const char *meminfo)
+{
+    uint64_t total_kib = text_number_after(meminfo, "SwapTotal:", 0);
+    uint64_t free_kib = text_number_after(meminfo, "SwapFree:", 0);
+    return total_kib > free_kib ? (total_kib - free_kib) * 1024u : 0;
+}
+
 static void read_memory(struct wire_usage *usage)
 {
-    char text[1024];
+    char text[1536];
     system_read("/proc/meminfo", text, sizeof(text));
     usage->memory_total_bytes = text_number_after(text, "MemTotal:", 0) * 1024u;
     usage->memory_available_bytes = text_number_after(text, "MemAvailable:", 0) * 1024u;
+    usage->swap_used_bytes = usage_read_swap(text);
 }
 
 /* Everything but idle and iowait of the first line of /proc/stat, in clock ticks. */
@@ -75,34 +85,64 @@ static void read_cpu(struct wire_usage *usage)
     usage->cpu_busy_us = ticks * 1000000u / (uint64_t)sysconf(_SC_CLK_TCK);
 }
 
-/* "0.00 0.01 0.05 2/77 123": the running tasks, the agent itself left out. */
-static void read_runnable(struct wire_usage *usage)
+/* "0.00 0.01 0.05 2/77 123": the running tasks of the machine. It has hardly any but those of executions and the agent itself. */
+uint32_t usage_count_runnable(void)
 {
     char text[128];
     unsigned runnable;
     system_read("/proc/loadavg", text, sizeof(text));
-    if (sscanf(text, "%*s %*s %*s %u/", &runnable) == 1 && runnable > 0)
-        usage->runnable = runnable - 1;
+    return sscanf(text, "%*s %*s %*s %u/", &runnable) == 1 && runnable > 0 ? runnable - 1 : 0;
 }
 
-static void on_due(void *owner)
+uint32_t usage_mean_runnable(const struct agent *agent)
+{
+    bool is_subscribed = agent->usage_timer.due_us != 0;
+    return is_subscribed ? agent->runnable_permille : usage_count_runnable() * 1000u;
+}
+
+static void send_usage(struct agent *agent)
 {
     static struct wire_usage usage;
-    struct agent *agent = owner;
     struct shape now;
     usage = (struct wire_usage){.at_us = (uint64_t)loop_now_us()};
     shape_refresh(agent, &now);
     usage.vcpus_online = now.vcpus_online;
+    usage.memory_limit_bytes = agent->cgroups.memory_limit;
+    usage.runnable = usage_count_runnable();
+    usage.runnable_permille = agent->runnable_permille;
     read_memory(&usage);
     read_cpu(&usage);
-    read_runnable(&usage);
     read_pressure(&usage);
     usage_read_network(&usage.net_rx_bytes, &usage.net_tx_bytes);
     exec_fill_usage(agent, &usage);
     /* A sample that nobody takes is worth less than the room that it occupies. */
     if (!channel_is_congested(&agent->channel))
         agent_send(agent, WIRE_TYPE_USAGE, 0, agent->usage_stream, &usage);
-    loop_timer_set(&agent->loop, &agent->usage_timer, loop_now_us() + (int64_t)agent->usage_interval_ms * 1000);
+}
+
+static void forget_looks(struct agent *agent)
+{
+    agent->usage_looks = 0;
+    agent->usage_runnable = 0;
+}
+
+/* Between two messages how many threads run is looked at a few times: once in a while says little about a load that comes and goes. */
+static void schedule_look(struct agent *agent)
+{
+    int64_t interval_us = (int64_t)agent->usage_interval_ms * 1000;
+    loop_timer_set(&agent->loop, &agent->usage_timer, loop_now_us() + interval_us / LOOKS_PER_USAGE);
+}
+
+static void on_due(void *owner)
+{
+    struct agent *agent = owner;
+    agent->usage_runnable += usage_count_runnable();
+    if (++agent->usage_looks >= LOOKS_PER_USAGE) {
+        agent->runnable_permille = (uint32_t)(agent->usage_runnable * 1000u / LOOKS_PER_USAGE);
+        forget_looks(agent);
+        send_usage(agent);
+    }
+    schedule_look(agent);
 }
 
 void usage_on_subscribe(struct agent *agent, const struct wire_frame *frame)
@@ -119,10 +159,13 @@ void usage_on_subscribe(struct agent *agent, const struct wire_frame *frame)
         request.interval_ms < USAGE_INTERVAL_MIN_MS ? USAGE_INTERVAL_MIN_MS : request.interval_ms;
     agent->usage_stream = frame->stream;
     agent->usage_timer = (struct loop_timer){.on_due = on_due, .owner = agent};
-    on_due(agent);
+    agent->runnable_permille = usage_count_runnable() * 1000u;
+    send_usage(agent);
+    schedule_look(agent);
 }
 
 void usage_stop(struct agent *agent)
 {
     loop_timer_cancel(&agent->loop, &agent->usage_timer);
+    forget_looks(agent);
 }

@@ -10,5 +10,14 @@
 void usage_on_subscribe(struct agent *agent, const struct wire_frame *frame);
 void usage_stop(struct agent *agent);
 
+/* Threads that run or wait for a CPU, this one left out. One short read: it may be done often. */
+uint32_t usage_count_runnable(void);
+
+/* Their mean in thousandths, over the last second or so where there is a subscription. */
+uint32_t usage_mean_runnable(const struct agent *agent);
+
+/* Bytes in swap, by the text of /proc/meminfo. */
+uint64_t usage_read_swap(const char *meminfo);
+
 /* Sums over all interfaces but the loopback. */
 void usage_read_network(uint64_t *ret_rx_bytes, uint64_t *ret_tx_bytes);

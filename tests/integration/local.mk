@@ -4,7 +4,8 @@
 # `make check-system` (as root) run them, each beside a libvirt of its own; tests/integration/run says what they may rely on.
 integration_targets = tests/integration/agent-client
 tests_integration_agent_client_SOURCES = tests/integration/agent-client.c tests/integration/agent-hold.c \
-	tests/integration/agent-hold.h tests/integration/guest-machine.c \
+	tests/integration/agent-hold.h tests/integration/agent-pressure.c tests/integration/agent-pressure.h \
+	tests/integration/guest-machine.c \
 	tests/integration/guest-machine.h tests/unit/guest-peer.c tests/unit/guest-peer.h
 tests_integration_agent_client_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/unit
 EXTRA_PROGRAMS += $(integration_targets)
