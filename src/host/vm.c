@@ -360,6 +360,7 @@ static const struct guest_watch vm_watch = {
     .shaped = vm_on_shaped,
     .used = vm_on_used,
     .pressed = vm_on_pressed,
+    .shrunk = vm_on_shrunk,
     .run_started = vm_on_run_started,
     .run_output = vm_on_run_output,
     .run_exit = vm_on_warm_exit,

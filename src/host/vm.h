@@ -29,10 +29,14 @@ struct shaping {
     struct vm *vm;
     guint64 serial, ticket;
     guint vcpus, memory_mib; /* that it asks for; 0: as they are, or asked for by another one */
+    gint64 confirm_ms;       /* that the guest has for each of its answers */
     gint references;         /* steps that have not answered */
+    gboolean is_shrink;      /* with the guest's consent */
+    gboolean takes_memory;   /* it has consented: libvirt was asked to take memory from it */
     gboolean is_binding;     /* not by COMMAND_SHAPE, but part of a claim, or of the start of a clone */
     gboolean awaits_guest;
-    GError *error; /* of the first step that failed */
+    GSource *deadline; /* of the guest's answer: its agent has a clock of its own, but it may lie */
+    GError *error;     /* of the first step that failed */
 };
 
 struct vm_sampling {
@@ -77,6 +81,9 @@ struct vm {
     struct vm_shape asked; /* what libvirt has, or is being asked for: that is not asked for again */
     struct vm_shape shape; /* vCPUs and memory as the guest confirms them, limits as they are in force (0: none) */
     struct vm_shape held;  /* vCPUs and memory that libvirt may have given, whether the guest has taken them or not */
+    guint vcpus_known;     /* so many were once online: they are plugged */
+    guint
+        vcpus_offered; /* after a shrink: the guest keeps those beyond offline until it is asked for them; 0: it takes all */
     guint64 next_ticket, boot_ticket;
     GPtrArray *shapings;
     GHashTable *runs; /* ids of open executions */
@@ -130,6 +137,7 @@ struct guest *qga_guest_new(struct vm *vm, const struct guest_watch *watch);
 /* vm-shape.c */
 void vm_reshape(struct vm *vm, guint64 serial, const struct vm_shape *shape, gint64 confirm_ms);
 void vm_on_shaped(gpointer owner, guint64 ticket, const struct guest_facts *facts, const GError *error);
+void vm_on_shrunk(gpointer owner, guint64 ticket, const struct guest_facts *facts, const GError *error);
 void vm_forget_shapings(struct vm *vm, const GError *error);
 
 /* The guest has confirmed its first shape; limits are read from the domain. */
