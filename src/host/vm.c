@@ -53,6 +53,7 @@ void vm_free(gpointer data)
 {
     struct vm *vm = data;
     vm_drop_guest(vm);
+    process_free(vm->process);
     vm_forget_shapings(vm, NULL);
     g_ptr_array_unref(vm->shapings);
     g_hash_table_unref(vm->runs);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "host/libvirt-host.h"
+#include "host/process.h"
 
 /* One instance on a libvirt host. On the host's thread. */
 
@@ -39,20 +40,22 @@ struct shaping {
     GError *error;     /* of the first step that failed */
 };
 
+/* Counters of a VM, from outside. */
+struct outside {
+    struct process_figures process;
+    gboolean has_network;
+    gint64 rx_bytes, tx_bytes; /* as the guest sees it */
+};
+
 struct vm_sampling {
     gint64 interval_ms;
     gboolean is_on, is_subscribed, is_pending;
     GSource *start_timer;
     GSource *watchdog; /* the guest has not told its usage in time */
     gint64 at;         /* monotonic; of the last look from outside, 0: none */
-    guint64 cpu_time_ns;
-    gint64 rx_bytes, tx_bytes;
-    struct guest_usage usage; /* the last word of the guest */
-    gint64 usage_at;
-    guint64 usage_rx_bytes, usage_tx_bytes; /* at the last sample */
-    gint64 usage_sampled_at;
-    double runnable_sum;
-    guint runnable_count;
+    struct outside outside;
+    struct guest_usage usage, sampled; /* the last word of the guest, and that of the last sample */
+    gint64 usage_at, sampled_at;       /* monotonic; 0: none */
 };
 
 struct vm {
@@ -85,6 +88,8 @@ struct vm {
     guint
         vcpus_offered; /* after a shrink: the guest keeps those beyond offline until it is asked for them; 0: it takes all */
     guint64 next_ticket, boot_ticket;
+    struct process *process; /* its QEMU; NULL: not looked for, or not to be read */
+    guint process_vcpus;     /* held when it was opened */
     GPtrArray *shapings;
     GHashTable *runs; /* ids of open executions */
     GSource *boot_timer, *hail_timer, *heart_timer, *cancel_timer, *warm_timer;
