@@ -9,7 +9,7 @@ libhbr_host_la_SOURCES += \
 	src/host/sim-guest.c src/host/sim-instance.c \
 	src/host/sim-model.c src/host/sim-model.h \
 	src/host/sim-private.h \
-	src/host/sim-run.c src/host/sim-run.h src/host/sim-saved.c src/host/sim-shape.c src/host/sim-stage.c \
+	src/host/sim-alarm.c src/host/sim-run.c src/host/sim-run.h src/host/sim-saved.c src/host/sim-shape.c src/host/sim-stage.c \
 	src/host/sim-start.c src/host/sim-warm.c \
 	src/host/sim.c src/host/sim.h
 

@@ -518,7 +518,7 @@ static void shaping_begin_shrink(struct shaping *shaping, const struct vm_shape 
     const struct vm *vm = shaping->vm;
     const guint floor_mib = vm->live->memory_xml != NULL ? vm->live->boot_memory_mib : 1;
     shaping->is_shrink = TRUE;
-    shaping->vcpus = shape->vcpus < vm->asked.vcpus ? MAX(shape->vcpus, 1) : 0;
+    shaping->vcpus = shape->vcpus < vm->asked.vcpus ? shape->vcpus : 0;
     shaping->memory_mib = shape->memory_mib < vm->asked.memory_mib ? MAX(shape->memory_mib, floor_mib) : 0;
     shaping_await(shaping);
     guest_shrink(vm->guest, shaping->ticket, shaping->vcpus, shaping->memory_mib, shaping->confirm_ms);
@@ -583,8 +583,11 @@ static void vm_shape(struct vm *vm, struct shaping *shaping, const struct vm_sha
 void vm_reshape(struct vm *vm, guint64 serial, const struct vm_shape *shape, gint64 confirm_ms)
 {
     struct shaping *shaping = g_new0(struct shaping, 1);
+    struct vm_shape wanted = *shape;
     shaping->serial = serial;
-    vm_shape(vm, shaping, shape, confirm_ms);
+    wanted.vcpus = shape->vcpus > 0 ? shape->vcpus : vm->asked.vcpus;
+    wanted.memory_mib = shape->memory_mib > 0 ? shape->memory_mib : vm->asked.memory_mib;
+    vm_shape(vm, shaping, &wanted, confirm_ms);
 }
 
 void vm_shape_bind(struct vm *vm)

@@ -25,6 +25,10 @@ tests_bench_bench_paths_CPPFLAGS = $(direct_cppflags)
 tests_bench_bench_claim_under_refill_SOURCES = tests/bench/bench-claim-under-refill.c tests/bench/world.c tests/bench/world.h
 tests_bench_bench_burst_SOURCES = tests/bench/bench-burst.c tests/bench/world.c tests/bench/world.h
 
+# Deep scaling.
+bench_targets += tests/bench/bench-sampling-cost
+tests_bench_bench_sampling_cost_SOURCES = tests/bench/bench-sampling-cost.c tests/bench/world.c tests/bench/world.h
+
 EXTRA_PROGRAMS += $(bench_targets)
 EXTRA_DIST += tests/bench/run
 CLEANFILES += $(bench_targets)
