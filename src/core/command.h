@@ -27,7 +27,8 @@ enum command_kind {
     COMMAND_ADOPT, /* boot: take over the domain of that instance, which runs already and never had code in it, after a restart of the
                               * daemon; answered as COMMAND_BOOT */
     COMMAND_SHAPE, /* id, serial, shape, count (ms that the guest may take to confirm): up, or down with the guest's consent; answered by
-                    * EVENT_INSTANCE_SHAPED. One that goes down in one resource goes up in none */
+                    * EVENT_INSTANCE_SHAPED. One that goes down in vCPUs or memory goes up in neither, and is alone until its answer; memory goes down to
+                    * what it was booted with, or by the balloon where it has no device for more. 0 vCPUs or memory: as they are */
     COMMAND_ALARM, /* id, alarm: what its agent is to speak up about, by EVENT_SAMPLE with `pressure`; not answered */
     COMMAND_RUN,   /* id, run; answered by EVENT_RUN_STARTED, EVENT_RUN_OUTPUT ..., EVENT_RUN_EXIT (always the last) */
     COMMAND_STDIN, /* id, execution_id, request, bytes (may be NULL), eof; answered by EVENT_STDIN_TAKEN */

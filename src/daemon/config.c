@@ -38,6 +38,7 @@ static const struct config_key daemon_keys[] = {
     DAEMON("template-dir", CONFIG_STRING, template_dir, 0),
     DAEMON("policy", CONFIG_STRING, policy, 0),
     DAEMON("acceleration", CONFIG_STRING, acceleration, 0),
+    DAEMON("unplug-vcpus", CONFIG_UINT, unplug_vcpus, 1),
     DAEMON("log-level", CONFIG_STRING, log_level, 0),
     DAEMON("connections-max", CONFIG_UINT, connections_max, 100000),
     DAEMON("request-timeout-s", CONFIG_UINT, request_timeout_s, 86400),

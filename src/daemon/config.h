@@ -12,6 +12,7 @@ struct config {
     char *state_dir, *image_dir, *template_dir;
     char *policy;       /* file or directory loaded when the policy database is empty */
     char *acceleration; /* auto, kvm, tcg */
+    guint unplug_vcpus; /* 1: take vCPUs that a guest gave back out of it */
     char *log_level;
     guint connections_max;
     guint request_timeout_s;

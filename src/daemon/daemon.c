@@ -296,6 +296,7 @@ static gboolean daemon_start(struct daemon *daemon, GError **error)
         .state_dir = config->state_dir,
         .owner = daemon->owner,
         .acceleration = daemon_acceleration(config->acceleration),
+        .unplug_vcpus = config->unplug_vcpus != 0,
     };
     daemon_add_sources(daemon);
     if (!daemon_start_core(daemon, error) || !daemon_open_api(daemon, error))

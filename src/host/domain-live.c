@@ -54,6 +54,7 @@ static void live_read_memory(struct domain_live *live, const xmlNode *root, cons
         live->memory_xml = node_to_string(memory);
         live->memory_size_mib = live_mib(xml_path(memory, "target/size"));
         live->requested_mib = live_mib(xml_path(memory, "target/requested"));
+        live->plugged_mib = live_mib(xml_path(memory, "target/current"));
         break;
     }
     const guint total = live_mib(xml_child(root, "memory"));

@@ -72,6 +72,7 @@ struct domain_live {
     guint memory_size_mib; /* the most that it can plug */
     guint boot_memory_mib;
     guint requested_mib;
+    guint plugged_mib; /* what the guest has taken of that */
     guint vcpus, vcpus_max;
     char *nic_device;          /* tap on the host; NULL: none whose bandwidth could be limited */
     char *mac;                 /* of its first NIC; NULL: it has none */

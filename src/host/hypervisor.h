@@ -39,7 +39,9 @@ struct hypervisor_settings {
     gint64 call_ms;                 /* deadline of an ordinary libvirt call: 10 s */
     gint64 inventory_ms;            /* time between two inventories: 30 s */
     gboolean use_streams;           /* reach agents through libvirt even where their sockets can be opened */
-    gboolean keep_cpu_check;        /* let libvirt before 12 ask QEMU for each CPU property, 250 ms for each start */
+    gboolean
+        unplug_vcpus; /* take vCPUs that a guest gave back out of QEMU, where that is safe: on KVM, from QEMU 8 on */
+    gboolean keep_cpu_check; /* let libvirt before 12 ask QEMU for each CPU property, 250 ms for each start */
 };
 
 /* By the scheme of spec->uri: "sim:" or libvirt's. NULL with an error when the URI is of neither kind. */

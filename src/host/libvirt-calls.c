@@ -110,6 +110,93 @@ gboolean change_quota_run(gpointer data, GError **error)
     return change_with(data, error, set_quota, "cap the CPU time");
 }
 
+/* FACTS: libvirt and QEMU tell changes of memory at most once a second. */
+#define LOOK_MS 100
+
+/* Looks until `is_there` says so, or for wait_ms. */
+static gboolean change_wait(struct change_call *call, virDomainPtr domain, guint (*look)(virDomainPtr),
+                            gboolean (*is_there)(const struct change_call *))
+{
+    const gint64 until = g_get_monotonic_time() + call->wait_ms * 1000;
+    for (;;) {
+        const guint present = look(domain);
+        call->memory_present = present > 0 ? present : call->memory_present;
+        if (present > 0 && is_there(call))
+            return TRUE;
+        if (g_get_monotonic_time() >= until)
+            return FALSE;
+        g_poll(NULL, 0, LOOK_MS);
+    }
+}
+
+static guint look_balloon(virDomainPtr domain)
+{
+    virDomainMemoryStatStruct stats[VIR_DOMAIN_MEMORY_STAT_NR];
+    const int count = virDomainMemoryStats(domain, stats, G_N_ELEMENTS(stats), 0);
+    for (int i = 0; i < count; i++)
+        if (stats[i].tag == VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON)
+            return (guint)MIN((stats[i].val + 1023) / 1024, G_MAXUINT);
+    return 0;
+}
+
+static gboolean is_equal(const struct change_call *call)
+{
+    return call->memory_present == call->memory_mib;
+}
+
+gboolean change_balloon_run(gpointer data, GError **error)
+{
+    struct change_call *call = data;
+    g_autoptr(virDomain) domain = link_find(call->link, LINK_SLOW, call->uuid, error);
+    if (domain == NULL)
+        return FALSE;
+    if (virDomainSetMemoryFlags(domain, (gulong)call->memory_mib * 1024, VIR_DOMAIN_AFFECT_LIVE) < 0)
+        return libvirt_fail(error, "set the memory balloon");
+    if (change_wait(call, domain, look_balloon, is_equal))
+        return TRUE;
+    hbr_error_set(error, HBR_ERROR_TIMEOUT, "by its balloon the guest has %u MiB, not %u", call->memory_present,
+                  call->memory_mib);
+    return FALSE;
+}
+
+static guint look_plugged(virDomainPtr domain)
+{
+    char *xml = virDomainGetXMLDesc(domain, 0);
+    g_autoptr(domain_live_auto) live = xml == NULL ? NULL : domain_live_parse(xml, WIRE_CHANNEL_NAME, NULL);
+    free(xml);
+    return live == NULL ? 0 : live->boot_memory_mib + live->plugged_mib;
+}
+
+static gboolean is_taken(const struct change_call *call)
+{
+    return call->memory_present <= call->memory_mib;
+}
+
+gboolean memory_taken_run(gpointer data, GError **error)
+{
+    struct change_call *call = data;
+    g_autoptr(virDomain) domain = link_find(call->link, LINK_SLOW, call->uuid, error);
+    if (domain == NULL)
+        return FALSE;
+    if (change_wait(call, domain, look_plugged, is_taken))
+        return TRUE;
+    hbr_error_set(error, HBR_ERROR_GUEST, "the guest holds %u MiB, and should hold %u", call->memory_present,
+                  call->memory_mib);
+    return FALSE;
+}
+
+gboolean unplug_vcpus_run(gpointer data, GError **error)
+{
+    struct change_call *call = data;
+    g_autoptr(virDomain) domain = link_find(call->link, LINK_SLOW, call->uuid, error);
+    if (domain == NULL)
+        return FALSE;
+    const gboolean is_done =
+        virDomainSetVcpusFlags(domain, call->vcpus, VIR_DOMAIN_AFFECT_LIVE) >= 0 || libvirt_fail(error, "unplug vCPUs");
+    call->vcpus_present = is_done ? call->vcpus : 0;
+    return is_done;
+}
+
 void change_call_free(gpointer data)
 {
     struct change_call *call = data;

@@ -128,13 +128,25 @@ struct change_call {
     char *nic_device; /* change_bandwidth_run: both ways */
     guint network_mbps;
     guint cpu_percent; /* change_quota_run: 0 lifts it */
-    /* result */
-    guint vcpus_present; /* after a failure of change_vcpus_run; 0: not known */
+    guint memory_mib;  /* memory_taken_run, change_balloon_run */
+    gint64 wait_ms;    /* of the same: for so long QEMU may have another figure */
+    /* results */
+    guint vcpus_present;  /* of change_vcpus_run after a failure, and of unplug_vcpus_run; 0: not known */
+    guint memory_present; /* MiB that QEMU gives, of memory_taken_run and change_balloon_run; 0: not known */
 };
 gboolean change_vcpus_run(gpointer call, GError **error);
 gboolean change_memory_run(gpointer call, GError **error);
 gboolean change_bandwidth_run(gpointer call, GError **error);
 gboolean change_quota_run(gpointer call, GError **error);
+
+/* By the balloon, for a domain without a device for memory: sets it, and waits until it is so. Within what it was booted with. */
+gboolean change_balloon_run(gpointer call, GError **error);
+
+/* Waits until QEMU, not the guest, says that of its memory device no more is plugged than is wanted. */
+gboolean memory_taken_run(gpointer call, GError **error);
+
+/* Takes vCPUs that the guest has offline out of QEMU. After a time-out libvirt does not know. */
+gboolean unplug_vcpus_run(gpointer call, GError **error);
 void change_call_free(gpointer call);
 
 /* Looking at one from outside. Its QEMU is asked only where the guest does not tell its memory itself. */

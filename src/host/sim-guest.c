@@ -62,8 +62,9 @@ static void sim_step_tick(struct sim *sim, struct sim_instance *instance, struct
 
 static void sim_plan_tick(struct sim *sim, struct sim_instance *instance)
 {
-    sim_runs_balance(instance->runs, &instance->shape);
-    const gint64 next_at = sim_runs_next_at(instance->runs, &instance->shape, sim->now);
+    sim_alarm_check(sim, instance);
+    sim_runs_balance(instance->runs, &instance->shape, instance->is_held);
+    const gint64 next_at = sim_runs_next_at(instance->runs, &instance->shape, sim_alarm_next_mib(instance), sim->now);
     instance->tick_number++;
     if (next_at != CLOCK_NEVER)
         sim_plan(sim, instance, next_at - sim->now, sim_step_tick)->number = instance->tick_number;
@@ -123,7 +124,10 @@ static struct usage_sample *sim_sample_new(const struct sim *sim, const struct s
     sample->cpu_used = instance->usage.cpu_ms / elapsed_ms;
     sample->runnable = instance->usage.wanted_ms / elapsed_ms;
     sample->memory_used_mib = (guint)ceil(sim_runs_memory_mib(instance->runs));
-    sample->memory_total_mib = instance->shape.memory_mib;
+    sample->memory_total_mib = sample->memory_limit_mib = instance->shape.memory_mib;
+    sample->rss_mib = sample->memory_used_mib;
+    if (instance->usage.wanted_ms > instance->usage.cpu_ms)
+        sample->cpu_stalled = 1 - instance->usage.cpu_ms / instance->usage.wanted_ms;
     sample->vcpus_online = instance->shape.vcpus;
     sample->network_rx_mbps = instance->usage.rx_mbit / elapsed_ms * 1000;
     sample->network_tx_mbps = instance->usage.tx_mbit / elapsed_ms * 1000;

@@ -35,6 +35,9 @@ struct sim_model {
     double fail_boot, hang_boot;                           /* of a boot: it fails; it never answers */
     double fail_clone, hang_clone, fail_claim, hang_claim; /* the same of a clone, of a claim */
     double fail_pause, fail_save, fail_stage, fail_shape;
+    double refuse_shrink, hang_shrink,
+        lie_shrink;    /* of a guest that is asked to have less: it refuses; it never answers; it says that it has */
+    double hold_ms;    /* at the mark of COMMAND_ALARM a program waits for memory so long at most */
     double damage;     /* of a clone: the saved state that it is made from is found damaged, and is lost */
     double crash;      /* of a run: its VM dies under it */
     double lose_event; /* of EVENT_INSTANCE_GONE and EVENT_INSTANCE_DESTROYED: the next inventory tells it */

@@ -11,7 +11,7 @@
 
 struct sim_shaping {
     guint64 serial;
-    struct vm_shape target;
+    struct vm_shape before, target; /* what is equal in both is not asked for */
 };
 
 enum sim_state {
@@ -41,6 +41,10 @@ struct sim_instance {
     GPtrArray *runs;     /* struct sim_run */
     gint64 settled_at;   /* the runs have been advanced up to here */
     guint64 tick_number; /* the one tick that counts */
+    struct guest_alarm alarm;
+    gint64 pressed_at; /* its memory passed the mark, and is beyond it; 0: it is not */
+    gboolean is_held;  /* what wants more memory stands still */
+    gint64 stalled_at; /* its runs want more CPUs than it has since; 0: they do not */
     gboolean is_sampled;
     gint64 sampled_at;
     struct sim_usage usage; /* since then */
@@ -131,6 +135,13 @@ gint64 sim_draw_work_us(struct sim *sim, const struct sim_instance *instance, do
 void sim_post_ready(struct sim *sim, const struct sim_instance *instance);
 /* Takes `error`. */
 void sim_post_failed(struct sim *sim, const char *id, GError *error);
+
+/* sim-alarm.c */
+void sim_alarm(struct sim *sim, struct command *command);
+/* After anything that changes what the runs want or have. */
+void sim_alarm_check(struct sim *sim, struct sim_instance *instance);
+/* The mark that its memory has yet to pass; INFINITY: none. */
+double sim_alarm_next_mib(const struct sim_instance *instance);
 
 /* sim-shape.c */
 void sim_shape(struct sim *sim, struct command *command);

@@ -157,7 +157,7 @@ void sim_runs_advance(GPtrArray *runs, gint64 elapsed_us, struct sim_usage *usag
         sim_run_advance(g_ptr_array_index(runs, i), (double)elapsed_us / 1000, usage);
 }
 
-static double sim_vm_cpus(const struct vm_shape *shape)
+double sim_shape_cpus(const struct vm_shape *shape)
 {
     return shape->cpu_percent == 0 ? shape->vcpus : MIN(shape->vcpus, shape->cpu_percent / 100.0);
 }
@@ -168,14 +168,30 @@ static double sim_share(double there, double wanted)
     return wanted > there ? there / wanted : 1;
 }
 
-void sim_runs_balance(GPtrArray *runs, const struct vm_shape *shape)
+double sim_runs_cpu(const GPtrArray *runs)
 {
-    double cpu = 0, rx_mbps = 0, tx_mbps = 0;
+    double cpu = 0;
+    for (guint i = 0; i < runs->len; i++) {
+        const struct sim_run *run = g_ptr_array_index(runs, i);
+        cpu += sim_run_is_active(run) ? sim_run_phase(run)->cpu : 0;
+    }
+    return cpu;
+}
+
+static gboolean sim_run_wants_memory(const struct sim_run *run)
+{
+    const struct sim_phase *phase = sim_run_phase(run);
+    return phase->memory_mib > run->memory_from_mib && run->progress_ms < phase->ramp_ms;
+}
+
+void sim_runs_balance(GPtrArray *runs, const struct vm_shape *shape, gboolean is_held)
+{
+    const double cpu = sim_runs_cpu(runs);
+    double rx_mbps = 0, tx_mbps = 0;
     for (guint i = 0; i < runs->len; i++) {
         const struct sim_run *run = g_ptr_array_index(runs, i);
         if (!sim_run_is_active(run))
             continue;
-        cpu += sim_run_phase(run)->cpu;
         rx_mbps += sim_run_phase(run)->rx_mbps;
         tx_mbps += sim_run_phase(run)->tx_mbps;
     }
@@ -183,9 +199,9 @@ void sim_runs_balance(GPtrArray *runs, const struct vm_shape *shape)
     for (guint i = 0; i < runs->len; i++) {
         struct sim_run *run = g_ptr_array_index(runs, i);
         const struct sim_phase *phase = sim_run_phase(run);
-        run->rate = 1;
+        run->rate = is_held && sim_run_wants_memory(run) ? 0 : 1;
         if (phase->cpu > 0)
-            run->rate = MIN(run->rate, sim_share(sim_vm_cpus(shape), cpu));
+            run->rate = MIN(run->rate, sim_share(sim_shape_cpus(shape), cpu));
         if (phase->rx_mbps > 0)
             run->rate = MIN(run->rate, sim_share(network_mbps, rx_mbps));
         if (phase->tx_mbps > 0)
@@ -225,7 +241,7 @@ static double sim_run_filler_due_ms(const struct sim_run *run)
 }
 
 static gint64 sim_run_next_at(const struct sim_run *run, const GPtrArray *runs, const struct vm_shape *shape,
-                              gint64 now)
+                              double mark_mib, gint64 now)
 {
     if (run->started_at == 0)
         return CLOCK_NEVER;
@@ -235,6 +251,9 @@ static gint64 sim_run_next_at(const struct sim_run *run, const GPtrArray *runs, 
     const struct sim_phase *phase = sim_run_phase(run);
     double due_ms = phase->hang ? INFINITY : phase->duration_ms;
     due_ms = MIN(due_ms, sim_run_memory_passes_ms(run, sim_run_memory_max_mib(run, runs, shape)));
+    if (isfinite(mark_mib))
+        due_ms =
+            MIN(due_ms, sim_run_memory_passes_ms(run, mark_mib - sim_runs_memory_mib(runs) + sim_run_memory_mib(run)));
     due_ms = MIN(due_ms, sim_run_filler_due_ms(run));
     if (run->crash_after_ms >= 0)
         due_ms = MIN(due_ms, run->progress_ms + run->crash_after_ms - run->done_ms);
@@ -244,11 +263,11 @@ static gint64 sim_run_next_at(const struct sim_run *run, const GPtrArray *runs, 
     return MIN(wall_at, now + MAX(1, sim_round(wait_us)));
 }
 
-gint64 sim_runs_next_at(const GPtrArray *runs, const struct vm_shape *shape, gint64 now)
+gint64 sim_runs_next_at(const GPtrArray *runs, const struct vm_shape *shape, double mark_mib, gint64 now)
 {
     gint64 next_at = CLOCK_NEVER;
     for (guint i = 0; i < runs->len; i++)
-        next_at = MIN(next_at, sim_run_next_at(g_ptr_array_index(runs, i), runs, shape, now));
+        next_at = MIN(next_at, sim_run_next_at(g_ptr_array_index(runs, i), runs, shape, mark_mib, now));
     return next_at;
 }
 

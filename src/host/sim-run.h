@@ -26,14 +26,21 @@ void sim_run_start(struct sim_run *run, gint64 now);
 /* All that started go on for so long at their rates. `runs`: struct sim_run. */
 void sim_runs_advance(GPtrArray *runs, gint64 elapsed_us, struct sim_usage *usage);
 
-/* Shares the VM's CPUs and bandwidth anew. */
-void sim_runs_balance(GPtrArray *runs, const struct vm_shape *shape);
+/* Shares the VM's CPUs and bandwidth anew. `is_held`: what wants more memory stands still. */
+void sim_runs_balance(GPtrArray *runs, const struct vm_shape *shape, gboolean is_held);
+
+/* CPUs that a VM of that shape gives. */
+double sim_shape_cpus(const struct vm_shape *shape);
+
+/* CPUs that all of them would keep busy now. */
+double sim_runs_cpu(const GPtrArray *runs);
 
 /* MiB that all of them have now. */
 double sim_runs_memory_mib(const GPtrArray *runs);
 
-/* When one of them next does something else than go on; CLOCK_NEVER when none will by itself. After sim_runs_balance(). */
-gint64 sim_runs_next_at(const GPtrArray *runs, const struct vm_shape *shape, gint64 now);
+/* When one of them next does something else than go on, or brings their memory past `mark_mib`; CLOCK_NEVER when none will by itself. After
+ * sim_runs_balance(). */
+gint64 sim_runs_next_at(const GPtrArray *runs, const struct vm_shape *shape, double mark_mib, gint64 now);
 
 typedef void (*sim_output_sink)(const struct sim_run *run, guint stream, GBytes *bytes, gpointer data);
 

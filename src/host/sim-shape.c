@@ -103,6 +103,10 @@ static struct vm_shape sim_take_shaping(struct sim_instance *instance, guint64 s
         if (shaping.serial != serial)
             continue;
         target = shaping.target;
+        if (target.network_mbps == shaping.before.network_mbps)
+            target.network_mbps = instance->shape.network_mbps;
+        if (target.cpu_percent == shaping.before.cpu_percent)
+            target.cpu_percent = instance->shape.cpu_percent;
         g_array_remove_index(instance->shapings, i);
         break;
     }
@@ -113,7 +117,7 @@ static void sim_step_shaped(struct sim *sim, struct sim_instance *instance, stru
 {
     const struct vm_shape target = sim_take_shaping(instance, step->number);
     sim_guest_catch_up(sim, instance);
-    instance->shape = sim_shape_up(&instance->shape, &target);
+    instance->shape = sim_shape_fit(&instance->shape, &target);
     sim_post_shaped(sim, instance->id, step->number, &instance->shape, NULL);
     sim_guest_settle(sim, instance);
 }
@@ -123,6 +127,72 @@ static void sim_step_shape_failed(struct sim *sim, struct sim_instance *instance
     sim_take_shaping(instance, step->number);
     sim_post_shaped(sim, instance->id, step->number, &instance->shape,
                     hbr_error_new(HBR_ERROR_HYPERVISOR, "%s: the simulated change of shape failed", instance->id));
+}
+
+static gboolean sim_shape_is_shrink(const struct vm_shape *there, const struct vm_shape *to)
+{
+    return to->vcpus <= there->vcpus && to->memory_mib <= there->memory_mib &&
+           (to->vcpus < there->vcpus || to->memory_mib < there->memory_mib);
+}
+
+/* A guest does not give what its programs use. */
+static GError *sim_check_consent(const struct sim_instance *instance, const struct vm_shape *to)
+{
+    if (to->vcpus < instance->shape.vcpus && sim_runs_cpu(instance->runs) > to->vcpus)
+        return hbr_error_new(HBR_ERROR_CONFLICT, "%s: the guest refuses: %.1f CPUs are in use", instance->id,
+                             sim_runs_cpu(instance->runs));
+    if (to->memory_mib < instance->shape.memory_mib && sim_runs_memory_mib(instance->runs) > to->memory_mib)
+        return hbr_error_new(HBR_ERROR_CONFLICT, "%s: the guest refuses: %.0f MiB are in use", instance->id,
+                             sim_runs_memory_mib(instance->runs));
+    return NULL;
+}
+
+static void sim_step_shrunk(struct sim *sim, struct sim_instance *instance, struct sim_step *step)
+{
+    const struct vm_shape target = sim_take_shaping(instance, step->number);
+    sim_guest_catch_up(sim, instance);
+    GError *error = sim_check_consent(instance, &target);
+    if (error == NULL)
+        instance->shape = target;
+    sim_post_shaped(sim, instance->id, step->number, &instance->shape, error);
+    sim_guest_settle(sim, instance);
+}
+
+static void sim_shrink_fail(struct sim *sim, struct sim_instance *instance, guint64 serial, int code, const char *text)
+{
+    sim_take_shaping(instance, serial);
+    sim_post_shaped(sim, instance->id, serial, &instance->shape, hbr_error_new(code, "%s: %s", instance->id, text));
+}
+
+static void sim_step_refused(struct sim *sim, struct sim_instance *instance, struct sim_step *step)
+{
+    sim_shrink_fail(sim, instance, step->number, HBR_ERROR_CONFLICT, "the guest refuses");
+}
+
+static void sim_step_silent(struct sim *sim, struct sim_instance *instance, struct sim_step *step)
+{
+    sim_shrink_fail(sim, instance, step->number, HBR_ERROR_TIMEOUT, "the guest has not answered");
+}
+
+static void sim_step_lied(struct sim *sim, struct sim_instance *instance, struct sim_step *step)
+{
+    sim_shrink_fail(sim, instance, step->number, HBR_ERROR_GUEST, "the guest consents, and has as much as before");
+}
+
+#define CONFIRM_MS 10000 /* unless the command says */
+
+static void sim_plan_shrink(struct sim *sim, struct sim_instance *instance, gint64 delay_us,
+                            const struct command *command)
+{
+    const gboolean refuses = sim_draw_fault(sim->random, sim->model.refuse_shrink);
+    const gboolean hangs = sim_draw_fault(sim->random, sim->model.hang_shrink);
+    const gboolean lies = sim_draw_fault(sim->random, sim->model.lie_shrink);
+    const sim_handler handle = hangs     ? sim_step_silent
+                               : refuses ? sim_step_refused
+                               : lies    ? sim_step_lied
+                                         : sim_step_shrunk;
+    const gint64 confirm_ms = command->count > 0 ? command->count : CONFIRM_MS;
+    sim_plan(sim, instance, hangs ? confirm_ms * CLOCK_MS : delay_us, handle)->number = command->serial;
 }
 
 static GError *sim_check_shape(struct sim *sim, const struct sim_instance *instance, const struct command *command)
@@ -141,12 +211,19 @@ void sim_shape(struct sim *sim, struct command *command)
         sim_post_shaped(sim, command->id, command->serial, instance != NULL ? &instance->shape : NULL, error);
         return;
     }
-    const struct sim_shaping shaping = {command->serial, command->shape};
+    if (command->shape.vcpus == 0)
+        command->shape.vcpus = instance->shape.vcpus;
+    if (command->shape.memory_mib == 0)
+        command->shape.memory_mib = instance->shape.memory_mib;
+    const struct sim_shaping shaping = {command->serial, instance->shape, command->shape};
     const double median_ms = sim_shape_median_ms(&sim->model, &instance->shape, &command->shape);
     const gint64 delay_us = sim_draw_work_us(sim, instance, median_ms, sim->model.shape_sigma);
     const gboolean fails = sim_draw_fault(sim->random, sim->model.fail_shape);
     g_array_append_val(instance->shapings, shaping);
-    sim_plan(sim, instance, delay_us, fails ? sim_step_shape_failed : sim_step_shaped)->number = command->serial;
+    if (!fails && sim_shape_is_shrink(&instance->shape, &command->shape))
+        sim_plan_shrink(sim, instance, delay_us, command);
+    else
+        sim_plan(sim, instance, delay_us, fails ? sim_step_shape_failed : sim_step_shaped)->number = command->serial;
 }
 
 void sim_shape_lose(struct sim *sim, struct sim_instance *instance, const GError *reason)

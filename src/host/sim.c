@@ -206,6 +206,7 @@ static const sim_command_handler sim_commands[COMMAND_KIND_COUNT] = {
     [COMMAND_BOOT] = sim_boot,
     [COMMAND_ADOPT] = sim_adopt,
     [COMMAND_SHAPE] = sim_shape,
+    [COMMAND_ALARM] = sim_alarm,
     [COMMAND_RUN] = sim_guest_run,
     [COMMAND_STDIN] = sim_guest_stdin,
     [COMMAND_OUTPUT_CREDIT] = sim_guest_credit,

@@ -2,11 +2,10 @@
 #include "base/clock.h"
 #include "host/vm.h"
 
-/* Looks at an instance while code runs in it. The guest tells its figures several times in each interval, so that the number of runnable tasks
- * is a mean; each look from outside is answered with one sample of both. */
+/* Looks at an instance while code runs in it. The guest tells its figures once in each interval, and that is when it is looked at from outside:
+ * one sample of both. On this machine the kernel is asked, at once, since its answer waits for nobody; elsewhere libvirt is, by a worker.
+ * FACTS: of libvirt's ways virDomainGetInfo() is the cheapest by far, because QEMU is not asked for it. */
 
-#define LOOKS_PER_SAMPLE 4
-#define USAGE_MIN_MS 50
 #define START_DELAY_MS 100
 
 static double mbps(gint64 bytes, gint64 elapsed_us)
@@ -14,60 +13,80 @@ static double mbps(gint64 bytes, gint64 elapsed_us)
     return elapsed_us > 0 && bytes > 0 ? (double)bytes * 8 / (double)elapsed_us : 0;
 }
 
-static void sample_set_outside(struct vm_sampling *sampling, const struct sample_call *call,
+/* Growth of a counter for each unit of time; 0 when it fell. */
+static double rate(guint64 now, guint64 before, gint64 elapsed_us)
+{
+    return elapsed_us > 0 && now > before ? (double)(now - before) / (double)elapsed_us : 0;
+}
+
+static double share(guint64 now, guint64 before, gint64 elapsed_us)
+{
+    return MIN(1, rate(now, before, elapsed_us));
+}
+
+static void sample_set_outside(struct vm_sampling *sampling, const struct outside *now, gint64 at,
                                struct usage_sample *sample)
 {
-    const gint64 elapsed_us = call->at - sampling->at;
-    if (sampling->at != 0 && elapsed_us > 0 && call->cpu_time_ns > sampling->cpu_time_ns)
-        sample->cpu_used = (double)(call->cpu_time_ns - sampling->cpu_time_ns) / 1000 / (double)elapsed_us;
-    if (sampling->at != 0 && call->has_network) {
-        sample->network_rx_mbps = mbps(call->rx_bytes - sampling->rx_bytes, elapsed_us);
-        sample->network_tx_mbps = mbps(call->tx_bytes - sampling->tx_bytes, elapsed_us);
+    const struct outside *before = &sampling->outside;
+    const gint64 elapsed_us = at - sampling->at;
+    sample->rss_mib = now->process.rss_mib;
+    sample->cpu_used = rate(now->process.cpu_us, before->process.cpu_us, elapsed_us);
+    sample->cpu_waited = rate(now->process.waited_us, before->process.waited_us, elapsed_us);
+    sample->disk_read_mbps = rate(now->process.read_bytes, before->process.read_bytes, elapsed_us);
+    sample->disk_write_mbps = rate(now->process.written_bytes, before->process.written_bytes, elapsed_us);
+    if (now->has_network && before->has_network) {
+        sample->network_rx_mbps = mbps(now->rx_bytes - before->rx_bytes, elapsed_us);
+        sample->network_tx_mbps = mbps(now->tx_bytes - before->tx_bytes, elapsed_us);
     }
-    sample->memory_used_mib = call->memory_used_mib;
-    sample->memory_total_mib = call->memory_total_mib;
-    sampling->at = call->at;
-    sampling->cpu_time_ns = call->cpu_time_ns;
-    sampling->rx_bytes = call->rx_bytes;
-    sampling->tx_bytes = call->tx_bytes;
 }
 
-static void sample_set_guest(struct vm_sampling *sampling, gboolean has_network, struct usage_sample *sample)
+static void sample_set_guest(const struct vm_sampling *sampling, gboolean has_network, struct usage_sample *sample)
 {
-    const struct guest_usage *usage = &sampling->usage;
-    const gint64 elapsed_us = sampling->usage_at - sampling->usage_sampled_at;
+    const struct guest_usage *usage = &sampling->usage, *before = &sampling->sampled;
+    const gint64 elapsed_us = sampling->usage_at - sampling->sampled_at;
     sample->has_guest = TRUE;
-    sample->runnable = sampling->runnable_sum / sampling->runnable_count;
+    sample->runnable = usage->runnable;
     sample->memory_used_mib = usage->memory_used_mib;
     sample->memory_total_mib = usage->memory_total_mib;
+    sample->memory_limit_mib = usage->memory_limit_mib;
+    sample->swap_mib = usage->swap_mib;
     sample->vcpus_online = usage->vcpus;
-    if (!has_network && sampling->usage_sampled_at != 0) {
-        sample->network_rx_mbps = mbps((gint64)(usage->network_rx_bytes - sampling->usage_rx_bytes), elapsed_us);
-        sample->network_tx_mbps = mbps((gint64)(usage->network_tx_bytes - sampling->usage_tx_bytes), elapsed_us);
-    }
-    sampling->usage_sampled_at = sampling->usage_at;
-    sampling->usage_rx_bytes = usage->network_rx_bytes;
-    sampling->usage_tx_bytes = usage->network_tx_bytes;
-    sampling->runnable_sum = 0;
-    sampling->runnable_count = 0;
+    sample->oom_kills = (gint64)MIN(usage->oom_kills, G_MAXINT64);
+    sample->cpu_stalled = share(usage->cpu_stalled_us, before->cpu_stalled_us, elapsed_us);
+    sample->memory_stalled = share(usage->memory_stalled_us, before->memory_stalled_us, elapsed_us);
+    sample->io_stalled = share(usage->io_stalled_us, before->io_stalled_us, elapsed_us);
+    if (has_network)
+        return;
+    sample->network_rx_mbps = rate(usage->network_rx_bytes, before->network_rx_bytes, elapsed_us) * 8;
+    sample->network_tx_mbps = rate(usage->network_tx_bytes, before->network_tx_bytes, elapsed_us) * 8;
 }
 
-static void vm_post_sample(struct vm *vm, const struct sample_call *call)
+/* `now` NULL: nothing is known from outside. The first look is what the next is compared with. */
+static void vm_post_sample(struct vm *vm, const struct outside *now, const struct sample_call *call)
 {
     struct vm_sampling *sampling = &vm->sampling;
-    const gboolean is_baseline = sampling->at == 0;
-    struct usage_sample *sample = g_new0(struct usage_sample, 1);
-    sample->at = clock_now();
-    if (call != NULL)
-        sample_set_outside(sampling, call, sample);
-    if (is_baseline && call != NULL) {
-        g_free(sample);
-        return;
+    const gint64 at = call != NULL ? call->at : g_get_monotonic_time();
+    const gboolean is_baseline = now != NULL && sampling->at == 0;
+    const gboolean has_guest = sampling->usage_at > sampling->sampled_at;
+    struct usage_sample sample = {.at = clock_now()};
+    if (call != NULL) {
+        sample.memory_used_mib = call->memory_used_mib;
+        sample.memory_total_mib = call->memory_total_mib;
     }
-    if (sampling->runnable_count > 0)
-        sample_set_guest(sampling, call != NULL && call->has_network, sample);
+    if (now != NULL) {
+        sample_set_outside(sampling, now, at, &sample);
+        sampling->outside = *now;
+        sampling->at = at;
+    }
+    if (is_baseline)
+        return;
+    if (has_guest) {
+        sample_set_guest(sampling, now != NULL && now->has_network, &sample);
+        sampling->sampled = sampling->usage;
+        sampling->sampled_at = sampling->usage_at;
+    }
     struct event *event = host_event(vm->host, EVENT_SAMPLE, vm->id);
-    event->sample = sample;
+    event->sample = g_memdup2(&sample, sizeof sample);
     host_post(vm->host, event);
 }
 
@@ -85,18 +104,51 @@ static void on_looked(gpointer owner, gpointer context, gpointer call, const GEr
     struct vm *vm = g_hash_table_lookup(host->vms, context);
     if (vm == NULL)
         return;
+    const struct sample_call *looked = error == NULL ? call : NULL;
+    struct outside now = {0};
+    if (looked != NULL)
+        now = (struct outside){.process = {.cpu_us = looked->cpu_time_ns / 1000},
+                               .has_network = looked->has_network,
+                               .rx_bytes = looked->rx_bytes,
+                               .tx_bytes = looked->tx_bytes};
     vm->sampling.is_pending = FALSE;
     if (vm->sampling.is_on)
-        vm_post_sample(vm, error == NULL ? call : NULL);
+        vm_post_sample(vm, looked != NULL ? &now : NULL, looked);
     host_check_lost(host);
+}
+
+/* Opened anew after a growth, for the threads of the new vCPUs. */
+static void vm_open_process(struct vm *vm)
+{
+    if (vm->process != NULL && vm->process_vcpus == vm->held.vcpus)
+        return;
+    g_autofree char *name = domain_name(vm->id);
+    g_autofree char *path = process_pid_path(name, vm->host->is_system);
+    process_free(vm->process);
+    vm->process = process_open(path, vm->uuid);
+    vm->process_vcpus = vm->held.vcpus;
+}
+
+/* FALSE: libvirt is to be asked. A guest that does not tell its memory is one of those: its balloon does. */
+static gboolean vm_look_here(struct vm *vm)
+{
+    struct outside now = {0};
+    if (!vm->host->is_local || vm->agent == TEMPLATE_AGENT_QEMU)
+        return FALSE;
+    vm_open_process(vm);
+    if (vm->process == NULL || !process_look(vm->process, TRUE, &now.process))
+        return FALSE;
+    now.has_network = vm->live->nic_device != NULL && device_look(vm->live->nic_device, &now.rx_bytes, &now.tx_bytes);
+    vm_post_sample(vm, &now, NULL);
+    return TRUE;
 }
 
 static void vm_look(struct vm *vm)
 {
-    if (vm->sampling.is_pending)
+    if (vm->sampling.is_pending || vm_look_here(vm))
         return;
     if (vm->host->link == NULL) {
-        vm_post_sample(vm, NULL); /* the guest's figures go on while libvirt is away */
+        vm_post_sample(vm, NULL, NULL); /* the guest's figures go on while libvirt is away */
         return;
     }
     struct sample_call *call = g_new0(struct sample_call, 1);
@@ -130,7 +182,7 @@ static gboolean vm_on_sampling_due(gpointer data)
     struct vm_sampling *sampling = &vm->sampling;
     timer_cancel(&sampling->start_timer);
     sampling->is_subscribed = TRUE;
-    guest_subscribe(vm->guest, MAX(sampling->interval_ms / LOOKS_PER_SAMPLE, MIN(sampling->interval_ms, USAGE_MIN_MS)));
+    guest_subscribe(vm->guest, sampling->interval_ms);
     vm_watch_guest(vm);
     vm_look(vm);
     return G_SOURCE_REMOVE;
@@ -145,7 +197,7 @@ void vm_sampling_start(struct vm *vm)
     *sampling = (struct vm_sampling){.interval_ms = before.interval_ms, .is_on = TRUE, .is_pending = before.is_pending};
     /* A look costs the guest a millisecond or two: the program comes first, and a short one is not looked at at all. */
     sampling->start_timer =
-        host_timer(vm->host, MIN(sampling->interval_ms / LOOKS_PER_SAMPLE, START_DELAY_MS), vm_on_sampling_due, vm);
+        host_timer(vm->host, MIN(sampling->interval_ms / 4, START_DELAY_MS), vm_on_sampling_due, vm);
 }
 
 void vm_sampling_stop(struct vm *vm)
@@ -167,19 +219,14 @@ void vm_on_used(gpointer owner, const struct guest_usage *usage)
     if (!sampling->is_on)
         return;
     const gint64 now = g_get_monotonic_time();
-    const gboolean is_first = sampling->usage_at == 0;
     sampling->usage = *usage;
     sampling->usage_at = now;
-    sampling->runnable_sum += usage->runnable;
-    sampling->runnable_count++;
-    if (is_first) {
-        sampling->usage_rx_bytes = usage->network_rx_bytes;
-        sampling->usage_tx_bytes = usage->network_tx_bytes;
-        sampling->usage_sampled_at = now;
-        sampling->runnable_sum = sampling->runnable_count = 0; /* it was asked before the program ran */
+    if (sampling->sampled_at == 0) { /* it was asked before the program ran: what the next is compared with */
+        sampling->sampled = *usage;
+        sampling->sampled_at = now;
         return;
     }
-    if (now - sampling->usage_sampled_at < sampling->interval_ms * 900)
+    if (now - sampling->sampled_at < sampling->interval_ms * 900) /* it is not the guest that says how often */
         return;
     vm_watch_guest(vm);
     vm_look(vm);

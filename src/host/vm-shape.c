@@ -3,10 +3,14 @@
 #include "base/log.h"
 #include "host/vm.h"
 
-/* Growth of a running instance. libvirt and the guest are asked at the same time; it is done when libvirt has taken all of it and the guest
- * says that it has it. What fails is told with what the instance has, and may still get, so that the core's book is never overdrawn. */
+/* Changes of a running instance. To grow, libvirt and the guest are asked at the same time; it is done when libvirt has taken all of it and the
+ * guest says that it has it. To shrink, the guest is asked first, and then memory is taken and QEMU asked how much is gone: a guest may lie.
+ * What fails is told with what the instance has, and may still get, so that the core's book is never overdrawn. */
 
-#define CONFIRM_MS 10000 /* unless the command says */
+#define CONFIRM_MS 10000     /* unless the command says */
+#define GRACE_MS 2000        /* for the way of the guest's answer */
+#define TAKEN_MS 2000        /* QEMU tells changes of memory once a second */
+#define QEMU_UNPLUGS 8000000 /* FACTS: older ones crash of it */
 
 void vm_shape_begin(struct vm *vm, const struct guest_facts *facts)
 {
@@ -18,6 +22,7 @@ void vm_shape_begin(struct vm *vm, const struct guest_facts *facts)
         .cpu_percent = vm->live->cpu_percent,
     };
     vm->asked = vm->held = vm->shape;
+    vm->vcpus_known = facts->vcpus;
     /* An adopted instance may hold what it was given in an earlier life and never took. */
     vm->held.vcpus = MAX(vm->held.vcpus, vm->live->vcpus);
     vm->held.memory_mib = MAX(vm->held.memory_mib, vm->live->boot_memory_mib + vm->live->requested_mib);
@@ -32,6 +37,7 @@ void vm_shape_restored(struct vm *vm, const struct guest_facts *facts)
         .cpu_percent = vm->live->cpu_percent,
     };
     vm->asked = vm->held = vm->shape;
+    vm->vcpus_known = facts->vcpus;
     vm->held.vcpus = MAX(vm->held.vcpus, vm->live->vcpus);
 }
 
@@ -47,6 +53,7 @@ static struct shaping *shaping_find(const struct vm *vm, guint64 ticket)
 
 static void shaping_free(struct shaping *shaping)
 {
+    timer_cancel(&shaping->deadline);
     g_clear_error(&shaping->error);
     g_free(shaping);
 }
@@ -66,6 +73,13 @@ static void shaping_bound(struct shaping *shaping)
     vm_check_ready(vm);
 }
 
+/* vCPUs that the guest keeps offline by its own consent cost the host nothing and do not come back by themselves. */
+static guint vm_vcpus_to_come(const struct vm *vm)
+{
+    const guint offered = vm->vcpus_offered > 0 ? MIN(vm->held.vcpus, vm->vcpus_offered) : vm->held.vcpus;
+    return MAX(vm->shape.vcpus, offered);
+}
+
 static void shaping_report(struct shaping *shaping)
 {
     struct vm *vm = shaping->vm;
@@ -77,7 +91,7 @@ static void shaping_report(struct shaping *shaping)
     event->serial = shaping->serial;
     event->shape = vm->shape;
     if (shaping->error != NULL) {
-        event->shape.vcpus = MAX(vm->shape.vcpus, vm->held.vcpus);
+        event->shape.vcpus = vm_vcpus_to_come(vm);
         event->shape.memory_mib = MAX(vm->shape.memory_mib, vm->held.memory_mib);
     }
     event->error = g_steal_pointer(&shaping->error);
@@ -115,6 +129,7 @@ struct step {
 };
 
 struct step_kind {
+    enum link_lane lane;
     gboolean (*run)(gpointer call, GError **error);
     /* What is known after it. `call` is NULL when it has not returned in time: it may or may not have been done. */
     void (*note)(struct vm *vm, guint value, const struct change_call *call, const GError *error);
@@ -131,6 +146,32 @@ static void note_memory(struct vm *vm, guint value, const struct change_call *ca
 {
     if (error == NULL || call == NULL)
         vm->held.memory_mib = MAX(vm->held.memory_mib, value);
+}
+
+/* QEMU's word: `call` tells it after a failure too. */
+static void note_memory_set(struct vm *vm, guint value, const struct change_call *call, const GError *error)
+{
+    if (error != NULL && (call == NULL || call->memory_present == 0)) {
+        vm->held.memory_mib = MAX(vm->held.memory_mib, value);
+        vm->asked.memory_mib = vm->shape.memory_mib;
+        return;
+    }
+    const guint present = error == NULL ? value : call->memory_present;
+    vm->shape.memory_mib = vm->held.memory_mib = vm->asked.memory_mib = present;
+}
+
+static void note_nothing(struct vm *vm, guint value, const struct change_call *call, const GError *error)
+{
+    (void)vm, (void)value, (void)call, (void)error;
+}
+
+static void note_unplugged(struct vm *vm, guint value, const struct change_call *call, const GError *error)
+{
+    (void)call;
+    vm->vcpus_known =
+        value; /* after a failure the others may be there or not: what is held is the most that it can be */
+    if (error == NULL)
+        vm->held.vcpus = value;
 }
 
 static void note_memory_back(struct vm *vm, guint value, const struct change_call *call, const GError *error)
@@ -161,11 +202,15 @@ static void note_quota(struct vm *vm, guint value, const struct change_call *cal
     note_limit(value, error, &vm->shape.cpu_percent, &vm->asked.cpu_percent);
 }
 
-static const struct step_kind step_vcpus = {change_vcpus_run, note_vcpus, TRUE},
-                              step_memory = {change_memory_run, note_memory, TRUE},
-                              step_memory_back = {change_memory_run, note_memory_back, FALSE},
-                              step_network = {change_bandwidth_run, note_network, FALSE},
-                              step_quota = {change_quota_run, note_quota, FALSE};
+static const struct step_kind step_vcpus = {LINK_CONTROL, change_vcpus_run, note_vcpus, TRUE},
+                              step_unplug = {LINK_SLOW, unplug_vcpus_run, note_unplugged, FALSE},
+                              step_memory = {LINK_CONTROL, change_memory_run, note_memory, TRUE},
+                              step_memory_less = {LINK_CONTROL, change_memory_run, note_nothing, TRUE},
+                              step_memory_taken = {LINK_SLOW, memory_taken_run, note_memory_set, FALSE},
+                              step_memory_back = {LINK_CONTROL, change_memory_run, note_memory_back, FALSE},
+                              step_balloon = {LINK_SLOW, change_balloon_run, note_memory_set, FALSE},
+                              step_network = {LINK_CONTROL, change_bandwidth_run, note_network, FALSE},
+                              step_quota = {LINK_CONTROL, change_quota_run, note_quota, FALSE};
 
 static void step_free(gpointer data)
 {
@@ -176,20 +221,27 @@ static void step_free(gpointer data)
 
 static void shaping_release(struct shaping *shaping);
 
+static void shaping_guest_done(struct shaping *shaping)
+{
+    shaping->awaits_guest = FALSE;
+    timer_cancel(&shaping->deadline);
+}
+
 static void on_step(gpointer owner, gpointer data, gpointer call, const GError *error)
 {
     struct libvirt_host *host = owner;
     const struct step *step = data;
     struct vm *vm = g_hash_table_lookup(host->vms, step->id);
     struct shaping *shaping = vm == NULL ? NULL : shaping_find(vm, step->ticket);
-    if (shaping != NULL) {
+    if (vm != NULL)
         step->kind->note(vm, step->value, call, error);
+    if (shaping != NULL && step->kind != &step_unplug) {
         if (error != NULL && (!shaping->is_binding || step->kind != &step_network))
             shaping_fail(shaping, error);
         else if (error != NULL)
             log_warning("host", "%s is ready without a limit of bandwidth: %s", vm->id, error->message);
         if (error != NULL && step->kind->needs_guest && shaping->awaits_guest) {
-            shaping->awaits_guest = FALSE;
+            shaping_guest_done(shaping);
             shaping->references--;
         }
         shaping_release(shaping);
@@ -202,7 +254,7 @@ static struct change_call *change_new(const struct vm *vm, const struct step_kin
     struct change_call *call = g_new0(struct change_call, 1);
     call->link = link_ref(vm->host->link);
     call->uuid = g_strdup(vm->uuid);
-    call->vcpus = call->network_mbps = call->cpu_percent = value;
+    call->vcpus = call->network_mbps = call->cpu_percent = call->memory_mib = value;
     call->nic_device = g_strdup(vm->live->nic_device);
     if (kind->run == change_memory_run) {
         const struct vm_shape shape = {.memory_mib = value};
@@ -219,16 +271,28 @@ static void shaping_step(struct shaping *shaping, const struct step_kind *kind, 
     step->id = g_strdup(vm->id);
     step->ticket = shaping->ticket;
     step->value = value;
-    struct job job = host_job(vm->host, LINK_CONTROL);
-    job.key = g_strdup(vm->id);
+    struct change_call *call = change_new(vm, kind, value);
+    call->wait_ms = kind == &step_balloon ? shaping->confirm_ms : shaping->error == NULL ? TAKEN_MS : 0;
+    struct job job = host_job(vm->host, kind->lane);
+    job.key = kind->lane == LINK_CONTROL ? g_strdup(vm->id) : NULL;
+    job.timeout_ms += call->wait_ms;
     job.run = kind->run;
-    job.call = change_new(vm, kind, value);
+    job.call = call;
     job.call_free = change_call_free;
     job.done = on_step;
     job.context = step;
     job.context_free = step_free;
-    shaping->references++;
+    shaping->references += kind != &step_unplug; /* nobody waits for that */
     workers_submit(vm->host->workers, &job);
+}
+
+/* What the guest has not given, or QEMU still has, is left to it: the host's book, libvirt and the guest agree. */
+static void shaping_undo_shrink(struct shaping *shaping)
+{
+    struct vm *vm = shaping->vm;
+    if (shaping->takes_memory && vm->host->link != NULL && vm->live->memory_xml != NULL)
+        shaping_step(shaping, &step_memory_back, vm->shape.memory_mib);
+    shaping->takes_memory = FALSE;
 }
 
 /* vCPUs are never unplugged: those stay held. Memory that has not come is asked back, unless another change asks for it. */
@@ -250,10 +314,109 @@ static void shaping_release(struct shaping *shaping)
 {
     if (--shaping->references > 0)
         return;
-    if (shaping->error != NULL)
+    if (shaping->error != NULL && shaping->is_shrink)
+        shaping_undo_shrink(shaping);
+    else if (shaping->error != NULL)
         shaping_undo(shaping);
     if (shaping->references == 0)
         shaping_report(shaping);
+}
+
+static gboolean on_silent(gpointer data)
+{
+    struct shaping *shaping = data;
+    g_autoptr(GError) error = hbr_error_new(HBR_ERROR_TIMEOUT, "the guest has not answered");
+    timer_cancel(&shaping->deadline);
+    if (shaping->is_shrink && !shaping->takes_memory)
+        vm_on_shrunk(shaping->vm, shaping->ticket, NULL, error);
+    else
+        vm_on_shaped(shaping->vm, shaping->ticket, NULL, error);
+    return G_SOURCE_REMOVE;
+}
+
+/* Before the guest is asked, which may answer at once or be lost by it. */
+static void shaping_await(struct shaping *shaping)
+{
+    shaping->references++;
+    shaping->awaits_guest = TRUE;
+    shaping->deadline = host_timer(shaping->vm->host, shaping->confirm_ms + GRACE_MS, on_silent, shaping);
+}
+
+static void vm_unplug(struct vm *vm, struct shaping *shaping)
+{
+    const struct libvirt_host *host = vm->host;
+    if (host->settings.unplug_vcpus && host->acceleration == ACCELERATION_KVM && host->link != NULL &&
+        host->link->facts.qemu_version >= QEMU_UNPLUGS)
+        shaping_step(shaping, &step_unplug, shaping->vcpus);
+}
+
+static void shaping_give_vcpus(struct shaping *shaping, const struct guest_facts *facts)
+{
+    struct vm *vm = shaping->vm;
+    vm->shape.vcpus = facts->vcpus;
+    if (facts->vcpus > shaping->vcpus) {
+        g_autoptr(GError) error = hbr_error_new(HBR_ERROR_GUEST, "the guest consents to %u vCPU and has %u online",
+                                                shaping->vcpus, facts->vcpus);
+        shaping_fail(shaping, error);
+        return;
+    }
+    vm->asked.vcpus = vm->vcpus_offered = shaping->vcpus;
+    vm_unplug(vm, shaping);
+}
+
+static void shaping_take_memory(struct shaping *shaping)
+{
+    struct vm *vm = shaping->vm;
+    shaping->takes_memory = TRUE;
+    if (vm->live->memory_xml == NULL) {
+        shaping_step(shaping, &step_balloon, shaping->memory_mib);
+        return;
+    }
+    shaping_step(shaping, &step_memory_less, shaping->memory_mib);
+    shaping_await(shaping);
+    guest_wait_shape(vm->guest, shaping->ticket, 0, 0, shaping->memory_mib, shaping->confirm_ms);
+}
+
+/* It consented too late: it is to be as the core was told. */
+static void vm_take_back(struct vm *vm, const struct guest_facts *facts)
+{
+    vm->shape.vcpus = facts->vcpus;
+    if (facts->vcpus < vm->asked.vcpus)
+        guest_wait_shape(vm->guest, ++vm->next_ticket, vm->asked.vcpus, 0, 0, CONFIRM_MS);
+}
+
+void vm_on_shrunk(gpointer owner, guint64 ticket, const struct guest_facts *facts, const GError *error)
+{
+    struct vm *vm = owner;
+    struct shaping *shaping = shaping_find(vm, ticket);
+    if (shaping == NULL || !shaping->awaits_guest || shaping->takes_memory) {
+        if (facts != NULL && error == NULL)
+            vm_take_back(vm, facts);
+        return;
+    }
+    shaping_guest_done(shaping);
+    if (error != NULL)
+        shaping_fail(shaping, error);
+    else if (shaping->vcpus > 0)
+        shaping_give_vcpus(shaping, facts);
+    if (shaping->error == NULL && shaping->memory_mib > 0 && vm->host->link != NULL)
+        shaping_take_memory(shaping);
+    else if (shaping->error == NULL && shaping->memory_mib > 0)
+        shaping->error = hbr_error_new(HBR_ERROR_UNAVAILABLE, "the host is down");
+    shaping = shaping_find(vm, ticket); /* the guest may have been lost under it */
+    if (shaping != NULL)
+        shaping_release(shaping);
+}
+
+/* Its word is taken for what it did not give, and checked for what it says it did. */
+static void shaping_gave(struct shaping *shaping, const GError *error)
+{
+    if (error != NULL)
+        shaping_fail(shaping, error);
+    if (shaping->vm->host->link != NULL)
+        shaping_step(shaping, &step_memory_taken, shaping->memory_mib);
+    else if (error == NULL)
+        shaping->error = hbr_error_new(HBR_ERROR_UNAVAILABLE, "the host is down");
 }
 
 void vm_on_shaped(gpointer owner, guint64 ticket, const struct guest_facts *facts, const GError *error)
@@ -266,16 +429,37 @@ void vm_on_shaped(gpointer owner, guint64 ticket, const struct guest_facts *fact
     struct shaping *shaping = shaping_find(vm, ticket);
     if (facts != NULL) {
         vm->shape.vcpus = facts->vcpus;
-        vm->shape.memory_mib = MAX(facts->memory_mib, vm->shape.memory_mib);
+        vm->vcpus_known = MAX(facts->vcpus, vm->vcpus_known);
+        if (vm->live->memory_xml != NULL)
+            vm->shape.memory_mib = MAX(facts->memory_mib, vm->shape.memory_mib);
     }
     if (shaping == NULL || !shaping->awaits_guest)
         return;
-    shaping->awaits_guest = FALSE;
-    if (error != NULL)
+    shaping_guest_done(shaping);
+    if (shaping->is_shrink)
+        shaping_gave(shaping, error);
+    else if (error != NULL)
         shaping_fail(shaping, error);
     else
         vm->shape.memory_mib = MAX(shaping->memory_mib, vm->shape.memory_mib);
     shaping_release(shaping);
+}
+
+static gboolean shape_is_shrink(const struct vm *vm, const struct vm_shape *shape)
+{
+    return shape->vcpus <= vm->asked.vcpus && shape->memory_mib <= vm->asked.memory_mib &&
+           (shape->vcpus < vm->asked.vcpus || shape->memory_mib < vm->asked.memory_mib);
+}
+
+/* Without a device for memory the balloon gives back what it took; with it, what the guest was booted with stays. */
+static const char *memory_obstacle(const struct vm *vm, guint memory_mib)
+{
+    const gboolean has_device = vm->live->memory_xml != NULL;
+    if (memory_mib > vm->asked.memory_mib && !has_device && memory_mib > vm->live->boot_memory_mib)
+        return "the instance was started without a device for more memory";
+    if (memory_mib < vm->asked.memory_mib && has_device && vm->asked.memory_mib <= vm->live->boot_memory_mib)
+        return "the instance has no more memory than it was booted with";
+    return NULL;
 }
 
 static const char *network_obstacle(const struct vm *vm)
@@ -306,8 +490,8 @@ static GError *shape_obstacle(const struct vm *vm, const struct vm_shape *shape)
     const char *what = NULL;
     if (vm->host->link == NULL)
         return hbr_error_new(HBR_ERROR_UNAVAILABLE, "the host is down");
-    if (shape->memory_mib > vm->asked.memory_mib && vm->live->memory_xml == NULL)
-        what = "the instance was started without a device for more memory";
+    if (shape->memory_mib > vm->asked.memory_mib || shape_is_shrink(vm, shape))
+        what = memory_obstacle(vm, shape->memory_mib);
     if (what == NULL && limit_is_change(shape->network_mbps, vm->shape.network_mbps, boot->network_mbps))
         what = network_obstacle(vm);
     if (what == NULL && limit_is_change(shape->cpu_percent, vm->shape.cpu_percent, boot->cpu_percent))
@@ -315,32 +499,69 @@ static GError *shape_obstacle(const struct vm *vm, const struct vm_shape *shape)
     return what == NULL ? NULL : hbr_error_new(HBR_ERROR_UNSUPPORTED, "%s", what);
 }
 
-static void shaping_begin(struct shaping *shaping, const struct vm_shape *shape, gint64 confirm_ms)
+static void shaping_begin_limits(struct shaping *shaping, const struct vm_shape *shape)
+{
+    struct vm *vm = shaping->vm;
+    if (shape->network_mbps != vm->asked.network_mbps && network_obstacle(vm) == NULL) {
+        vm->asked.network_mbps = shape->network_mbps;
+        shaping_step(shaping, &step_network, shape->network_mbps);
+    }
+    if (shape->cpu_percent != vm->asked.cpu_percent && quota_obstacle(vm) == NULL) {
+        vm->asked.cpu_percent = shape->cpu_percent;
+        shaping_step(shaping, &step_quota, shape->cpu_percent);
+    }
+}
+
+/* What it has is asked for until it is gone, so that a change in between does not take it for wanted less. */
+static void shaping_begin_shrink(struct shaping *shaping, const struct vm_shape *shape)
+{
+    const struct vm *vm = shaping->vm;
+    const guint floor_mib = vm->live->memory_xml != NULL ? vm->live->boot_memory_mib : 1;
+    shaping->is_shrink = TRUE;
+    shaping->vcpus = shape->vcpus < vm->asked.vcpus ? shape->vcpus : 0;
+    shaping->memory_mib = shape->memory_mib < vm->asked.memory_mib ? MAX(shape->memory_mib, floor_mib) : 0;
+    shaping_await(shaping);
+    guest_shrink(vm->guest, shaping->ticket, shaping->vcpus, shaping->memory_mib, shaping->confirm_ms);
+}
+
+static void shaping_begin_memory(struct shaping *shaping)
+{
+    if (shaping->vm->live->memory_xml != NULL) {
+        shaping_step(shaping, &step_memory, shaping->memory_mib);
+        return;
+    }
+    shaping_step(shaping, &step_balloon, shaping->memory_mib);
+    shaping->memory_mib = 0; /* QEMU says when it is there */
+}
+
+static void shaping_begin_growth(struct shaping *shaping, const struct vm_shape *shape)
 {
     struct vm *vm = shaping->vm;
     const struct vm_shape before = vm->asked;
     const guint vcpus = shaping->vcpus = shape->vcpus > before.vcpus ? shape->vcpus : 0;
-    const guint memory_mib = shaping->memory_mib = shape->memory_mib > before.memory_mib ? shape->memory_mib : 0;
+    shaping->memory_mib = shape->memory_mib > before.memory_mib ? shape->memory_mib : 0;
     vm->asked.vcpus = MAX(shape->vcpus, before.vcpus);
     vm->asked.memory_mib = MAX(shape->memory_mib, before.memory_mib);
-    if (memory_mib > 0)
-        shaping_step(shaping, &step_memory, memory_mib);
-    if (vcpus > 0)
+    if (shaping->memory_mib > 0)
+        shaping_begin_memory(shaping);
+    if (vcpus > vm->vcpus_known)
         shaping_step(shaping, &step_vcpus, MAX(vcpus, vm->held.vcpus));
-    if (shape->network_mbps != before.network_mbps && network_obstacle(vm) == NULL) {
-        vm->asked.network_mbps = shape->network_mbps;
-        shaping_step(shaping, &step_network, shape->network_mbps);
-    }
-    if (shape->cpu_percent != before.cpu_percent && quota_obstacle(vm) == NULL) {
-        vm->asked.cpu_percent = shape->cpu_percent;
-        shaping_step(shaping, &step_quota, shape->cpu_percent);
-    }
-    if (vcpus > 0 || memory_mib > 0 || shaping->is_binding) {
-        shaping->references++;
-        shaping->awaits_guest = TRUE;
+    if (vcpus > 0 && vm->vcpus_offered > 0)
+        vm->vcpus_offered = MAX(vcpus, vm->vcpus_offered);
+    if (vcpus > 0 || shaping->memory_mib > 0 || shaping->is_binding) {
+        shaping_await(shaping);
         guest_wait_shape(vm->guest, shaping->ticket, shaping->is_binding ? shape->vcpus : vcpus,
-                         shaping->is_binding ? shape->memory_mib : memory_mib, 0, confirm_ms);
+                         shaping->is_binding ? shape->memory_mib : shaping->memory_mib, 0, shaping->confirm_ms);
     }
+}
+
+static void shaping_begin(struct shaping *shaping, const struct vm_shape *shape)
+{
+    shaping_begin_limits(shaping, shape);
+    if (!shaping->is_binding && shape_is_shrink(shaping->vm, shape))
+        shaping_begin_shrink(shaping, shape);
+    else
+        shaping_begin_growth(shaping, shape);
 }
 
 static void vm_shape(struct vm *vm, struct shaping *shaping, const struct vm_shape *shape, gint64 confirm_ms)
@@ -349,10 +570,11 @@ static void vm_shape(struct vm *vm, struct shaping *shaping, const struct vm_sha
     shaping->vm = vm;
     shaping->ticket = ticket;
     shaping->references = 1;
+    shaping->confirm_ms = confirm_ms > 0 ? MIN(confirm_ms, G_MAXINT / 2) : CONFIRM_MS;
     shaping->error = shape_obstacle(vm, shape);
     g_ptr_array_add(vm->shapings, shaping);
     if (shaping->error == NULL)
-        shaping_begin(shaping, shape, confirm_ms > 0 ? MIN(confirm_ms, G_MAXINT) : CONFIRM_MS);
+        shaping_begin(shaping, shape);
     shaping = shaping_find(vm, ticket); /* the guest may have been lost under it */
     if (shaping != NULL)
         shaping_release(shaping);
@@ -361,8 +583,11 @@ static void vm_shape(struct vm *vm, struct shaping *shaping, const struct vm_sha
 void vm_reshape(struct vm *vm, guint64 serial, const struct vm_shape *shape, gint64 confirm_ms)
 {
     struct shaping *shaping = g_new0(struct shaping, 1);
+    struct vm_shape wanted = *shape;
     shaping->serial = serial;
-    vm_shape(vm, shaping, shape, confirm_ms);
+    wanted.vcpus = shape->vcpus > 0 ? shape->vcpus : vm->asked.vcpus;
+    wanted.memory_mib = shape->memory_mib > 0 ? shape->memory_mib : vm->asked.memory_mib;
+    vm_shape(vm, shaping, &wanted, confirm_ms);
 }
 
 void vm_shape_bind(struct vm *vm)

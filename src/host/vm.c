@@ -53,6 +53,7 @@ void vm_free(gpointer data)
 {
     struct vm *vm = data;
     vm_drop_guest(vm);
+    process_free(vm->process);
     vm_forget_shapings(vm, NULL);
     g_ptr_array_unref(vm->shapings);
     g_hash_table_unref(vm->runs);
@@ -360,6 +361,7 @@ static const struct guest_watch vm_watch = {
     .shaped = vm_on_shaped,
     .used = vm_on_used,
     .pressed = vm_on_pressed,
+    .shrunk = vm_on_shrunk,
     .run_started = vm_on_run_started,
     .run_output = vm_on_run_output,
     .run_exit = vm_on_warm_exit,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "host/libvirt-host.h"
+#include "host/process.h"
 
 /* One instance on a libvirt host. On the host's thread. */
 
@@ -29,10 +30,21 @@ struct shaping {
     struct vm *vm;
     guint64 serial, ticket;
     guint vcpus, memory_mib; /* that it asks for; 0: as they are, or asked for by another one */
+    gint64 confirm_ms;       /* that the guest has for each of its answers */
     gint references;         /* steps that have not answered */
+    gboolean is_shrink;      /* with the guest's consent */
+    gboolean takes_memory;   /* it has consented: libvirt was asked to take memory from it */
     gboolean is_binding;     /* not by COMMAND_SHAPE, but part of a claim, or of the start of a clone */
     gboolean awaits_guest;
-    GError *error; /* of the first step that failed */
+    GSource *deadline; /* of the guest's answer: its agent has a clock of its own, but it may lie */
+    GError *error;     /* of the first step that failed */
+};
+
+/* Counters of a VM, from outside. */
+struct outside {
+    struct process_figures process;
+    gboolean has_network;
+    gint64 rx_bytes, tx_bytes; /* as the guest sees it */
 };
 
 struct vm_sampling {
@@ -41,14 +53,9 @@ struct vm_sampling {
     GSource *start_timer;
     GSource *watchdog; /* the guest has not told its usage in time */
     gint64 at;         /* monotonic; of the last look from outside, 0: none */
-    guint64 cpu_time_ns;
-    gint64 rx_bytes, tx_bytes;
-    struct guest_usage usage; /* the last word of the guest */
-    gint64 usage_at;
-    guint64 usage_rx_bytes, usage_tx_bytes; /* at the last sample */
-    gint64 usage_sampled_at;
-    double runnable_sum;
-    guint runnable_count;
+    struct outside outside;
+    struct guest_usage usage, sampled; /* the last word of the guest, and that of the last sample */
+    gint64 usage_at, sampled_at;       /* monotonic; 0: none */
 };
 
 struct vm {
@@ -77,7 +84,12 @@ struct vm {
     struct vm_shape asked; /* what libvirt has, or is being asked for: that is not asked for again */
     struct vm_shape shape; /* vCPUs and memory as the guest confirms them, limits as they are in force (0: none) */
     struct vm_shape held;  /* vCPUs and memory that libvirt may have given, whether the guest has taken them or not */
+    guint vcpus_known;     /* so many were once online: they are plugged */
+    guint
+        vcpus_offered; /* after a shrink: the guest keeps those beyond offline until it is asked for them; 0: it takes all */
     guint64 next_ticket, boot_ticket;
+    struct process *process; /* its QEMU; NULL: not looked for, or not to be read */
+    guint process_vcpus;     /* held when it was opened */
     GPtrArray *shapings;
     GHashTable *runs; /* ids of open executions */
     GSource *boot_timer, *hail_timer, *heart_timer, *cancel_timer, *warm_timer;
@@ -130,6 +142,7 @@ struct guest *qga_guest_new(struct vm *vm, const struct guest_watch *watch);
 /* vm-shape.c */
 void vm_reshape(struct vm *vm, guint64 serial, const struct vm_shape *shape, gint64 confirm_ms);
 void vm_on_shaped(gpointer owner, guint64 ticket, const struct guest_facts *facts, const GError *error);
+void vm_on_shrunk(gpointer owner, guint64 ticket, const struct guest_facts *facts, const GError *error);
 void vm_forget_shapings(struct vm *vm, const GError *error);
 
 /* The guest has confirmed its first shape; limits are read from the domain. */

@@ -93,7 +93,108 @@ START_TEST(test_capacity)
 }
 END_TEST
 
-/* Rule: shapes only grow, up to the maximum; each change takes its time and has its answer. */
+/* Rule: a guest gives back what its programs do not use, and nothing else changes the shape. */
+START_TEST(test_shrink)
+{
+    start("shape_other_ms=3&shape_cpu_ms=3&shape_memory_ms=3");
+    sim_bed_shape(&bed, "vm", 1, (struct vm_shape){.vcpus = 3, .memory_mib = 1024, .network_mbps = 10});
+    sim_bed_go(&bed, 200);
+    sim_bed_run(&bed, "vm", "e", "sim: duration_ms=10000 cpu=2 memory_mib=700 ramp_ms=0", (struct run_limits){0});
+    sim_bed_go(&bed, 300);
+    sim_bed_shape(&bed, "vm", 2, (struct vm_shape){.vcpus = 3, .memory_mib = 512, .network_mbps = 10});
+    sim_bed_go(&bed, 310);
+    sim_bed_shape(&bed, "vm", 3, (struct vm_shape){.vcpus = 1, .memory_mib = 1024, .network_mbps = 10});
+    sim_bed_go(&bed, 320);
+    sim_bed_shape(&bed, "vm", 4, (struct vm_shape){.vcpus = 2, .memory_mib = 768, .network_mbps = 5});
+    sim_bed_go(&bed, 400);
+    sim_bed_expect(&bed, "109 instance-shaped vm #1 3 vCPU, 1024 MiB, 10 Mbit/s\n"
+                         "210 run-started e\n"
+                         "303 instance-shaped vm #2 3 vCPU, 1024 MiB, 10 Mbit/s !conflict\n"
+                         "313 instance-shaped vm #3 3 vCPU, 1024 MiB, 10 Mbit/s !conflict\n"
+                         "323 instance-shaped vm #4 2 vCPU, 768 MiB, 5 Mbit/s\n");
+    sim_bed_clear(&bed);
+}
+END_TEST
+
+static const struct {
+    const char *model, *answer;
+} unwilling[] = {
+    {"refuse_shrink=1", "203 instance-shaped vm #2 2 vCPU, 512 MiB, 10 Mbit/s !conflict\n"},
+    {"hang_shrink=1", "10200 instance-shaped vm #2 2 vCPU, 512 MiB, 10 Mbit/s !timeout\n"},
+    {"lie_shrink=1", "203 instance-shaped vm #2 2 vCPU, 512 MiB, 10 Mbit/s !guest\n"},
+};
+
+/* Rule: a guest that refuses, hangs or lies keeps its shape, and the host says so. */
+START_TEST(test_unwilling)
+{
+    g_autofree char *model = g_strconcat("shape_other_ms=3&shape_cpu_ms=3&", unwilling[_i].model, NULL);
+    start(model);
+    sim_bed_shape(&bed, "vm", 1, (struct vm_shape){.vcpus = 2, .memory_mib = 512, .network_mbps = 10});
+    sim_bed_go(&bed, 200);
+    sim_bed_expect(&bed, "103 instance-shaped vm #1 2 vCPU, 512 MiB, 10 Mbit/s\n");
+    sim_bed_shape(&bed, "vm", 2, (struct vm_shape){.vcpus = 1, .memory_mib = 512, .network_mbps = 10});
+    sim_bed_go(&bed, 20000);
+    sim_bed_expect(&bed, unwilling[_i].answer);
+    sim_bed_clear(&bed);
+}
+END_TEST
+
+static void send_alarm(struct guest_alarm alarm)
+{
+    struct command *command = command_new(COMMAND_ALARM);
+    command->id = g_strdup("vm");
+    command->alarm = alarm;
+    bed.host->klass->submit(bed.host, bed.now, command);
+}
+
+/* Rule: at the mark the guest speaks up at once and again, its program waits for memory, and goes on when it comes. */
+START_TEST(test_pressure)
+{
+    start("shape_memory_ms=3&hold_ms=1000");
+    bed.quiet = FALSE;
+    send_alarm((struct guest_alarm){.memory_share = 0.5});
+    sim_bed_run(&bed, "vm", "e", "sim: duration_ms=512 cpu=1 memory_mib=512", (struct run_limits){0});
+    sim_bed_go(&bed, 500);
+    sim_bed_shape(&bed, "vm", 2, (struct vm_shape){.memory_mib = 1024, .network_mbps = 10});
+    sim_bed_go(&bed, 1000);
+    sim_bed_expect(&bed, "110 run-started e\n"
+                         "366 sample vm cpu 0.00 runnable 1.00 memory 257/512 tx 0.0\n"
+                         "466 sample vm cpu 0.00 runnable 1.00 memory 257/512 tx 0.0\n"
+                         "503 instance-shaped vm #2 1 vCPU, 1024 MiB, 10 Mbit/s\n"
+                         "759 run-exit e exited 0\n");
+    sim_bed_clear(&bed);
+}
+END_TEST
+
+/* Rule: it does not wait for ever, and a program that goes beyond the memory is killed. */
+START_TEST(test_pressure_unmet)
+{
+    start("hold_ms=1000");
+    send_alarm((struct guest_alarm){.memory_share = 0.5});
+    sim_bed_run(&bed, "vm", "e", "sim: duration_ms=1024 cpu=1 memory_mib=1024", (struct run_limits){0});
+    sim_bed_go(&bed, 10000);
+    sim_bed_expect(&bed, "110 run-started e\n1622 run-exit e out-of-memory 9\n");
+    sim_bed_clear(&bed);
+}
+END_TEST
+
+/* Rule: programs that want more CPUs than there are for some time are told, once in each window. */
+START_TEST(test_pressure_cpu)
+{
+    start("");
+    bed.quiet = FALSE;
+    send_alarm((struct guest_alarm){.cpu_stall_us = 200000, .window_us = 500000});
+    sim_bed_run(&bed, "vm", "e", "sim: duration_ms=400 cpu=2 memory_mib=10", (struct run_limits){0});
+    sim_bed_go(&bed, 1000);
+    sim_bed_expect(&bed, "110 run-started e\n"
+                         "310 sample vm cpu 0.00 runnable 2.00 memory 3/512 tx 0.0\n"
+                         "810 sample vm cpu 0.00 runnable 2.00 memory 9/512 tx 0.0\n"
+                         "910 run-exit e exited 0\n");
+    sim_bed_clear(&bed);
+}
+END_TEST
+
+/* Rule: shapes grow up to the maximum, and shrink; each change takes its time and has its answer. */
 START_TEST(test_shape)
 {
     start("shape_cpu_ms=200&shape_memory_ms=15&shape_other_ms=3");
@@ -110,7 +211,7 @@ START_TEST(test_shape)
                          "500 instance-shaped vm #1 3 vCPU, 1024 MiB, 50 Mbit/s\n");
     sim_bed_shape(&bed, "vm", 6, (struct vm_shape){.vcpus = 1, .memory_mib = 512, .network_mbps = 10});
     sim_bed_go(&bed, 2000);
-    sim_bed_expect(&bed, "1003 instance-shaped vm #6 3 vCPU, 1024 MiB, 50 Mbit/s\n");
+    sim_bed_expect(&bed, "1003 instance-shaped vm #6 1 vCPU, 512 MiB, 10 Mbit/s\n");
     sim_bed_clear(&bed);
 
     start("fail_shape=1");
@@ -507,6 +608,11 @@ int main(void)
     tcase_add_test(tests, test_boot_failures);
     tcase_add_test(tests, test_capacity);
     tcase_add_test(tests, test_shape);
+    tcase_add_test(tests, test_shrink);
+    tcase_add_loop_test(tests, test_unwilling, 0, G_N_ELEMENTS(unwilling));
+    tcase_add_test(tests, test_pressure);
+    tcase_add_test(tests, test_pressure_unmet);
+    tcase_add_test(tests, test_pressure_cpu);
     tcase_add_loop_test(tests, test_courses, 0, G_N_ELEMENTS(courses));
     tcase_add_test(tests, test_growth_helps);
     tcase_add_test(tests, test_samples);

@@ -9,14 +9,14 @@
 #include <string.h>
 
 /* Changes of shape on libvirt's test driver, with a guest that is played by the test. That driver sets vCPUs and a NIC's bandwidth, and refuses
- * a quota of CPU time and changes of a memory device: the failures that are wanted here. */
+ * a quota of CPU time and changes of a memory device: the failures that are wanted here. Its balloon obeys at once. */
 
 #define UUID "3f1b6f6e-6a0f-4d56-8a5e-0c3f5b7a9d10"
 
 static const char domain_xml[] =
     "<domain type='test'><name>harbinger-vm-1</name><uuid>" UUID "</uuid><memory unit='MiB'>512</memory>"
     "<vcpu current='1'>4</vcpu><os><type arch='i686'>hvm</type></os><devices><interface type='network'>"
-    "<source network='default'/><target dev='nic0'/></interface></devices></domain>";
+    "<source network='default'/><target dev='nic0'/></interface><memballoon model='virtio'/></devices></domain>";
 
 static const char memory_xml[] = "<memory model='virtio-mem'><target><size unit='MiB'>1024</size><node>0</node>"
                                  "<block unit='MiB'>2</block><requested unit='MiB'>0</requested></target></memory>";
@@ -28,7 +28,7 @@ struct world {
     struct vm *vm;
     GQueue events;
     guint64 ticket; /* of the last wait */
-    guint waits, vcpus, memory_mib;
+    guint waits, shrinks, vcpus, memory_mib, memory_max_mib;
     gint64 timeout_ms;
 };
 
@@ -43,8 +43,19 @@ static void on_event(struct event *event, gpointer data)
 static void wait_shape(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib, guint memory_max_mib,
                        gint64 timeout_ms)
 {
-    (void)guest, (void)memory_max_mib;
+    (void)guest;
+    world->memory_max_mib = memory_max_mib;
     world->waits++;
+    world->ticket = ticket;
+    world->vcpus = vcpus;
+    world->memory_mib = memory_mib;
+    world->timeout_ms = timeout_ms;
+}
+
+static void shrink(struct guest *guest, guint64 ticket, guint vcpus, guint memory_mib, gint64 timeout_ms)
+{
+    (void)guest;
+    world->shrinks++;
     world->ticket = ticket;
     world->vcpus = vcpus;
     world->memory_mib = memory_mib;
@@ -56,7 +67,7 @@ static void guest_stays(struct guest *guest)
     (void)guest;
 }
 
-static const struct guest_class guest_class = {.wait_shape = wait_shape, .free = guest_stays};
+static const struct guest_class guest_class = {.wait_shape = wait_shape, .shrink = shrink, .free = guest_stays};
 
 static void ignore_error(void *data, virErrorPtr error)
 {
@@ -199,6 +210,10 @@ static void lose_memory(void)
     g_clear_pointer(&world->vm->live->memory_xml, g_free);
 }
 
+static void lose_nothing(void)
+{
+}
+
 static const struct {
     void (*spoil)(void);
     struct vm_shape shape;
@@ -208,6 +223,7 @@ static const struct {
     {be_session, {.vcpus = 1, .memory_mib = 512, .cpu_percent = 50}, HBR_ERROR_UNSUPPORTED, "cannot cap CPU time"},
     {be_session, {.vcpus = 1, .memory_mib = 512, .network_mbps = 9}, HBR_ERROR_UNSUPPORTED, "session libvirt"},
     {lose_tc, {.vcpus = 1, .memory_mib = 512, .network_mbps = 9}, HBR_ERROR_UNSUPPORTED, "tc cannot"},
+    {lose_nothing, {.vcpus = 1, .memory_mib = 500}, HBR_ERROR_UNSUPPORTED, "than it was booted with"},
     {lose_memory, {.vcpus = 2, .memory_mib = 1024}, HBR_ERROR_UNSUPPORTED, "without a device for more memory"},
     {lose_link, {.vcpus = 2, .memory_mib = 512}, HBR_ERROR_UNAVAILABLE, "down"},
 };
@@ -341,6 +357,101 @@ START_TEST(test_boots_hang)
 }
 END_TEST
 
+static struct event *shrink_begin_answer(const struct vm_shape *shape, const struct guest_facts *facts,
+                                         const GError *error)
+{
+    vm_reshape(world->vm, 1, shape, 4321);
+    ck_assert(world->shrinks > 0 && world->timeout_ms == 4321);
+    vm_on_shrunk(world->vm, world->ticket, facts, error);
+    return next_event();
+}
+
+/* A guest that refuses keeps all that it has, and so does the host's book. */
+START_TEST(test_shrink_vetoed)
+{
+    g_autoptr(GError) veto = hbr_error_new(HBR_ERROR_CONFLICT, "the guest refuses: busy");
+    vm_shape_begin(world->vm, &(struct guest_facts){.vcpus = 3, .memory_mib = 512});
+    g_autoptr(event_auto) event = shrink_begin_answer(&(struct vm_shape){.vcpus = 2, .memory_mib = 512},
+                                                      &(struct guest_facts){.vcpus = 3, .memory_mib = 512}, veto);
+    ck_assert(world->vcpus == 2 && world->memory_mib == 0 && world->waits == 0);
+    ck_assert_int_eq(event->error->code, HBR_ERROR_CONFLICT);
+    ck_assert(event->shape.vcpus == 3 && event->shape.memory_mib == 512 && world->vm->asked.vcpus == 3);
+}
+END_TEST
+
+static void plug_three(void)
+{
+    virDomainPtr domain = virDomainLookupByUUIDString(world->link.connections[LINK_CONTROL], UUID);
+    ck_assert_int_eq(virDomainSetVcpusFlags(domain, 3, VIR_DOMAIN_AFFECT_LIVE), 0);
+    virDomainFree(domain);
+    world->vm->live->vcpus = 3;
+    vm_shape_begin(world->vm, &(struct guest_facts){.vcpus = 3, .memory_mib = 512});
+}
+
+static const struct guest_facts two = {.vcpus = 2, .memory_mib = 512}, three = {.vcpus = 3, .memory_mib = 512};
+
+/* vCPUs given back stay plugged; what comes next is told without them, and having them again is the guest's doing alone. */
+START_TEST(test_shrink_vcpus)
+{
+    plug_three();
+    g_autoptr(event_auto) event = shrink_begin_answer(&(struct vm_shape){.vcpus = 2, .memory_mib = 512}, &two, NULL);
+    ck_assert(event->error == NULL && event->shape.vcpus == 2 && vcpus_of_domain() == 3);
+    g_autoptr(event_auto) other = reshape(&(struct vm_shape){.vcpus = 2, .memory_mib = 512, .cpu_percent = 50});
+    ck_assert(other->error != NULL && other->shape.vcpus == 2);
+    vm_reshape(world->vm, 2, &(struct vm_shape){.vcpus = 3, .memory_mib = 512}, 0);
+    ck_assert(((struct shaping *)world->vm->shapings->pdata[0])->references == 1 && world->vcpus == 3);
+    vm_on_shaped(world->vm, world->ticket, &three, NULL);
+    g_autoptr(event_auto) again = next_event();
+    ck_assert(again->error == NULL && again->shape.vcpus == 3);
+}
+END_TEST
+
+/* Consent that is not followed by the deed is no consent, and one that comes too late is taken back. */
+START_TEST(test_shrink_lies)
+{
+    plug_three();
+    g_autoptr(event_auto) event = shrink_begin_answer(&(struct vm_shape){.vcpus = 2, .memory_mib = 512}, &three, NULL);
+    ck_assert(event->error->code == HBR_ERROR_GUEST && event->shape.vcpus == 3);
+    vm_on_shrunk(world->vm, world->ticket, &two, NULL);
+    ck_assert(world->waits == 1 && world->vcpus == 3);
+}
+END_TEST
+
+/* Nor does a guest that says nothing keep anybody waiting. */
+START_TEST(test_shrink_silent)
+{
+    plug_three();
+    vm_reshape(world->vm, 1, &(struct vm_shape){.vcpus = 2, .memory_mib = 512}, 1);
+    g_autoptr(event_auto) event = next_event();
+    ck_assert(event->error->code == HBR_ERROR_TIMEOUT && event->shape.vcpus == 3);
+}
+END_TEST
+
+/* Without a device for memory its balloon takes memory, and gives it back up to what it was booted with. */
+START_TEST(test_balloon)
+{
+    lose_memory();
+    const struct vm_shape less = {.vcpus = 1, .memory_mib = 256};
+    g_autoptr(event_auto) event = shrink_begin_answer(&less, &as_before, NULL);
+    ck_assert(event->error == NULL && event->shape.memory_mib == 256 && world->memory_mib == 256);
+    g_autoptr(event_auto) back = reshape(&(struct vm_shape){.vcpus = 1, .memory_mib = 512});
+    ck_assert(back->error == NULL && back->shape.memory_mib == 512 && world->waits == 0);
+}
+END_TEST
+
+/* What libvirt does not take stays the guest's, on all sides. */
+START_TEST(test_shrink_refused)
+{
+    vm_shape_begin(world->vm, &(struct guest_facts){.vcpus = 1, .memory_mib = 1024});
+    vm_reshape(world->vm, 1, &(struct vm_shape){.vcpus = 1, .memory_mib = 100}, 0);
+    ck_assert_uint_eq(world->memory_mib, 512); /* what it was booted with */
+    vm_on_shrunk(world->vm, world->ticket, &(struct guest_facts){.vcpus = 1, .memory_mib = 1024}, NULL);
+    ck_assert(world->waits == 1 && world->memory_max_mib == 512);
+    g_autoptr(event_auto) event = next_event();
+    ck_assert(event->error != NULL && event->shape.memory_mib == 1024 && world->vm->asked.memory_mib == 1024);
+}
+END_TEST
+
 /* An instance that ends answers for what is under way. */
 START_TEST(test_ends)
 {
@@ -364,6 +475,12 @@ int main(void)
     tcase_add_test(tests, test_vcpus_adopted);
     tcase_add_test(tests, test_call_refused);
     tcase_add_test(tests, test_boots_hang);
+    tcase_add_test(tests, test_shrink_vetoed);
+    tcase_add_test(tests, test_shrink_vcpus);
+    tcase_add_test(tests, test_shrink_lies);
+    tcase_add_test(tests, test_shrink_silent);
+    tcase_add_test(tests, test_balloon);
+    tcase_add_test(tests, test_shrink_refused);
     tcase_add_test(tests, test_ends);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

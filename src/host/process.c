@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host/process.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define VCPUS_MAX 64 /* whose waiting is looked at */
+#define PATH_SIZE 64
+
+struct process {
+    int directory; /* of /proc: it stays that of this process when another one gets its number */
+    guint vcpu_count;
+    guint vcpus[VCPUS_MAX]; /* ids of their threads */
+};
+
+/* The start of a small file; -1 when it cannot be read. */
+static gssize read_at(int directory, const char *path, char *text, gsize size)
+{
+    const int fd = openat(directory, path, O_RDONLY | O_CLOEXEC);
+    const gssize length = fd < 0 ? -1 : read(fd, text, size - 1);
+    if (fd >= 0)
+        close(fd);
+    text[MAX(length, 0)] = '\0';
+    return length;
+}
+
+static gboolean is_domain(int directory, const char *uuid)
+{
+    char text[32768];
+    const gssize length = read_at(directory, "cmdline", text, sizeof text);
+    for (gssize at = 0; at < length; at += (gssize)strlen(text + at) + 1)
+        if (strcmp(text + at, "-uuid") == 0 && at + 6 < length && strcmp(text + at + 6, uuid) == 0)
+            return TRUE;
+    return FALSE;
+}
+
+/* QEMU calls them "CPU 0/TCG" and "CPU 0/KVM". */
+static gboolean is_vcpu(int directory, const char *thread)
+{
+    char path[PATH_SIZE], text[32];
+    g_snprintf(path, sizeof path, "task/%s/comm", thread);
+    return read_at(directory, path, text, sizeof text) > 0 && g_str_has_prefix(text, "CPU ");
+}
+
+static void find_vcpus(struct process *process)
+{
+    const int fd = openat(process->directory, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *tasks = fd < 0 ? NULL : fdopendir(fd);
+    if (tasks == NULL && fd >= 0)
+        close(fd);
+    for (const struct dirent *task; tasks != NULL && (task = readdir(tasks)) != NULL;)
+        if (g_ascii_isdigit(task->d_name[0]) && process->vcpu_count < VCPUS_MAX &&
+            is_vcpu(process->directory, task->d_name))
+            process->vcpus[process->vcpu_count++] = (guint)g_ascii_strtoull(task->d_name, NULL, 10);
+    if (tasks != NULL)
+        closedir(tasks);
+}
+
+struct process *process_open(const char *pid_path, const char *uuid)
+{
+    char text[32], path[PATH_SIZE];
+    if (read_at(AT_FDCWD, pid_path, text, sizeof text) <= 0)
+        return NULL;
+    g_snprintf(path, sizeof path, "/proc/%" G_GUINT64_FORMAT, g_ascii_strtoull(text, NULL, 10));
+    const int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0)
+        return NULL;
+    if (!is_domain(directory, uuid)) {
+        close(directory);
+        return NULL;
+    }
+    struct process *process = g_new0(struct process, 1);
+    process->directory = directory;
+    find_vcpus(process);
+    return process;
+}
+
+void process_free(struct process *process)
+{
+    if (process == NULL)
+        return;
+    close(process->directory);
+    g_free(process);
+}
+
+static guint64 number_after(const char *text, const char *name)
+{
+    const char *at = strstr(text, name);
+    return at == NULL ? 0 : g_ascii_strtoull(at + strlen(name), NULL, 10);
+}
+
+/* proc(5): the name, in parentheses, may hold anything; what follows the last one is fields 3 to 52. */
+static gboolean look_stat(const struct process *process, struct process_figures *figures)
+{
+    char text[1024];
+    unsigned long long user, system;
+    long pages;
+    const char *fields = read_at(process->directory, "stat", text, sizeof text) <= 0 ? NULL : strrchr(text, ')');
+    if (fields == NULL ||
+        sscanf(fields + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %*u %*u %ld",
+               &user, &system, &pages) != 3)
+        return FALSE;
+    figures->cpu_us = (user + system) * (G_USEC_PER_SEC / (guint64)sysconf(_SC_CLK_TCK));
+    figures->rss_mib = (guint)((guint64)MAX(pages, 0) * (guint64)sysconf(_SC_PAGESIZE) >> 20);
+    return TRUE;
+}
+
+static guint64 look_waited_us(const struct process *process)
+{
+    char path[PATH_SIZE], text[128];
+    guint64 waited_ns = 0;
+    for (guint i = 0; i < process->vcpu_count; i++) {
+        g_snprintf(path, sizeof path, "task/%u/schedstat", process->vcpus[i]);
+        unsigned long long ns;
+        if (read_at(process->directory, path, text, sizeof text) > 0 && sscanf(text, "%*u %llu", &ns) == 1)
+            waited_ns += ns;
+    }
+    return waited_ns / 1000;
+}
+
+gboolean process_look(const struct process *process, gboolean has_disk, struct process_figures *ret_figures)
+{
+    char text[512];
+    struct process_figures figures = {0};
+    if (!look_stat(process, &figures))
+        return FALSE;
+    figures.waited_us = look_waited_us(process);
+    if (has_disk && read_at(process->directory, "io", text, sizeof text) > 0) {
+        figures.read_bytes = number_after(text, "\nread_bytes: ");
+        figures.written_bytes = number_after(text, "\nwrite_bytes: ");
+    }
+    *ret_figures = figures;
+    return TRUE;
+}
+
+char *process_pid_path(const char *domain_name, gboolean is_system)
+{
+    return is_system ? g_strdup_printf("/run/libvirt/qemu/%s.pid", domain_name)
+                     : g_strdup_printf("%s/libvirt/qemu/run/%s.pid", g_get_user_runtime_dir(), domain_name);
+}
+
+static gboolean read_counter(const char *device, const char *name, gint64 *ret_value)
+{
+    char text[32];
+    g_autofree char *path = g_strdup_printf("/sys/class/net/%s/statistics/%s", device, name);
+    if (read_at(AT_FDCWD, path, text, sizeof text) <= 0)
+        return FALSE;
+    *ret_value = g_ascii_strtoll(text, NULL, 10);
+    return TRUE;
+}
+
+gboolean device_look(const char *device, gint64 *ret_rx_bytes, gint64 *ret_tx_bytes)
+{
+    gint64 rx_bytes, tx_bytes; /* what the host receives is what the guest sends */
+    if (!read_counter(device, "rx_bytes", &tx_bytes) || !read_counter(device, "tx_bytes", &rx_bytes))
+        return FALSE;
+    *ret_rx_bytes = rx_bytes;
+    *ret_tx_bytes = tx_bytes;
+    return TRUE;
+}
