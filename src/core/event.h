@@ -37,16 +37,11 @@ enum event_kind {
     EVENT_INSTANCE_FAILED,   /* id, error: the start failed; what was half made is already gone */
     EVENT_INSTANCE_GONE,     /* id, error: it stopped, crashed or stopped answering; its domain is gone */
     EVENT_INSTANCE_DESTROYED, /* id, or error when it could not be destroyed (the host retries by itself at the next inventory) */
-<<<<<<< HEAD
-    EVENT_INSTANCE_SHAPED, /* id, serial, at (when libvirt had done its part), shape as confirmed and held (after an error: what the guest may still come to have), error or NULL;
-                            * HBR_ERROR_CONFLICT: the guest does not consent to have less */
-=======
-    EVENT_INSTANCE_SHAPED, /* id, serial, shape as confirmed and held (after an error: what the guest may still come to have), error or NULL;
+    EVENT_INSTANCE_SHAPED, /* id, serial, at (when libvirt had done its part; 0: not told), shape as confirmed and held (after an error: what the guest may still come to have), error or NULL;
                             * HBR_ERROR_CONFLICT: the guest does not consent to have less. The host's book goes by `shape` in each case: its memory is
                             * what QEMU gives, also when less of it was given back than asked (HBR_ERROR_TIMEOUT, HBR_ERROR_GUEST). Its vCPUs are
                             * those online in the guest: others that QEMU still has are offline, use no CPU time, and come back only by
                             * COMMAND_SHAPE. A guest that cheats about that shows more vcpus_online in its samples; a cap of CPU time binds it */
->>>>>>> 97bff15ba59325f08bab6efc811e7b9e838ab168
     EVENT_INSTANCE_PAUSED, /* id; error: it could not be suspended, and runs on */
     EVENT_INSTANCE_SAVED, /* id, saved; error: there is no saved state (HBR_ERROR_UNSUPPORTED: nor will there be on this host). The instance is gone
                            * in either case, without EVENT_INSTANCE_GONE */

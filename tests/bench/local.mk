@@ -25,7 +25,6 @@ tests_bench_bench_paths_CPPFLAGS = $(direct_cppflags)
 tests_bench_bench_claim_under_refill_SOURCES = tests/bench/bench-claim-under-refill.c tests/bench/world.c tests/bench/world.h
 tests_bench_bench_burst_SOURCES = tests/bench/bench-burst.c tests/bench/world.c tests/bench/world.h
 
-<<<<<<< HEAD
 # Scaling of running code. `touch` runs in the guests, which have no run-time libraries.
 grower_sources = tests/bench/grower.c tests/bench/grower.h tests/bench/world.c tests/bench/world.h
 bench_targets += tests/bench/bench-survival tests/bench/bench-relief
@@ -35,15 +34,8 @@ bench_helpers = tests/bench/touch
 tests_bench_touch_CFLAGS = $(HBR_CFLAGS)
 tests_bench_touch_LDFLAGS = -all-static $(HBR_LDFLAGS)
 tests_bench_touch_LDADD =
-=======
-# Deep scaling.
 bench_targets += tests/bench/bench-sampling-cost
 tests_bench_bench_sampling_cost_SOURCES = tests/bench/bench-sampling-cost.c tests/bench/world.c tests/bench/world.h
-
-EXTRA_PROGRAMS += $(bench_targets)
-EXTRA_DIST += tests/bench/run
-CLEANFILES += $(bench_targets)
->>>>>>> 97bff15ba59325f08bab6efc811e7b9e838ab168
 
 EXTRA_PROGRAMS += $(bench_targets) $(bench_helpers)
 EXTRA_DIST += tests/bench/run
