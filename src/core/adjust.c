@@ -12,7 +12,20 @@ gboolean adjust_is_under_way(const struct instance_entry *instance, enum resourc
     return instance->shaping[resource] != 0;
 }
 
-static gboolean adjust_is_quiet(const struct instance_entry *instance)
+static gboolean adjustment_is_growth(const struct adjustment *adjustment)
+{
+    return vm_shape_covers(&adjustment->after, &adjustment->before);
+}
+
+gboolean adjust_is_shrinking(const struct instance_entry *instance)
+{
+    for (guint i = 0; i < RESOURCE_COUNT; i++)
+        if (instance->shaping[i] != 0 && !adjustment_is_growth(instance->adjusting[i]))
+            return TRUE;
+    return FALSE;
+}
+
+gboolean adjust_is_quiet(const struct instance_entry *instance)
 {
     for (guint i = 0; i < RESOURCE_COUNT; i++)
         if (instance->shaping[i] != 0)
@@ -98,11 +111,6 @@ void adjust_refused(struct core *core, struct instance_entry *instance, struct a
     adjustment->at = core->now;
     adjust_keep(&entry->doc->adjustments, adjustment);
     core_touch_execution(core, entry);
-}
-
-static gboolean adjustment_is_growth(const struct adjustment *adjustment)
-{
-    return vm_shape_covers(&adjustment->after, &adjustment->before);
 }
 
 void adjust_change(struct core *core, struct instance_entry *instance, struct adjustment *adjustment,

@@ -350,6 +350,9 @@ void scaling_free(struct scaling *scaling);
 
 /* adjust.c: changes of running instances' shapes */
 gboolean adjust_is_under_way(const struct instance_entry *instance, enum resource resource);
+/* A shrink is alone: the guest's consent is for what it has then. */
+gboolean adjust_is_shrinking(const struct instance_entry *instance);
+gboolean adjust_is_quiet(const struct instance_entry *instance);
 /* What it is to have when all changes under way are confirmed. Borrowed. */
 const struct vm_shape *adjust_aimed(struct instance_entry *instance);
 /* The host's book has room for it. */

@@ -15,6 +15,7 @@
 #define OBSTACLE_MAX_MS 600000 /* but no longer than this */
 #define AHEAD_LOOKS 2          /* what is predicted until then has to be there now */
 #define MINUTE (60 * CLOCK_SECOND)
+#define CALM_US CLOCK_SECOND /* without pressure for memory, and CPUs are thought of */
 
 enum direction { DIRECTION_UP, DIRECTION_DOWN, DIRECTION_COUNT };
 
@@ -34,7 +35,7 @@ struct scaling {
     guint down[RESOURCE_COUNT]; /* what it could do with, as of the last look; 0: not known */
     guint short_of;             /* bits of resources that the host had no room for */
     double short_wants[RESOURCE_COUNT];
-    gboolean is_told; /* that the host has no room */
+    gint64 pressed_at; /* the guest was last short of memory */
     gboolean has_alarm, has_memory_alarm;
 };
 
@@ -357,7 +358,7 @@ static void scale_apply(struct core *core, struct execution_entry *entry, struct
     const guint down =
         MAX(up, scale_amount(policy, instance, need->resource, need->want * (1 + policy->scaling.hysteresis)));
     scaling->down[need->resource] = down;
-    if (adjust_is_under_way(instance, need->resource))
+    if (adjust_is_under_way(instance, need->resource) || adjust_is_shrinking(instance))
         return;
     scale_governor_settings(&policy->scaling, &settings);
     const guint amount =
@@ -370,7 +371,8 @@ static void scale_apply(struct core *core, struct execution_entry *entry, struct
         scale_grow(core, entry, instance, need, has, amount);
         return;
     }
-    if (!policy->scaling.shrink || scaling->class == &scaler_simple || need->sample == NULL || !need->sample->has_guest)
+    if (!policy->scaling.shrink || scaling->class == &scaler_simple || need->sample == NULL ||
+        !need->sample->has_guest || !adjust_is_quiet(instance))
         return;
     need->reason = ADJUSTMENT_SLACK;
     scale_commit(core, entry, instance, need, scale_adjustment(entry, instance, need, amount), has, amount);
@@ -416,25 +418,31 @@ static void scale_look(struct core *core, struct execution_entry *entry, struct 
     scale_apply(core, entry, instance, &need);
 }
 
-/* The guest speaks up by itself. */
+static double scale_predicted_p90(const struct core *core, const struct execution_entry *entry, enum resource resource)
+{
+    return course_at(&entry->scaling->course, resource, (core->now - entry->doc->started_at) / CLOCK_MS)->p90;
+}
+
+/* The guest speaks up by itself. Memory comes first: code that lacks CPUs is slow, code that lacks memory dies, and while a CPU comes online the
+ * guest's kernel takes no memory. */
 static void scale_pressed(struct core *core, struct execution_entry *entry, struct instance_entry *instance,
                           const struct usage_sample *sample)
 {
     const struct vm_shape *aimed = adjust_aimed(instance);
+    struct scaling *scaling = entry->scaling;
     struct need need = {.reason = ADJUSTMENT_PRESSURE, .is_pressure = TRUE, .sample = sample};
     if ((sample->pressure & (PRESSURE_MEMORY | PRESSURE_MEMORY_STALL)) != 0) {
+        scaling->pressed_at = core->now;
         need.resource = RESOURCE_MEMORY;
         need.actual = sample->memory_used_mib;
-        need.want = scale_usable_mib(aimed->memory_mib) * entry->policy->scaling.step_max;
-        need.expected =
-            course_at(&entry->scaling->course, RESOURCE_MEMORY, (core->now - entry->doc->started_at) / CLOCK_MS)->p90;
+        need.want = aimed->memory_mib * entry->policy->scaling.step_max - SIZING_GUEST_MIB;
+        need.expected = scale_predicted_p90(core, entry, RESOURCE_MEMORY);
         scale_apply(core, entry, instance, &need);
-    }
-    if ((sample->pressure & PRESSURE_CPU_STALL) != 0 && sample->runnable > aimed->vcpus) {
+    } else if ((sample->pressure & PRESSURE_CPU_STALL) != 0 && sample->runnable > aimed->vcpus &&
+               !adjust_is_under_way(instance, RESOURCE_MEMORY) && core->now - scaling->pressed_at > CALM_US) {
         need.resource = RESOURCE_CPU;
         need.actual = need.want = sample->runnable;
-        need.expected =
-            course_at(&entry->scaling->course, RESOURCE_CPU, (core->now - entry->doc->started_at) / CLOCK_MS)->p90;
+        need.expected = scale_predicted_p90(core, entry, RESOURCE_CPU);
         scale_apply(core, entry, instance, &need);
     }
 }
@@ -506,7 +514,7 @@ void scale_give_up(struct core *core, struct execution_entry *entry, struct inst
                               .actual = scaling->down[resource],
                               .want = scaling->down[resource],
                               .reason = ADJUSTMENT_ROOM};
-    if (adjust_is_under_way(instance, resource) || scale_is_barred(core, entry, instance, resource, DIRECTION_DOWN))
+    if (!adjust_is_quiet(instance) || scale_is_barred(core, entry, instance, resource, DIRECTION_DOWN))
         return;
     scale_commit(core, entry, instance, &need, scale_adjustment(entry, instance, &need, scaling->down[resource]), has,
                  scaling->down[resource]);
