@@ -54,6 +54,8 @@ struct agent {
     struct loop_timer shape_timer;
     struct helper *online_helper;
     int64_t settle_until_us;
+    uint64_t own_kib;           /* used before there were executions */
+    uint64_t boot_kib;          /* MemTotal then */
     uint64_t reserved_kib;      /* kernel memory that MemTotal leaves out */
     bool memory_onlines_itself; /* the kernel does it */
     uint64_t last_memory_kib;

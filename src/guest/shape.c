@@ -26,6 +26,11 @@
 #define WAITS_MAX 16u
 #define TIMEOUT_MAX_MS 600000u
 #define RESERVE_MIN_KIB (UINT64_C(16) * 1024)
+/* Plugged memory is movable, and of no use to the kernel itself: it needs a 64th of it elsewhere to describe it, and as much again is kept from
+ * the executions for page tables and stacks, of which they would otherwise die while there is memory. */
+#define PLUGGED_PER_KERNEL 32u
+#define LOWMEM_RESERVE_RATIO "256 64"
+#define RESERVE_FREE_KIB (UINT64_C(12) * 1024)
 #define RESERVE_MAX_KIB (UINT64_C(64) * 1024)
 
 struct shape_wait {
@@ -53,6 +58,15 @@ static uint64_t read_reserved_kib(void)
     return pages * (uint64_t)sysconf(_SC_PAGESIZE) / 1024u;
 }
 
+static void measure_own(struct agent *agent)
+{
+    char text[1536];
+    system_read("/proc/meminfo", text, sizeof(text));
+    agent->boot_kib = text_number_after(text, "MemTotal:", 0);
+    uint64_t available_kib = text_number_after(text, "MemAvailable:", agent->boot_kib);
+    agent->own_kib = agent->boot_kib > available_kib ? agent->boot_kib - available_kib : 0;
+}
+
 static uint32_t count_cpus(const char *which)
 {
     char path[64], text[256];
@@ -66,19 +80,25 @@ uint32_t shape_count_online(void)
     return count_cpus("online");
 }
 
-uint64_t shape_limit_for(uint64_t memory_kib)
+/* What the kernel and the agent have for themselves is out of the executions' reach; a bound that forgets it is never met, and the kernel kills
+ * for the whole machine's want of memory before. */
+uint64_t shape_limit_for(const struct agent *agent, uint64_t memory_kib)
 {
     uint64_t reserve_kib = memory_kib / 16;
     if (reserve_kib < RESERVE_MIN_KIB)
         reserve_kib = RESERVE_MIN_KIB;
     if (reserve_kib > RESERVE_MAX_KIB)
         reserve_kib = RESERVE_MAX_KIB;
+    uint64_t plugged_kib = agent->boot_kib && memory_kib > agent->boot_kib ? memory_kib - agent->boot_kib : 0;
+    uint64_t own_kib = agent->own_kib + RESERVE_FREE_KIB + plugged_kib / PLUGGED_PER_KERNEL;
+    if (reserve_kib < own_kib)
+        reserve_kib = own_kib;
     return memory_kib > reserve_kib ? (memory_kib - reserve_kib) * 1024u : 0;
 }
 
 void shape_limit_executions(struct agent *agent)
 {
-    uint64_t limit = shrink_bound(agent, shape_limit_for(agent->last_memory_kib));
+    uint64_t limit = shrink_bound(agent, shape_limit_for(agent, agent->last_memory_kib));
     if (limit == 0 || limit == agent->cgroups.memory_limit)
         return;
     cgroup_root_limit_memory(&agent->cgroups, limit);
@@ -297,6 +317,8 @@ void shape_start(struct agent *agent)
     agent->uevent_source = (struct loop_source){.fd = -1, .on_ready = on_uevent, .owner = agent};
     agent->reserved_kib = read_reserved_kib();
     if (agent->options.is_init) {
+        measure_own(agent);
+        system_write("/proc/sys/vm/lowmem_reserve_ratio", LOWMEM_RESERVE_RATIO);
         agent->memory_onlines_itself = system_write(MEMORY_DIRECTORY "/auto_online_blocks", "online_movable") == 0;
         listen_to_kernel(agent);
     }

@@ -18,7 +18,7 @@ void shape_start(struct agent *agent);
 void shape_stop(struct agent *agent);
 
 /* What all executions together may use of so much MemTotal. */
-uint64_t shape_limit_for(uint64_t memory_kib);
+uint64_t shape_limit_for(const struct agent *agent, uint64_t memory_kib);
 
 uint32_t shape_count_online(void);
 

@@ -4,6 +4,7 @@
 #include "guest/agent.h"
 #include "guest/helper.h"
 #include "guest/shape.h"
+#include "guest/system.h"
 #include "guest/usage.h"
 
 #include <stdio.h>
@@ -87,7 +88,7 @@ static bool vetoes_memory(struct agent *agent, uint32_t memory_mib, const struct
     struct cgroup_memory memory;
     if (memory_mib == 0 || memory_mib >= now->memory_mib)
         return false;
-    uint64_t may_use = alarm_mark(agent, shape_limit_for(target_kib(agent, memory_mib)));
+    uint64_t may_use = alarm_mark(agent, shape_limit_for(agent, target_kib(agent, memory_mib)));
     if (!cgroup_root_read_memory(&agent->cgroups, &memory))
         snprintf(ret_text, size, "memory is not accounted here");
     else if (memory.used > may_use)
@@ -114,6 +115,7 @@ static int shrink_work(void *argument)
 {
     struct agent *agent = argument;
     const struct wire_shrink *request = &agent->shrink.request;
+    system_hurry();
     if (request->memory_mib && bound_memory(agent) != 0)
         return -1;
     return request->vcpus ? shape_set_cpus(request->vcpus) : 0;
@@ -172,7 +174,7 @@ static void begin(struct agent *agent, const struct wire_shrink *request, const 
         shrink->request.memory_mib = 0;
     if (shrink->request.memory_mib) {
         shrink->hold.memory_mib = request->memory_mib;
-        shrink->hold.bound = shape_limit_for(target_kib(agent, request->memory_mib));
+        shrink->hold.bound = shape_limit_for(agent, target_kib(agent, request->memory_mib));
         shrink->hold.from_kib = agent->last_memory_kib;
     }
     shrink->helper = helper_run(agent, shrink_work, agent, on_done);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Boots the guest images with plain QEMU under TCG and checks the agent inside: `agent-client --images DIR` runs the checks,
- * `--measure` prints boot and run times instead. The last line counts, as tests/integration/run wants it.
+ * `--measure` prints boot and run times instead, `--measure-pressure` what becomes of programs whose memory gets short. The last line counts, as tests/integration/run wants it.
  */
 #include "agent-hold.h"
 #include "agent-pressure.h"
@@ -76,7 +76,7 @@ static void show_failure(void)
 static void check_hello(const struct machine_options *options)
 {
     uint64_t wanted = WIRE_CAN_LIMIT | WIRE_CAN_DROP_USER | WIRE_CAN_ONLINE | WIRE_CAN_IDENTIFY | WIRE_CAN_POWEROFF |
-                      WIRE_CAN_PSI | WIRE_CAN_HOLD | WIRE_CAN_RUN_SH;
+                      WIRE_CAN_PSI | WIRE_CAN_HOLD | WIRE_CAN_ALARM | WIRE_CAN_SHRINK | WIRE_CAN_RUN_SH;
     if (options->root)
         wanted |= WIRE_CAN_RUN_PYTHON | WIRE_CAN_RUN_PERL | WIRE_CAN_RUN_LUA | WIRE_CAN_RUN_NODE;
     printf("hello after %.0f ms: kernel %.*s, capabilities %#llx, memory %u MiB (MemTotal %u)\n",
@@ -297,6 +297,7 @@ static void check_base(const char *images)
     check_memory_growth(256);
     check_growth_helps(256);
     check_cpu_growth();
+    pressure_check_all(&machine, 256, check);
     check_poweroff();
     machine_stop(&machine);
 }
@@ -398,7 +399,6 @@ static void measure_all(const char *images, bool has_runtimes)
     measure("base", &options);
     options.hotplug = true;
     measure("base, hotplug devices", &options);
-    measure_pressure(&options);
     options.hotplug = false;
     options.root = "tmpfs";
     if (has_runtimes)
@@ -410,26 +410,30 @@ static void measure_all(const char *images, bool has_runtimes)
 
 int main(int argc, char **argv)
 {
-    static const struct option long_options[] = {
-        {"images", required_argument, NULL, 'i'}, {"measure", no_argument, NULL, 'm'}, {NULL, 0, NULL, 0}};
+    static const struct option long_options[] = {{"images", required_argument, NULL, 'i'},
+                                                 {"measure", no_argument, NULL, 'm'},
+                                                 {"measure-pressure", no_argument, NULL, 'p'},
+                                                 {NULL, 0, NULL, 0}};
     const char *images = NULL;
-    bool only_measure = false;
+    bool only_measure = false, only_pressure = false;
     char runtimes[600];
     for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         if (option == 'i')
             images = optarg;
         else if (option == 'm')
             only_measure = true;
+        else if (option == 'p')
+            only_pressure = true;
         else
             return 2;
     }
     if (!images) {
-        fprintf(stderr, "usage: agent-client --images DIR [--measure]\n");
+        fprintf(stderr, "usage: agent-client --images DIR [--measure | --measure-pressure]\n");
         return 2;
     }
     snprintf(runtimes, sizeof(runtimes), "%s/runtimes.squashfs", images);
     bool has_runtimes = access(runtimes, R_OK) == 0;
-    if (only_measure && getenv("HARBINGER_PRESSURE_ONLY")) {
+    if (only_pressure) {
         struct machine_options options = {.images = images, .memory_mib = 256, .hotplug = true};
         measure_pressure(&options);
         return n_failed > 0;

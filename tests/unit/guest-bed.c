@@ -16,12 +16,14 @@ struct wire_hello hello;
 struct peer_run run;
 struct wire_frame frame;
 char work_dir[64];
+const char *cgroup_mount;
 static pid_t agent_pid;
 
 static void run_agent(int fd)
 {
     static struct agent agent;
-    struct agent_options options = {.work_dir = work_dir, .may_drop_user = geteuid() == 0};
+    struct agent_options options = {
+        .work_dir = work_dir, .cgroup_mount = cgroup_mount, .may_drop_user = geteuid() == 0};
     if (agent_start(&agent, &options, fd, false) != 0)
         _exit(2);
     loop_run(&agent.loop);

@@ -13,6 +13,7 @@ extern struct wire_hello hello;
 extern struct peer_run run;
 extern struct wire_frame frame;
 extern char work_dir[64];
+extern const char *cgroup_mount; /* NULL: none; set before bed_setup() */
 
 void bed_setup(void);
 
