@@ -52,7 +52,7 @@ static const struct codec_field run_result_fields[] = {
 
 CODEC_DEFINE(run_result, run_result_fields)
 
-CODEC_WORDS_DEFINE(resource_words, "cpu", "memory", "network");
+CODEC_WORDS_DEFINE(resource_words, "cpu", "memory", "network", "disk");
 
 static const struct codec_field adjustment_fields[] = {
     {"at", CODEC_TIME, AT(adjustment, at), 0, 0, 0, NULL, NULL},
