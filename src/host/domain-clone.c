@@ -58,12 +58,13 @@ static gboolean clone_disk(const struct domain_plan *plan, const char *saved_id,
 {
     g_autofree char *own = g_strdup_printf("%s.raw", saved_id);
     guint found = 0;
-    for (const xmlNode *disk = xml_child(devices, "disk"); disk != NULL; disk = xml_next(disk)) {
+    for (xmlNode *disk = xml_child(devices, "disk"); disk != NULL; disk = xml_next(disk)) {
         xmlNode *source = xml_child(disk, "source");
         g_autofree char *path = xml_attribute(source, "file");
         g_autofree char *base = path == NULL ? NULL : g_path_get_basename(path);
         if (g_strcmp0(base, own) == 0 && plan->disk_path != NULL) {
             xml_set_attribute(source, "file", plan->disk_path);
+            domain_set_disk_limit(disk, plan->boot->shape.disk_mbps);
             found++;
         } else if (xml_child(disk, "readonly") == NULL) {
             return clone_fail(error, "with a writable disk that is not the instance's own");

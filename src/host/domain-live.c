@@ -89,6 +89,20 @@ static void live_read_nic(struct domain_live *live, const xmlNode *devices)
     live->network_mbps = in_kib == 0 || out_kib == 0 ? 0 : domain_bandwidth_mbps(MAX(in_kib, out_kib));
 }
 
+static void live_read_disk(struct domain_live *live, const xmlNode *devices)
+{
+    const xmlNode *disk = xml_child(devices, "disk");
+    while (disk != NULL && xml_child(disk, "readonly") != NULL)
+        disk = xml_next(disk);
+    if (disk == NULL)
+        return;
+    live->disk_device = xml_attribute(xml_child(disk, "target"), "dev");
+    const guint64 read = live_number(xml_text(xml_path(disk, "iotune/read_bytes_sec")));
+    const guint64 written = live_number(xml_text(xml_path(disk, "iotune/write_bytes_sec")));
+    const guint64 most = read == 0 || written == 0 ? 0 : MAX(read, written);
+    live->disk_mbps = (guint)MIN((most + DOMAIN_DISK_MB / 2) / DOMAIN_DISK_MB, G_MAXUINT);
+}
+
 static void live_read_quota(struct domain_live *live, const xmlNode *root)
 {
     const guint64 period_us = live_number(xml_text(xml_path(root, "cputune/global_period")));
@@ -159,6 +173,7 @@ struct domain_live *domain_live_parse(const char *xml, const char *channel_name,
     live_read_memory(live, root, devices);
     live_read_vcpus(live, root);
     live_read_nic(live, devices);
+    live_read_disk(live, devices);
     live_read_quota(live, root);
     live_read_gpus(live, devices);
     live_read_metadata(live, root);
@@ -173,6 +188,7 @@ void domain_live_free(struct domain_live *live)
     g_free(live->memory_xml);
     g_free(live->nic_device);
     g_free(live->mac);
+    g_free(live->disk_device);
     g_strfreev(live->gpus);
     g_free(live->instance_id);
     g_free(live->owner);

@@ -131,6 +131,7 @@ static gboolean fill_disk(const struct template *template, const struct domain_p
         if (plan->disk_path == NULL)
             break;
         xml_set_attribute(xml_append(disk, "source", NULL), "file", plan->disk_path);
+        domain_set_disk_limit(disk, plan->boot->shape.disk_mbps);
         return TRUE;
     }
     if (plan->disk_path == NULL)
@@ -211,6 +212,19 @@ void domain_set_bandwidth(xmlNode *nic, guint network_mbps)
     xmlNode *bandwidth = xml_append(nic, "bandwidth", NULL);
     xml_set_attribute_uint(xml_append(bandwidth, "inbound", NULL), "average", domain_bandwidth_kib(network_mbps));
     xml_set_attribute_uint(xml_append(bandwidth, "outbound", NULL), "average", domain_bandwidth_kib(network_mbps));
+}
+
+/* 0 lifts it. */
+void domain_set_disk_limit(xmlNode *disk, guint disk_mbps)
+{
+    static const char *const ways[] = {"read_bytes_sec", "write_bytes_sec"};
+    xml_remove_children(disk, "iotune");
+    if (disk_mbps == 0)
+        return;
+    xmlNode *limits = xml_append(disk, "iotune", NULL);
+    g_autofree char *bytes = g_strdup_printf("%" G_GUINT64_FORMAT, (guint64)disk_mbps * DOMAIN_DISK_MB);
+    for (gsize i = 0; i < G_N_ELEMENTS(ways); i++)
+        xml_append(limits, ways[i], bytes);
 }
 
 static gboolean add_nic(const struct domain_plan *plan, xmlNode *devices, GError **error)

@@ -42,6 +42,8 @@ char *domain_clone_xml(const char *saved_xml, const struct domain_plan *plan, GE
 void domain_set_metadata(const struct boot_spec *boot, xmlNode *root);
 void domain_set_quota(const struct boot_spec *boot, xmlNode *root);
 void domain_set_bandwidth(xmlNode *nic, guint network_mbps);
+void domain_set_disk_limit(xmlNode *disk, guint disk_mbps);
+#define DOMAIN_DISK_MB 1000000
 
 /* A document of libvirt's; NULL when it is none. Free with xmlFreeDoc. */
 xmlDoc *domain_document(const char *text);
@@ -78,6 +80,8 @@ struct domain_live {
     char *mac;                 /* of its first NIC; NULL: it has none */
     guint network_mbps;        /* the limit of both ways of that NIC; 0: none */
     guint cpu_percent;         /* the cap of CPU time; 0: none */
+    char *disk_device;         /* "vdb": its own disk; NULL: it has none */
+    guint disk_mbps;           /* the limit of both ways of that; 0: none */
     char **gpus;               /* PCI addresses; never NULL */
     char *instance_id, *owner; /* of our metadata; NULL: not ours */
 };

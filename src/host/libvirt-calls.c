@@ -110,6 +110,23 @@ gboolean change_quota_run(gpointer data, GError **error)
     return change_with(data, error, set_quota, "cap the CPU time");
 }
 
+static int set_disk(virDomainPtr domain, const struct change_call *call)
+{
+    virTypedParameterPtr parameters = NULL;
+    int count = 0, limit = 0;
+    const guint64 bytes = (guint64)call->disk_mbps * DOMAIN_DISK_MB;
+    virTypedParamsAddULLong(&parameters, &count, &limit, VIR_DOMAIN_BLOCK_IOTUNE_READ_BYTES_SEC, bytes);
+    virTypedParamsAddULLong(&parameters, &count, &limit, VIR_DOMAIN_BLOCK_IOTUNE_WRITE_BYTES_SEC, bytes);
+    const int status = virDomainSetBlockIoTune(domain, call->disk_device, parameters, count, VIR_DOMAIN_AFFECT_LIVE);
+    virTypedParamsFree(parameters, count);
+    return status;
+}
+
+gboolean change_disk_run(gpointer data, GError **error)
+{
+    return change_with(data, error, set_disk, "limit the disk's bandwidth");
+}
+
 /* FACTS: libvirt and QEMU tell changes of memory at most once a second. */
 #define LOOK_MS 100
 
@@ -204,6 +221,7 @@ void change_call_free(gpointer data)
     g_free(call->uuid);
     g_free(call->memory_xml);
     g_free(call->nic_device);
+    g_free(call->disk_device);
     g_free(call);
 }
 

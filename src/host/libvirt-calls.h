@@ -128,8 +128,10 @@ struct change_call {
     char *nic_device; /* change_bandwidth_run: both ways */
     guint network_mbps;
     guint cpu_percent; /* change_quota_run: 0 lifts it */
-    guint memory_mib;  /* memory_taken_run, change_balloon_run */
-    gint64 wait_ms;    /* of the same: for so long QEMU may have another figure */
+    char *disk_device; /* change_disk_run: both ways, 0 lifts it */
+    guint disk_mbps;
+    guint memory_mib; /* memory_taken_run, change_balloon_run */
+    gint64 wait_ms;   /* of the same: for so long QEMU may have another figure */
     /* results */
     guint vcpus_present;  /* of change_vcpus_run after a failure, and of unplug_vcpus_run; 0: not known */
     guint memory_present; /* MiB that QEMU gives, of memory_taken_run and change_balloon_run; 0: not known */
@@ -138,6 +140,7 @@ gboolean change_vcpus_run(gpointer call, GError **error);
 gboolean change_memory_run(gpointer call, GError **error);
 gboolean change_bandwidth_run(gpointer call, GError **error);
 gboolean change_quota_run(gpointer call, GError **error);
+gboolean change_disk_run(gpointer call, GError **error);
 
 /* By the balloon, for a domain without a device for memory: sets it, and waits until it is so. Within what it was booted with. */
 gboolean change_balloon_run(gpointer call, GError **error);

@@ -11,6 +11,7 @@ static struct vm_shape sim_shape_up(const struct vm_shape *a, const struct vm_sh
         .memory_mib = MAX(a->memory_mib, b->memory_mib),
         .gpus = MAX(a->gpus, b->gpus),
         .network_mbps = a->network_mbps == 0 || b->network_mbps == 0 ? 0 : MAX(a->network_mbps, b->network_mbps),
+        .disk_mbps = a->disk_mbps == 0 || b->disk_mbps == 0 ? 0 : MAX(a->disk_mbps, b->disk_mbps),
         .cpu_percent = a->cpu_percent == 0 || b->cpu_percent == 0 ? 0 : MAX(a->cpu_percent, b->cpu_percent),
     };
     return up;
@@ -105,6 +106,8 @@ static struct vm_shape sim_take_shaping(struct sim_instance *instance, guint64 s
         target = shaping.target;
         if (target.network_mbps == shaping.before.network_mbps)
             target.network_mbps = instance->shape.network_mbps;
+        if (target.disk_mbps == shaping.before.disk_mbps)
+            target.disk_mbps = instance->shape.disk_mbps;
         if (target.cpu_percent == shaping.before.cpu_percent)
             target.cpu_percent = instance->shape.cpu_percent;
         g_array_remove_index(instance->shapings, i);

@@ -136,7 +136,7 @@ static gboolean vm_look_here(struct vm *vm)
     if (!vm->host->is_local || vm->agent == TEMPLATE_AGENT_QEMU)
         return FALSE;
     vm_open_process(vm);
-    if (vm->process == NULL || !process_look(vm->process, TRUE, &now.process))
+    if (vm->process == NULL || !process_look(vm->process, vm->live->disk_device != NULL, &now.process))
         return FALSE;
     now.has_network = vm->live->nic_device != NULL && device_look(vm->live->nic_device, &now.rx_bytes, &now.tx_bytes);
     vm_post_sample(vm, &now, NULL);

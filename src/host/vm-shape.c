@@ -18,6 +18,7 @@ void vm_shape_begin(struct vm *vm, const struct guest_facts *facts)
         .vcpus = facts->vcpus,
         .memory_mib = MAX(facts->memory_mib, vm->boot.shape.memory_mib),
         .network_mbps = vm->live->network_mbps,
+        .disk_mbps = vm->live->disk_mbps,
         .gpus = vm->boot.shape.gpus,
         .cpu_percent = vm->live->cpu_percent,
     };
@@ -34,6 +35,7 @@ void vm_shape_restored(struct vm *vm, const struct guest_facts *facts)
         .vcpus = facts->vcpus,
         .memory_mib = vm->live->boot_memory_mib + vm->live->requested_mib,
         .network_mbps = vm->live->network_mbps,
+        .disk_mbps = vm->live->disk_mbps,
         .cpu_percent = vm->live->cpu_percent,
     };
     vm->asked = vm->held = vm->shape;
@@ -196,6 +198,12 @@ static void note_network(struct vm *vm, guint value, const struct change_call *c
     note_limit(value, error, &vm->shape.network_mbps, &vm->asked.network_mbps);
 }
 
+static void note_disk(struct vm *vm, guint value, const struct change_call *call, const GError *error)
+{
+    (void)call;
+    note_limit(value, error, &vm->shape.disk_mbps, &vm->asked.disk_mbps);
+}
+
 static void note_quota(struct vm *vm, guint value, const struct change_call *call, const GError *error)
 {
     (void)call;
@@ -210,6 +218,7 @@ static const struct step_kind step_vcpus = {LINK_CONTROL, change_vcpus_run, note
                               step_memory_back = {LINK_CONTROL, change_memory_run, note_memory_back, FALSE},
                               step_balloon = {LINK_SLOW, change_balloon_run, note_memory_set, FALSE},
                               step_network = {LINK_CONTROL, change_bandwidth_run, note_network, FALSE},
+                              step_disk = {LINK_CONTROL, change_disk_run, note_disk, FALSE},
                               step_quota = {LINK_CONTROL, change_quota_run, note_quota, FALSE};
 
 static void step_free(gpointer data)
@@ -254,8 +263,9 @@ static struct change_call *change_new(const struct vm *vm, const struct step_kin
     struct change_call *call = g_new0(struct change_call, 1);
     call->link = link_ref(vm->host->link);
     call->uuid = g_strdup(vm->uuid);
-    call->vcpus = call->network_mbps = call->cpu_percent = call->memory_mib = value;
+    call->vcpus = call->network_mbps = call->disk_mbps = call->cpu_percent = call->memory_mib = value;
     call->nic_device = g_strdup(vm->live->nic_device);
+    call->disk_device = g_strdup(vm->live->disk_device);
     if (kind->run == change_memory_run) {
         const struct vm_shape shape = {.memory_mib = value};
         call->memory_xml = domain_memory_xml(vm->live, domain_requested_mib(vm->live->boot_memory_mib, &shape));
@@ -472,6 +482,12 @@ static const char *network_obstacle(const struct vm *vm)
                                         : "the host's tc cannot limit bandwidth";
 }
 
+static const char *disk_obstacle(const struct vm *vm)
+{
+    return vm->live->disk_device != NULL ? NULL
+                                         : "the instance has no disk of its own, and only that of one can be limited";
+}
+
 static const char *quota_obstacle(const struct vm *vm)
 {
     return vm->host->is_system ? NULL : "a session libvirt cannot cap CPU time";
@@ -494,6 +510,8 @@ static GError *shape_obstacle(const struct vm *vm, const struct vm_shape *shape)
         what = memory_obstacle(vm, shape->memory_mib);
     if (what == NULL && limit_is_change(shape->network_mbps, vm->shape.network_mbps, boot->network_mbps))
         what = network_obstacle(vm);
+    if (what == NULL && limit_is_change(shape->disk_mbps, vm->shape.disk_mbps, boot->disk_mbps))
+        what = disk_obstacle(vm);
     if (what == NULL && limit_is_change(shape->cpu_percent, vm->shape.cpu_percent, boot->cpu_percent))
         what = quota_obstacle(vm);
     return what == NULL ? NULL : hbr_error_new(HBR_ERROR_UNSUPPORTED, "%s", what);
@@ -505,6 +523,10 @@ static void shaping_begin_limits(struct shaping *shaping, const struct vm_shape 
     if (shape->network_mbps != vm->asked.network_mbps && network_obstacle(vm) == NULL) {
         vm->asked.network_mbps = shape->network_mbps;
         shaping_step(shaping, &step_network, shape->network_mbps);
+    }
+    if (shape->disk_mbps != vm->asked.disk_mbps && disk_obstacle(vm) == NULL) {
+        vm->asked.disk_mbps = shape->disk_mbps;
+        shaping_step(shaping, &step_disk, shape->disk_mbps);
     }
     if (shape->cpu_percent != vm->asked.cpu_percent && quota_obstacle(vm) == NULL) {
         vm->asked.cpu_percent = shape->cpu_percent;

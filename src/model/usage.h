@@ -71,7 +71,7 @@ struct run_result {
 
 CODEC_DECLARE(run_result)
 
-enum resource { RESOURCE_CPU, RESOURCE_MEMORY, RESOURCE_NETWORK, RESOURCE_COUNT };
+enum resource { RESOURCE_CPU, RESOURCE_MEMORY, RESOURCE_NETWORK, RESOURCE_DISK, RESOURCE_COUNT };
 
 extern const struct codec_words resource_words;
 

@@ -39,6 +39,7 @@ static gboolean check_profile(const struct policy_parse *parse, const struct pol
         {"vcpus", QUANTITY_COUNT, initial->vcpus, maximum->vcpus, FALSE},
         {"memory", QUANTITY_MEMORY, initial->memory_mib, maximum->memory_mib, FALSE},
         {"network", QUANTITY_RATE, initial->network_mbps, maximum->network_mbps, TRUE},
+        {"disk", QUANTITY_THROUGHPUT, initial->disk_mbps, maximum->disk_mbps, TRUE},
         {"cpu_cap", QUANTITY_PERCENT, initial->cpu_percent, maximum->cpu_percent, TRUE},
     };
     for (guint i = 0; i < G_N_ELEMENTS(amounts); i++) {

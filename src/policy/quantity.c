@@ -32,6 +32,7 @@ static const struct quantity_kind {
                        "kbit/s, Mbit/s, Gbit/s",
                        "10 Mbit/s",
                        {{"kbit/s", 0.001}, {"Mbit/s", 1}, {"Gbit/s", 1000}}},
+    [QUANTITY_THROUGHPUT] = {"a rate", "MB/s, GB/s", "50 MB/s", {{"MB/s", 1}, {"GB/s", 1000}}},
     [QUANTITY_DURATION] = {"a duration",
                            "ms, s, min, h, d",
                            "30 s",

@@ -31,6 +31,15 @@ CODEC_WORDS_DEFINE(policy_controller_words, "deep", "simple");
          0,                                                                                                    \
          1,                                                                                                    \
          MODEL_NETWORK_MBPS_MAX},                                                                              \
+        {"disk",                                                                                               \
+         "bandwidth of its own disk each way; not limited when absent",                                        \
+         POLICY_UINT,                                                                                          \
+         QUANTITY_THROUGHPUT,                                                                                  \
+         POLICY_SPARSE,                                                                                        \
+         AT(owner, member.disk_mbps),                                                                          \
+         0,                                                                                                    \
+         1,                                                                                                    \
+         MODEL_DISK_MBPS_MAX},                                                                                 \
     {                                                                                                          \
         "cpu_cap", "cap on CPU time over all vCPUs, in percent of one CPU; none when absent", POLICY_UINT,     \
             QUANTITY_PERCENT, POLICY_SPARSE, AT(owner, member.cpu_percent), 0, 1, MODEL_VCPUS_MAX * 100        \

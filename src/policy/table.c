@@ -151,11 +151,12 @@ static gboolean key_parse_amount(const struct policy_key *key, const struct yaml
     if (key->type != POLICY_DOUBLE && value != floor(value))
         return yaml_node_fail(node, error, "%s is \"%.64s\"; right would be a whole number of %s", key->name,
                               node->text,
-                              key->quantity == QUANTITY_MEMORY     ? "MiB"
-                              : key->quantity == QUANTITY_DURATION ? "ms"
-                              : key->quantity == QUANTITY_RATE     ? "Mbit/s"
-                              : key->quantity == QUANTITY_BYTES    ? "bytes"
-                                                                   : "percent");
+                              key->quantity == QUANTITY_MEMORY       ? "MiB"
+                              : key->quantity == QUANTITY_DURATION   ? "ms"
+                              : key->quantity == QUANTITY_RATE       ? "Mbit/s"
+                              : key->quantity == QUANTITY_THROUGHPUT ? "MB/s"
+                              : key->quantity == QUANTITY_BYTES      ? "bytes"
+                                                                     : "percent");
     key_set(key, object, value);
     return TRUE;
 }

@@ -16,7 +16,7 @@
 static const char domain_xml[] =
     "<domain type='test'><name>harbinger-vm-1</name><uuid>" UUID "</uuid><memory unit='MiB'>512</memory>"
     "<vcpu current='1'>4</vcpu><os><type arch='i686'>hvm</type></os><devices><interface type='network'>"
-    "<source network='default'/><target dev='nic0'/></interface><memballoon model='virtio'/></devices></domain>";
+    "<source network='default'/><target dev='nic0'/></interface><memballoon model='virtio'/><disk type='file' device='disk'><source file='/d'/><target dev='vdb'/></disk></devices></domain>";
 
 static const char memory_xml[] = "<memory model='virtio-mem'><target><size unit='MiB'>1024</size><node>0</node>"
                                  "<block unit='MiB'>2</block><requested unit='MiB'>0</requested></target></memory>";
@@ -210,6 +210,11 @@ static void lose_memory(void)
     g_clear_pointer(&world->vm->live->memory_xml, g_free);
 }
 
+static void lose_disk(void)
+{
+    g_clear_pointer(&world->vm->live->disk_device, g_free);
+}
+
 static void lose_nothing(void)
 {
 }
@@ -223,10 +228,29 @@ static const struct {
     {be_session, {.vcpus = 1, .memory_mib = 512, .cpu_percent = 50}, HBR_ERROR_UNSUPPORTED, "cannot cap CPU time"},
     {be_session, {.vcpus = 1, .memory_mib = 512, .network_mbps = 9}, HBR_ERROR_UNSUPPORTED, "session libvirt"},
     {lose_tc, {.vcpus = 1, .memory_mib = 512, .network_mbps = 9}, HBR_ERROR_UNSUPPORTED, "tc cannot"},
+    {lose_disk, {.vcpus = 1, .memory_mib = 512, .disk_mbps = 9}, HBR_ERROR_UNSUPPORTED, "no disk of its own"},
     {lose_nothing, {.vcpus = 1, .memory_mib = 500}, HBR_ERROR_UNSUPPORTED, "than it was booted with"},
     {lose_memory, {.vcpus = 2, .memory_mib = 1024}, HBR_ERROR_UNSUPPORTED, "without a device for more memory"},
     {lose_link, {.vcpus = 2, .memory_mib = 512}, HBR_ERROR_UNAVAILABLE, "down"},
 };
+
+/* That driver refuses a disk's bandwidth too: it is not in force, and is read from the domain's XML where it is. */
+START_TEST(test_disk)
+{
+    for (guint i = 0; i < 2; i++) {
+        g_autoptr(event_auto) event = reshape(&(struct vm_shape){.vcpus = 1, .memory_mib = 512, .disk_mbps = 9});
+        ck_assert(event->error != NULL && event->shape.disk_mbps == 0);
+    }
+    g_autoptr(domain_live_auto) live = domain_live_parse(
+        "<domain><devices><disk><target dev='vda'/><readonly/></disk><disk><target dev='vdb'/><iotune>"
+        "<read_bytes_sec>9000000</read_bytes_sec><write_bytes_sec>9000000</write_bytes_sec></iotune></disk>"
+        "<memory model='virtio-mem'><target><size unit='KiB'>1048576</size><requested unit='KiB'>524288</requested>"
+        "<current unit='KiB'>262144</current></target></memory></devices></domain>",
+        "none", NULL);
+    ck_assert_str_eq(live->disk_device, "vdb");
+    ck_assert(live->disk_mbps == 9 && live->requested_mib == 512 && live->plugged_mib == 256);
+}
+END_TEST
 
 /* What the host cannot do is refused as a whole, with the reason, and nothing is in force of it. */
 START_TEST(test_obstacle)
@@ -469,6 +493,7 @@ int main(void)
     TCase *tests = tcase_create("all");
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_limit_refused);
+    tcase_add_test(tests, test_disk);
     tcase_add_loop_test(tests, test_obstacle, 0, G_N_ELEMENTS(obstacles));
     tcase_add_test(tests, test_unmet_since_boot);
     tcase_add_test(tests, test_vcpus_unconfirmed);

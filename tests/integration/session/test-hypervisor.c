@@ -283,10 +283,12 @@ static gboolean test_samples(void)
         g_autoptr(event_auto) event = drive_wait(drive, EVENT_SAMPLE, "vm-a", 5000);
         REQUIRE(event != NULL);
         const struct usage_sample *sample = event->sample;
-        printf("    cpu %.2f, runnable %.2f, memory %u of %u MiB, %u vCPU\n", sample->cpu_used, sample->runnable,
-               sample->memory_used_mib, sample->memory_total_mib, sample->vcpus_online);
+        printf("    cpu %.2f waited %.2f, runnable %.2f, memory %u of %u MiB, rss %u, limit %u, %u vCPU\n",
+               sample->cpu_used, sample->cpu_waited, sample->runnable, sample->memory_used_mib,
+               sample->memory_total_mib, sample->rss_mib, sample->memory_limit_mib, sample->vcpus_online);
         is_busy = sample->has_guest && sample->cpu_used > 0.1 && sample->runnable >= 0.9 &&
-                  sample->memory_used_mib > 0 && sample->memory_total_mib > 400 && sample->vcpus_online == 1;
+                  sample->memory_used_mib > 0 && sample->memory_total_mib > 400 && sample->rss_mib > 50 &&
+                  sample->vcpus_online == 1;
     }
     drive_cancel(drive, "vm-a", "exec-u1");
     g_autoptr(run_result_auto) result = drive_collect(drive, "exec-u1", NULL, 10000);
@@ -368,6 +370,88 @@ static gboolean test_grow_twice(void)
         sum += event->serial;
     }
     REQUIRE(sum == first + second);
+    return TRUE;
+}
+
+/* MiB that libvirt says the instance has, its boot memory included. */
+static guint memory_of(const char *name)
+{
+    virDomainPtr domain = virDomainLookupByName(libvirt, name);
+    char *xml = domain == NULL ? NULL : virDomainGetXMLDesc(domain, 0);
+    const char *current = xml == NULL ? NULL : strstr(xml, "<current unit='KiB'>");
+    const guint mib = current == NULL ? 0 : (guint)(g_ascii_strtoull(current + 20, NULL, 10) / 1024);
+    if (domain != NULL)
+        virDomainFree(domain);
+    free(xml);
+    return mib;
+}
+
+/* A guest that still waits for more, such as a growth that libvirt has refused, refuses, and may be asked again. */
+static struct event *ask_to_shrink(const char *id, const struct vm_shape *shape)
+{
+    for (guint i = 0;; i++) {
+        const guint64 serial = drive_shape(drive, id, shape);
+        struct event *event = drive_wait(drive, EVENT_INSTANCE_SHAPED, id, 30000);
+        if (event == NULL || event->serial != serial || i == 100 || event->error == NULL ||
+            strstr(event->error->message, "about to") == NULL)
+            return event;
+        event_free(event);
+        g_poll(NULL, 0, 200);
+    }
+}
+
+static gboolean shrink(const char *id, const struct vm_shape *shape)
+{
+    const gint64 since = g_get_monotonic_time();
+    g_autoptr(event_auto) event = ask_to_shrink(id, shape);
+    printf("    %s: %u vCPU and %u MiB after %.0f ms\n",
+           event == NULL || event->error == NULL ? "shrunk" : event->error->message,
+           event != NULL ? event->shape.vcpus : 0, event != NULL ? event->shape.memory_mib : 0,
+           (double)(g_get_monotonic_time() - since) / 1000);
+    REQUIRE(event != NULL && event->error == NULL);
+    REQUIRE(event->shape.vcpus == shape->vcpus && event->shape.memory_mib == shape->memory_mib);
+    return TRUE;
+}
+
+static gboolean guest_has(const char *execution, guint vcpus, guint memory_mib)
+{
+    guint has_vcpus, has_kib;
+    g_autoptr(GString) output = g_string_new(NULL);
+    REQUIRE(script("vm-a", execution, "nproc; awk '/MemTotal/ {print $2}' /proc/meminfo", output, 0));
+    REQUIRE(sscanf(output->str, "%u %u", &has_vcpus, &has_kib) == 2);
+    REQUIRE(has_vcpus == vcpus && has_kib <= memory_mib * 1024 && has_kib > (memory_mib - 80) * 1024);
+    return TRUE;
+}
+
+/* What a guest gives back is gone in the guest and in QEMU alike, and it has it again when it is asked to grow. */
+static gboolean test_shrink(void)
+{
+    REQUIRE(shrink("vm-a", &(struct vm_shape){2, 1536}));
+    REQUIRE(shrink("vm-a", &(struct vm_shape){2, 1024}));
+    REQUIRE(guest_has("exec-sh1", 2, 1024));
+    REQUIRE(memory_of("harbinger-vm-a") == 768); /* beside the 256 that it was booted with */
+    REQUIRE(shrink("vm-a", &(struct vm_shape){1, 600}));
+    REQUIRE(guest_has("exec-sh2", 1, 600));
+    REQUIRE(grow("vm-a", &(struct vm_shape){4, 1536}));
+    REQUIRE(guest_has("exec-sh3", 4, 1536));
+    return TRUE;
+}
+
+/* A guest that refuses keeps what it has, and its program does not notice. */
+static gboolean test_shrink_refused(void)
+{
+    g_autoptr(GString) output = g_string_new(NULL);
+    drive_run(drive, "vm-a", "exec-sr", "sh",
+              "dd if=/dev/zero bs=900M count=1 2>/dev/null | (head -c 1 >/dev/null; echo full; sleep 3); echo done");
+    g_autoptr(event_auto) full = drive_wait(drive, EVENT_RUN_OUTPUT, "exec-sr", 30000);
+    REQUIRE(full != NULL);
+    g_autoptr(event_auto) event = ask_to_shrink("vm-a", &(struct vm_shape){4, 600});
+    REQUIRE(event != NULL && event->error != NULL);
+    printf("    %s\n", event->error->message);
+    REQUIRE(event->error->code == HBR_ERROR_CONFLICT && event->shape.vcpus == 4 && event->shape.memory_mib == 1536);
+    g_autoptr(run_result_auto) result = drive_collect(drive, "exec-sr", output, 60000);
+    REQUIRE(result != NULL && result->reason == EXIT_EXITED && strcmp(output->str, "done\n") == 0);
+    REQUIRE(memory_of("harbinger-vm-a") == 1280);
     return TRUE;
 }
 
@@ -589,6 +673,24 @@ static gboolean stage_too_large(void)
     return TRUE;
 }
 
+static gboolean limit_disk(const char *id)
+{
+    virTypedParameter limits[32];
+    int count = G_N_ELEMENTS(limits);
+    guint64 written = 0;
+    g_autofree char *name = g_strdup_printf("harbinger-%s", id);
+    drive_shape(drive, id, &(struct vm_shape){.disk_mbps = 20});
+    g_autoptr(event_auto) event = drive_wait(drive, EVENT_INSTANCE_SHAPED, id, 20000);
+    REQUIRE(event != NULL && event->error == NULL && event->shape.disk_mbps == 20);
+    virDomainPtr domain = virDomainLookupByName(libvirt, name);
+    REQUIRE(domain != NULL && virDomainGetBlockIoTune(domain, "vdb", limits, &count, VIR_DOMAIN_AFFECT_LIVE) == 0);
+    virTypedParamsGetULLong(limits, count, "write_bytes_sec", (unsigned long long *)&written);
+    virTypedParamsClear(limits, count);
+    virDomainFree(domain);
+    REQUIRE(written == 20000000);
+    return TRUE;
+}
+
 /* The runtimes image runs Python, and an instance's own disk is made and removed with it. */
 static gboolean test_runtimes(void)
 {
@@ -602,6 +704,7 @@ static gboolean test_runtimes(void)
         return TRUE;
     }
     REQUIRE(drive_start(drive, "vm-p", "runtimes-disk", &small, &large));
+    REQUIRE(limit_disk("vm-p"));
     REQUIRE(g_access(disk, F_OK) == 0);
     drive_run(drive, "vm-p", "exec-py", "python3", "import sys\nprint(sum(range(10)), sys.version_info[0])");
     g_autoptr(run_result_auto) result = drive_collect(drive, "exec-py", output, 30000);
@@ -655,6 +758,8 @@ static const struct drive_case cases[] = {
     {"grow-unconfirmed", test_grow_unconfirmed},
     {"limits-refused", test_limits_refused},
     {"grow-twice", test_grow_twice},
+    {"shrink", test_shrink},
+    {"shrink-refused", test_shrink_refused},
     {"libvirtd-killed", test_libvirtd_killed},
     {"libvirtd-hangs", test_libvirtd_hangs},
     {"adopt", test_adopt},
