@@ -6,7 +6,7 @@
 
 /* What POST /v1/instances/ID/shape takes: what is left out, or 0, stays as it is. */
 struct shape_request {
-    guint vcpus, memory_mib, network_mbps, cpu_percent;
+    guint vcpus, memory_mib, network_mbps, disk_mbps, cpu_percent;
 };
 
 CODEC_DECLARE(shape_request)
@@ -17,6 +17,7 @@ static const struct codec_field shape_request_fields[] = {
     {FIELD(vcpus), 0, MODEL_VCPUS_MAX, NULL, NULL},
     {FIELD(memory_mib), 0, MODEL_MEMORY_MIB_MAX, NULL, NULL},
     {FIELD(network_mbps), 0, MODEL_NETWORK_MBPS_MAX, NULL, NULL},
+    {FIELD(disk_mbps), 0, MODEL_DISK_MBPS_MAX, NULL, NULL},
     {FIELD(cpu_percent), 0, MODEL_VCPUS_MAX * 100, NULL, NULL},
 };
 
@@ -33,6 +34,7 @@ gboolean handle_instance_shape(struct request *request, GError **error)
     event->shape = (struct vm_shape){.vcpus = wanted->vcpus,
                                      .memory_mib = wanted->memory_mib,
                                      .network_mbps = wanted->network_mbps,
+                                     .disk_mbps = wanted->disk_mbps,
                                      .cpu_percent = wanted->cpu_percent};
     request_post(request, event);
     return TRUE;

@@ -38,11 +38,7 @@ void instance_book(struct core *core, struct instance_entry *entry, const struct
         host->doc->committed_memory_mib += promised->memory_mib - entry->promised.memory_mib;
         host->doc->committed_gpus += promised->gpus - entry->promised.gpus;
     }
-    if (host != NULL &&
-        (promised->vcpus < entry->promised.vcpus || promised->memory_mib < entry->promised.memory_mib)) {
-        host->epoch++;
-        core->place_again = TRUE;
-    }
+    core->place_again |= promised->vcpus < entry->promised.vcpus || promised->memory_mib < entry->promised.memory_mib;
     entry->promised = *promised;
 }
 
@@ -145,6 +141,7 @@ static void instance_bound_growth(struct instance *doc, const struct vm_shape *m
     doc->maximum.vcpus = MAX(MIN(doc->maximum.vcpus, maximum->vcpus), doc->shape.vcpus);
     doc->maximum.memory_mib = MAX(MIN(doc->maximum.memory_mib, maximum->memory_mib), doc->shape.memory_mib);
     doc->maximum.network_mbps = maximum->network_mbps;
+    doc->maximum.disk_mbps = maximum->disk_mbps;
     doc->maximum.cpu_percent = maximum->cpu_percent;
 }
 
@@ -406,6 +403,7 @@ static void instance_ready(struct core *core, struct instance_entry *entry, cons
         return;
     instance_stop_counting(core, entry);
     entry->doc->shape.network_mbps = event->shape.network_mbps; /* limits are what is in force */
+    entry->doc->shape.disk_mbps = event->shape.disk_mbps;
     entry->doc->shape.cpu_percent = event->shape.cpu_percent;
     instance_book(core, entry, &entry->doc->shape);
     entry->doc->ready_at = core->now;

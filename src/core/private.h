@@ -103,7 +103,7 @@ struct shape_wish {
     struct vm_shape shape;
     guint64 request;
     gint64 confirm_timeout_ms;
-    GError *error; /* the first */
+    GError *error; /* nothing more is done after it */
 };
 
 struct scaling; /* scale.c */
@@ -129,7 +129,7 @@ struct host_entry {
     guint claims;    /* warm instances being made ready for reservations */
     guint evictions; /* idle ones being destroyed to make room */
     guint warmups;   /* instances being started for pools */
-    guint64 epoch; /* counts what may make a change possible that was not: room that was given back, a new connection */
+    guint64 epoch; /* counts its connections: with a new one, what failed before is worth a try */
     gint64 changes_since; /* a minute of adjustments began */
     guint changes;        /* in it */
     gboolean is_dirty, is_detached;
@@ -340,8 +340,10 @@ void scale_sample(struct core *core, struct instance_entry *instance, const stru
 /* A change of its instance came to its end. */
 void scale_settled(struct core *core, struct execution_entry *entry, struct instance_entry *instance,
                    const struct adjustment *adjustment, const GError *error);
-/* How much of the resource it could give away; 0: nothing. */
-guint scale_slack(const struct execution_entry *entry, struct instance_entry *instance, enum resource resource);
+/* How much of the resource it could give away now, as of a fresh look; 0: nothing. */
+guint scale_slack(struct core *core, const struct execution_entry *entry, struct instance_entry *instance,
+                  enum resource resource);
+/* There is slack. */
 void scale_give_up(struct core *core, struct execution_entry *entry, struct instance_entry *instance,
                    enum resource resource);
 /* There may be room for what it was short of. TRUE when it is short of nothing any more. */

@@ -36,6 +36,7 @@ struct scaling {
     guint short_of;             /* bits of resources that the host had no room for */
     double short_wants[RESOURCE_COUNT];
     gint64 pressed_at; /* the guest was last short of memory */
+    gint64 looked_at;  /* the last look, with what the guest said */
     gboolean has_alarm, has_memory_alarm;
 };
 
@@ -95,19 +96,25 @@ static double scale_cpu_wanted(const struct usage_sample *sample)
     return sample->has_guest ? MAX(sample->runnable, MIN(sample->cpu_used, sample->vcpus_online)) : sample->cpu_used;
 }
 
+static void scale_used(const struct usage_sample *sample, double *ret_used)
+{
+    ret_used[RESOURCE_CPU] = scale_cpu_wanted(sample);
+    ret_used[RESOURCE_MEMORY] = sample->memory_used_mib;
+    ret_used[RESOURCE_NETWORK] = MAX(sample->network_rx_mbps, sample->network_tx_mbps);
+    ret_used[RESOURCE_DISK] = MAX(sample->disk_read_mbps, sample->disk_write_mbps);
+}
+
 static void scale_note_peaks(struct core *core, struct execution *doc, const struct usage_sample *sample)
 {
-    const double used[RESOURCE_COUNT] = {
-        [RESOURCE_CPU] = scale_cpu_wanted(sample),
-        [RESOURCE_MEMORY] = sample->memory_used_mib,
-        [RESOURCE_NETWORK] = MAX(sample->network_rx_mbps, sample->network_tx_mbps),
-    };
+    double used[RESOURCE_COUNT];
+    scale_used(sample, used);
     doc->memory_peak_mib = MAX(doc->memory_peak_mib, sample->memory_used_mib);
     if (sample->pressure != 0)
         return; /* its figures are of a moment */
     doc->vcpus_peak = MAX(doc->vcpus_peak, used[RESOURCE_CPU]);
     doc->network_peak_mbps = MAX(doc->network_peak_mbps, used[RESOURCE_NETWORK]);
-    usage_course_add(&doc->course, (core->now - doc->started_at) / CLOCK_MS, used);
+    if (sample->has_guest)
+        usage_course_add(&doc->course, (core->now - doc->started_at) / CLOCK_MS, used);
 }
 
 /* What the VM has for code: a guest keeps some of its memory for itself. */
@@ -124,9 +131,16 @@ static guint shape_amount(const struct vm_shape *shape, enum resource resource)
         return shape->cpu_percent > 0 ? shape->cpu_percent : shape->vcpus;
     case RESOURCE_MEMORY:
         return shape->memory_mib;
-    default:
+    case RESOURCE_NETWORK:
         return shape->network_mbps;
+    default:
+        return shape->disk_mbps;
     }
+}
+
+static double shape_cpus(const struct vm_shape *shape)
+{
+    return shape->cpu_percent > 0 ? shape->cpu_percent / 100.0 : shape->vcpus;
 }
 
 static void shape_set_amount(struct vm_shape *shape, enum resource resource, guint amount)
@@ -139,8 +153,11 @@ static void shape_set_amount(struct vm_shape *shape, enum resource resource, gui
     case RESOURCE_MEMORY:
         shape->memory_mib = amount;
         break;
-    default:
+    case RESOURCE_NETWORK:
         shape->network_mbps = amount;
+        break;
+    default:
+        shape->disk_mbps = amount;
         break;
     }
 }
@@ -161,8 +178,10 @@ static guint scale_amount(const struct policy *policy, const struct instance_ent
     case RESOURCE_MEMORY:
         return CLAMP(sizing_memory_mib(policy, bounded), MIN(instance->floor_mib, maximum->memory_mib),
                      maximum->memory_mib);
-    default:
+    case RESOURCE_NETWORK:
         return CLAMP((guint)ceil(bounded), 1, maximum->network_mbps > 0 ? maximum->network_mbps : G_MAXUINT);
+    default:
+        return CLAMP((guint)ceil(bounded), 1, maximum->disk_mbps > 0 ? maximum->disk_mbps : G_MAXUINT);
     }
 }
 
@@ -184,7 +203,8 @@ static void scale_scaler_settings(const struct policy *policy, enum resource res
     const struct policy_scaling *scaling = &policy->scaling;
     const double costs[RESOURCE_COUNT] = {[RESOURCE_CPU] = scaling->cpu_shortage,
                                           [RESOURCE_MEMORY] = scaling->memory_shortage_mib,
-                                          [RESOURCE_NETWORK] = scaling->network_shortage_mbps};
+                                          [RESOURCE_NETWORK] = scaling->network_shortage_mbps,
+                                          [RESOURCE_DISK] = scaling->disk_shortage_mbps};
     *ret_settings = (struct scaler_settings){
         .shortage_cost = costs[resource],
         .drift_threshold = drift_threshold((double)scaling->false_alarms_ms / (double)scaling->sample_interval_ms),
@@ -236,16 +256,22 @@ static gboolean scale_tenant_allows(struct core *core, const struct execution_en
             memory_mib <= limits->memory_per_tenant_mib);
 }
 
+static char *scale_pressure_cause(const struct need *need, const char *what, double share)
+{
+    if (need->resource == RESOURCE_CPU)
+        return g_strdup_printf("the guest's tasks wait for a CPU: %.1f wanted", need->actual);
+    if (need->sample != NULL && need->sample->pressure != 0 && (need->sample->pressure & PRESSURE_MEMORY) == 0)
+        return g_strdup_printf("the guest's tasks wait for memory: %.1f %s", need->actual, what);
+    return g_strdup_printf("%.1f %s is above %.0f %% of what the VM has", need->actual, what, share * 100);
+}
+
 static char *scale_cause(const struct execution_entry *entry, const struct need *need)
 {
-    static const char *const what[RESOURCE_COUNT] = {"CPUs wanted", "MiB used", "Mbit/s used"};
+    static const char *const what[RESOURCE_COUNT] = {"CPUs wanted", "MiB used", "Mbit/s used", "MB/s used"};
     const struct policy_scaling *policy = &entry->policy->scaling;
     switch (need->reason) {
     case ADJUSTMENT_PRESSURE:
-        return need->sample != NULL && (need->sample->pressure & PRESSURE_CPU_STALL) != 0
-                   ? g_strdup_printf("the guest's tasks wait for a CPU: %.1f wanted", need->actual)
-                   : g_strdup_printf("%.1f %s is above %.0f %% of what the VM has", need->actual, what[need->resource],
-                                     policy->pressure * 100);
+        return scale_pressure_cause(need, what[need->resource], policy->pressure);
     case ADJUSTMENT_SLACK:
         return g_strdup_printf("%.1f %s at most in the dwell time", need->actual, what[need->resource]);
     case ADJUSTMENT_ROOM:
@@ -345,6 +371,12 @@ static void scale_grow(struct core *core, struct execution_entry *entry, struct 
     scale_wait_for_room(core, entry, instance, need, adjustment, "the host has no room for it");
 }
 
+static gboolean scale_may_shrink(const struct execution_entry *entry)
+{
+    return entry->policy->scaling.shrink && entry->scaling->class != &scaler_simple;
+}
+
+/* Without the guest's figures it is not known whether less would do: the dwell time begins anew, and nothing is to be given away. */
 static void scale_apply(struct core *core, struct execution_entry *entry, struct instance_entry *instance,
                         struct need *need)
 {
@@ -355,9 +387,12 @@ static void scale_apply(struct core *core, struct execution_entry *entry, struct
     if (has == 0)
         return; /* it is not limited */
     const guint up = scale_amount(policy, instance, need->resource, need->want);
-    const guint down =
-        MAX(up, scale_amount(policy, instance, need->resource, need->want * (1 + policy->scaling.hysteresis)));
+    const gboolean has_told = need->sample != NULL && need->sample->has_guest;
+    const guint down = MAX(has_told ? up : has, scale_amount(policy, instance, need->resource,
+                                                             need->want * (1 + policy->scaling.hysteresis)));
     scaling->down[need->resource] = down;
+    if (up <= has)
+        scaling->short_of &= ~(1u << need->resource);
     if (adjust_is_under_way(instance, need->resource) || adjust_is_shrinking(instance))
         return;
     scale_governor_settings(&policy->scaling, &settings);
@@ -371,8 +406,7 @@ static void scale_apply(struct core *core, struct execution_entry *entry, struct
         scale_grow(core, entry, instance, need, has, amount);
         return;
     }
-    if (!policy->scaling.shrink || scaling->class == &scaler_simple || need->sample == NULL ||
-        !need->sample->has_guest || !adjust_is_quiet(instance))
+    if (!scale_may_shrink(entry) || !adjust_is_quiet(instance))
         return;
     need->reason = ADJUSTMENT_SLACK;
     scale_commit(core, entry, instance, need, scale_adjustment(entry, instance, need, amount), has, amount);
@@ -438,7 +472,7 @@ static void scale_pressed(struct core *core, struct execution_entry *entry, stru
         need.want = aimed->memory_mib * entry->policy->scaling.step_max - SIZING_GUEST_MIB;
         need.expected = scale_predicted_p90(core, entry, RESOURCE_MEMORY);
         scale_apply(core, entry, instance, &need);
-    } else if ((sample->pressure & PRESSURE_CPU_STALL) != 0 && sample->runnable > aimed->vcpus &&
+    } else if ((sample->pressure & PRESSURE_CPU_STALL) != 0 && sample->runnable > shape_cpus(aimed) &&
                !adjust_is_under_way(instance, RESOURCE_MEMORY) && core->now - scaling->pressed_at > CALM_US) {
         need.resource = RESOURCE_CPU;
         need.actual = need.want = sample->runnable;
@@ -460,16 +494,16 @@ void scale_sample(struct core *core, struct instance_entry *instance, const stru
         scale_pressed(core, entry, instance, sample);
         return;
     }
+    if (sample->has_guest)
+        entry->scaling->looked_at = core->now;
     const struct vm_shape *aimed = adjust_aimed(instance);
-    const double used[RESOURCE_COUNT] = {
-        [RESOURCE_CPU] = scale_cpu_wanted(sample),
-        [RESOURCE_MEMORY] = sample->memory_used_mib,
-        [RESOURCE_NETWORK] = MAX(sample->network_rx_mbps, sample->network_tx_mbps),
-    };
+    double used[RESOURCE_COUNT];
+    scale_used(sample, used);
     const double has[RESOURCE_COUNT] = {
-        [RESOURCE_CPU] = aimed->cpu_percent > 0 ? aimed->cpu_percent / 100.0 : aimed->vcpus,
+        [RESOURCE_CPU] = shape_cpus(aimed),
         [RESOURCE_MEMORY] = scale_usable_mib(aimed->memory_mib),
         [RESOURCE_NETWORK] = aimed->network_mbps,
+        [RESOURCE_DISK] = aimed->disk_mbps,
     };
     for (guint resource = 0; resource < RESOURCE_COUNT; resource++)
         if (resource != RESOURCE_MEMORY || sample->memory_total_mib > 0)
@@ -498,11 +532,16 @@ void scale_settled(struct core *core, struct execution_entry *entry, struct inst
 
 /* relief.c asks what an execution could give, and gives room to one that was waiting. */
 
-guint scale_slack(const struct execution_entry *entry, struct instance_entry *instance, enum resource resource)
+guint scale_slack(struct core *core, const struct execution_entry *entry, struct instance_entry *instance,
+                  enum resource resource)
 {
+    const struct scaling *scaling = entry->scaling;
+    if (scaling == NULL || !scale_may_shrink(entry) || adjust_is_under_way(instance, resource) ||
+        scale_is_barred(core, entry, instance, resource, DIRECTION_DOWN) ||
+        core->now - scaling->looked_at > AHEAD_LOOKS * entry->policy->scaling.sample_interval_ms * CLOCK_MS)
+        return 0;
     const guint has = shape_amount(adjust_aimed(instance), resource);
-    const guint down = entry->scaling != NULL ? entry->scaling->down[resource] : 0;
-    return down > 0 && down < has ? has - down : 0;
+    return scaling->down[resource] > 0 && scaling->down[resource] < has ? has - scaling->down[resource] : 0;
 }
 
 void scale_give_up(struct core *core, struct execution_entry *entry, struct instance_entry *instance,
@@ -514,7 +553,7 @@ void scale_give_up(struct core *core, struct execution_entry *entry, struct inst
                               .actual = scaling->down[resource],
                               .want = scaling->down[resource],
                               .reason = ADJUSTMENT_ROOM};
-    if (!adjust_is_quiet(instance) || scale_is_barred(core, entry, instance, resource, DIRECTION_DOWN))
+    if (!adjust_is_quiet(instance))
         return;
     scale_commit(core, entry, instance, &need, scale_adjustment(entry, instance, &need, scaling->down[resource]), has,
                  scaling->down[resource]);

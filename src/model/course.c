@@ -33,6 +33,7 @@ static const struct codec_field usage_slot_fields[] = {
     AMOUNT("vcpus", RESOURCE_CPU),
     AMOUNT("memory_mib", RESOURCE_MEMORY),
     AMOUNT("network_mbps", RESOURCE_NETWORK),
+    AMOUNT("disk_mbps", RESOURCE_DISK),
 };
 
 CODEC_DEFINE(usage_slot, usage_slot_fields)

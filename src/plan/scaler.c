@@ -14,7 +14,8 @@
 #define SPREAD_MIN 0.05 /* standard deviation of the logarithm: nothing is predicted better */
 
 /* Added before taking logarithms, so that nothing is not infinitely far from a little: what goes on in any guest. */
-static const double least[RESOURCE_COUNT] = {[RESOURCE_CPU] = 0.02, [RESOURCE_MEMORY] = 8, [RESOURCE_NETWORK] = 0.1};
+static const double least[RESOURCE_COUNT] = {
+    [RESOURCE_CPU] = 0.02, [RESOURCE_MEMORY] = 8, [RESOURCE_NETWORK] = 0.1, [RESOURCE_DISK] = 0.1};
 
 enum way { WAY_COURSE, WAY_LAST, WAYS };
 

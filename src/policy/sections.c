@@ -284,6 +284,8 @@ static const struct policy_key scaling_keys[] = {
       AT(policy_scaling, memory_shortage_mib), 16384, 1, 1e9 },
     { "network_shortage", "a second short of network rate costs as much as so much held for a second for nothing", POLICY_DOUBLE, QUANTITY_RATE, 0,
       AT(policy_scaling, network_shortage_mbps), 500, 0.01, 1e6 },
+    { "disk_shortage", "a second short of disk throughput costs as much as so much held for a second for nothing", POLICY_DOUBLE,
+      QUANTITY_THROUGHPUT, 0, AT(policy_scaling, disk_shortage_mbps), 500, 0.01, 1e6 },
     { "false_alarms", "usage as predicted is taken for a drift once in this time, on average", POLICY_INT64, QUANTITY_DURATION, 0,
       AT(policy_scaling, false_alarms_ms), 3600e3, 1000, DURATION_MAX },
     { "shrink", "whether running instances shrink", POLICY_BOOL, .offset = AT(policy_scaling, shrink), .fallback = TRUE },

@@ -210,6 +210,7 @@ void predictor_course(struct predictor *predictor, const struct policy *policy, 
     course_set_flat(ret_course, RESOURCE_CPU, &demand->vcpus);
     course_set_flat(ret_course, RESOURCE_MEMORY, &demand->memory_mib);
     course_set_flat(ret_course, RESOURCE_NETWORK, &demand->network_mbps);
+    course_set_flat(ret_course, RESOURCE_DISK, &(struct quantiles){0});
     if (function != NULL)
         courses_predict(&function->courses, policy->history.half_life_samples, ret_course);
 }

@@ -42,6 +42,8 @@ static const struct command_option instance_shape_options[] = {
     {"vcpus", 'c', OPTION_INT, 0, "COUNT", "vCPUs online in the guest", 1, SHAPE_VCPUS_MAX, NULL},
     {"memory", 'm', OPTION_SIZE, 0, "SIZE", "memory, in whole MiB", 1 << 20, 0, NULL},
     {"network", 'n', OPTION_INT, 0, "MBIT", "limit of its network rate, each way, in Mbit/s", 1, SHAPE_MBPS_MAX, NULL},
+    {"disk", 'd', OPTION_INT, 0, "MB", "limit of its own disk's throughput, each way, in MB/s", 1, SHAPE_MBPS_MAX,
+     NULL},
     {"cpu-percent", 'p', OPTION_INT, 0, "PERCENT", "cap on its CPU time, in percent of one CPU", 1, SHAPE_PERCENT_MAX,
      NULL},
 };
@@ -139,6 +141,7 @@ static json_t *instance_shape_new(const struct arguments *arguments, GError **er
     } amounts[] = {{"vcpus", "vcpus", 1},
                    {"memory", "memory_mib", 1 << 20},
                    {"network", "network_mbps", 1},
+                   {"disk", "disk_mbps", 1},
                    {"cpu-percent", "cpu_percent", 1}};
     g_autoptr(json_auto) shape = json_object();
     for (guint i = 0; i < G_N_ELEMENTS(amounts); i++)
@@ -147,7 +150,7 @@ static json_t *instance_shape_new(const struct arguments *arguments, GError **er
                                 json_integer(arguments_number(arguments, amounts[i].option) / amounts[i].unit));
     if (json_object_size(shape) > 0)
         return g_steal_pointer(&shape);
-    failure_usage(error, "there is nothing to change: give --vcpus, --memory, --network or --cpu-percent");
+    failure_usage(error, "there is nothing to change: give --vcpus, --memory, --network, --disk or --cpu-percent");
     return NULL;
 }
 
