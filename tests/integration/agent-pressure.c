@@ -269,6 +269,21 @@ static void check_fewer_cpus(void (*check)(bool ok, const char *rule))
     printf("  two CPUs online after %.1f ms\n", (double)(machine->peer.received_us - from_us) / 1000);
 }
 
+static void check_stall(void (*check)(bool ok, const char *rule))
+{
+    static const char busy[] = "for i in 1 2 3 4 5 6 7 8; do while :; do :; done & done; echo busy; wait";
+    const struct wire_alarm alarm = {.cpu_stall_us = 50000, .window_us = 500000};
+    struct wire_pressure pressure = {0};
+    peer_send(&machine->peer, WIRE_TYPE_ALARM, 0, ALARM_STREAM, &alarm);
+    uint32_t stream = start_and_hear(busy);
+    check(peer_expect(&machine->peer, WIRE_TYPE_PRESSURE, ALARM_STREAM, RUN_MS, &frame) &&
+              wire_pressure_read(&frame, &pressure, NULL) && pressure.causes == WIRE_PRESSURE_CPU_STALL,
+          "threads that stand still for want of a CPU are told");
+    check(pressure.runnable >= 8, "with how many there are");
+    set_alarm(0);
+    stop(stream);
+}
+
 void pressure_check_all(struct machine *used, unsigned machine_mib, void (*check)(bool ok, const char *rule))
 {
     machine = used;
@@ -277,4 +292,5 @@ void pressure_check_all(struct machine *used, unsigned machine_mib, void (*check
     check(back_to_boot_size(), "what was brought for it can be taken again");
     check_less_memory(check);
     check_fewer_cpus(check);
+    check_stall(check);
 }
