@@ -90,12 +90,20 @@ static void vm_post_sample(struct vm *vm, const struct outside *now, const struc
     host_post(vm->host, event);
 }
 
-static gboolean vm_on_silent_guest(gpointer data);
+static gboolean host_on_look(gpointer data);
 
+/* One timer for all instances: each wake-up of the thread goes through all timers that there are. */
 static void vm_watch_guest(struct vm *vm)
 {
-    timer_cancel(&vm->sampling.watchdog);
-    vm->sampling.watchdog = host_timer(vm->host, vm->sampling.interval_ms * 2, vm_on_silent_guest, vm);
+    struct libvirt_host *host = vm->host;
+    struct vm_sampling *sampling = &vm->sampling;
+    const gint64 patience = vm->agent == TEMPLATE_AGENT_QEMU ? 1 : 2; /* that one never tells it */
+    sampling->silent_at = g_get_monotonic_time() + patience * sampling->interval_ms * 1000;
+    if (host->look_timer != NULL && host->look_ms <= sampling->interval_ms)
+        return;
+    timer_cancel(&host->look_timer);
+    host->look_ms = sampling->interval_ms;
+    host->look_timer = host_timer(host, host->look_ms, host_on_look, host);
 }
 
 static void on_looked(gpointer owner, gpointer context, gpointer call, const GError *error)
@@ -167,12 +175,26 @@ static void vm_look(struct vm *vm)
     workers_submit(vm->host->workers, &job);
 }
 
-static gboolean vm_on_silent_guest(gpointer data)
+static gboolean host_on_look(gpointer data)
 {
-    struct vm *vm = data;
-    timer_cancel(&vm->sampling.watchdog);
-    vm_watch_guest(vm);
-    vm_look(vm);
+    struct libvirt_host *host = data;
+    const gint64 now = g_get_monotonic_time();
+    gboolean is_needed = FALSE;
+    GHashTableIter iter;
+    gpointer value;
+    g_hash_table_iter_init(&iter, host->vms);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        struct vm *vm = value;
+        const gboolean is_watched = vm->sampling.is_on && vm->sampling.is_subscribed;
+        is_needed |= is_watched;
+        if (!is_watched || now < vm->sampling.silent_at)
+            continue;
+        vm_watch_guest(vm);
+        vm_look(vm);
+    }
+    if (is_needed)
+        return G_SOURCE_CONTINUE;
+    timer_cancel(&host->look_timer);
     return G_SOURCE_REMOVE;
 }
 
@@ -207,7 +229,6 @@ void vm_sampling_stop(struct vm *vm)
         return;
     sampling->is_on = FALSE;
     timer_cancel(&sampling->start_timer);
-    timer_cancel(&sampling->watchdog);
     if (vm->guest != NULL && vm->state == VM_READY && sampling->is_subscribed)
         guest_subscribe(vm->guest, 0);
 }

@@ -510,6 +510,8 @@ static GError *shape_obstacle(const struct vm *vm, const struct vm_shape *shape)
         what = memory_obstacle(vm, shape->memory_mib);
     if (what == NULL && limit_is_change(shape->network_mbps, vm->shape.network_mbps, boot->network_mbps))
         what = network_obstacle(vm);
+    if (what == NULL && shape->gpus > MAX(vm->shape.gpus, boot->gpus))
+        what = "a running instance gets no more GPUs";
     if (what == NULL && limit_is_change(shape->disk_mbps, vm->shape.disk_mbps, boot->disk_mbps))
         what = disk_obstacle(vm);
     if (what == NULL && limit_is_change(shape->cpu_percent, vm->shape.cpu_percent, boot->cpu_percent))

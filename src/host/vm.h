@@ -51,8 +51,8 @@ struct vm_sampling {
     gint64 interval_ms;
     gboolean is_on, is_subscribed, is_pending;
     GSource *start_timer;
-    GSource *watchdog; /* the guest has not told its usage in time */
-    gint64 at;         /* monotonic; of the last look from outside, 0: none */
+    gint64 silent_at; /* monotonic; it is looked at without the guest's word by then */
+    gint64 at;        /* monotonic; of the last look from outside, 0: none */
     struct outside outside;
     struct guest_usage usage, sampled; /* the last word of the guest, and that of the last sample */
     gint64 usage_at, sampled_at;       /* monotonic; 0: none */

@@ -228,6 +228,7 @@ static const struct {
     {be_session, {.vcpus = 1, .memory_mib = 512, .cpu_percent = 50}, HBR_ERROR_UNSUPPORTED, "cannot cap CPU time"},
     {be_session, {.vcpus = 1, .memory_mib = 512, .network_mbps = 9}, HBR_ERROR_UNSUPPORTED, "session libvirt"},
     {lose_tc, {.vcpus = 1, .memory_mib = 512, .network_mbps = 9}, HBR_ERROR_UNSUPPORTED, "tc cannot"},
+    {lose_nothing, {.vcpus = 1, .memory_mib = 512, .gpus = 1}, HBR_ERROR_UNSUPPORTED, "no more GPUs"},
     {lose_disk, {.vcpus = 1, .memory_mib = 512, .disk_mbps = 9}, HBR_ERROR_UNSUPPORTED, "no disk of its own"},
     {lose_nothing, {.vcpus = 1, .memory_mib = 500}, HBR_ERROR_UNSUPPORTED, "than it was booted with"},
     {lose_memory, {.vcpus = 2, .memory_mib = 1024}, HBR_ERROR_UNSUPPORTED, "without a device for more memory"},

@@ -91,6 +91,24 @@ static gboolean test_cap(void)
     return TRUE;
 }
 
+/* Limits go down as they go up, and vCPUs that the guest keeps offline are not taken out of QEMU. */
+static gboolean lower(void)
+{
+    guint in, out;
+    const struct vm_shape shape = {.vcpus = 1, .memory_mib = 512, .network_mbps = 10, .cpu_percent = 50};
+    drive_shape(drive, "vm-l", &shape);
+    g_autoptr(event_auto) shaped = drive_wait(drive, EVENT_INSTANCE_SHAPED, "vm-l", 20000);
+    REQUIRE(shaped != NULL && shaped->error == NULL && vm_shape_equal(&shaped->shape, &shape));
+    REQUIRE(quota_of("harbinger-vm-l") == 10000);
+    bandwidth_of("harbinger-vm-l", &in, &out);
+    REQUIRE(in == 1220 && out == 1220);
+    virDomainPtr domain = virDomainLookupByName(libvirt, "harbinger-vm-l");
+    const int plugged = domain == NULL ? 0 : virDomainGetVcpusFlags(domain, VIR_DOMAIN_AFFECT_LIVE);
+    virDomainFree(domain);
+    REQUIRE(plugged == 2);
+    return TRUE;
+}
+
 /* The caps are lifted and the bandwidth is raised while it runs, both ways. */
 static gboolean test_raise(void)
 {
@@ -108,6 +126,7 @@ static gboolean test_raise(void)
     drive_shape(drive, "vm-l", &(struct vm_shape){.vcpus = 2, .memory_mib = 512, .network_mbps = 40});
     g_autoptr(event_auto) lifted = drive_wait(drive, EVENT_INSTANCE_SHAPED, "vm-l", 20000);
     REQUIRE(lifted != NULL && lifted->error == NULL && quota_of("harbinger-vm-l") <= 0);
+    REQUIRE(lower());
     REQUIRE(drive_destroy(drive, "vm-l"));
     return TRUE;
 }
