@@ -38,11 +38,7 @@ void instance_book(struct core *core, struct instance_entry *entry, const struct
         host->doc->committed_memory_mib += promised->memory_mib - entry->promised.memory_mib;
         host->doc->committed_gpus += promised->gpus - entry->promised.gpus;
     }
-    if (host != NULL &&
-        (promised->vcpus < entry->promised.vcpus || promised->memory_mib < entry->promised.memory_mib)) {
-        host->epoch++;
-        core->place_again = TRUE;
-    }
+    core->place_again |= promised->vcpus < entry->promised.vcpus || promised->memory_mib < entry->promised.memory_mib;
     entry->promised = *promised;
 }
 

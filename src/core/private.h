@@ -129,7 +129,7 @@ struct host_entry {
     guint claims;    /* warm instances being made ready for reservations */
     guint evictions; /* idle ones being destroyed to make room */
     guint warmups;   /* instances being started for pools */
-    guint64 epoch; /* counts what may make a change possible that was not: room that was given back, a new connection */
+    guint64 epoch; /* counts its connections: with a new one, what failed before is worth a try */
     gint64 changes_since; /* a minute of adjustments began */
     guint changes;        /* in it */
     gboolean is_dirty, is_detached;
