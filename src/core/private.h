@@ -340,8 +340,10 @@ void scale_sample(struct core *core, struct instance_entry *instance, const stru
 /* A change of its instance came to its end. */
 void scale_settled(struct core *core, struct execution_entry *entry, struct instance_entry *instance,
                    const struct adjustment *adjustment, const GError *error);
-/* How much of the resource it could give away; 0: nothing. */
-guint scale_slack(const struct execution_entry *entry, struct instance_entry *instance, enum resource resource);
+/* How much of the resource it could give away now, as of a fresh look; 0: nothing. */
+guint scale_slack(struct core *core, const struct execution_entry *entry, struct instance_entry *instance,
+                  enum resource resource);
+/* There is slack. */
 void scale_give_up(struct core *core, struct execution_entry *entry, struct instance_entry *instance,
                    enum resource resource);
 /* There may be room for what it was short of. TRUE when it is short of nothing any more. */

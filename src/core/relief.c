@@ -37,7 +37,7 @@ static struct execution_entry *relief_donor(struct core *core, const struct inst
         if (instance == NULL || instance == needy || instance->doc->state != INSTANCE_BUSY ||
             g_strcmp0(instance->doc->host, needy->doc->host) != 0)
             continue;
-        const guint slack = scale_slack(entry, instance, resource);
+        const guint slack = scale_slack(core, entry, instance, resource);
         if (slack < most || slack == 0 ||
             (slack == most && donor != NULL && strcmp(donor->doc->id, entry->doc->id) < 0))
             continue;

@@ -34,7 +34,7 @@ struct scaling {
     guint down[RESOURCE_COUNT]; /* what it could do with, as of the last look; 0: not known */
     guint short_of;             /* bits of resources that the host had no room for */
     double short_wants[RESOURCE_COUNT];
-    gboolean is_told; /* that the host has no room */
+    gint64 looked_at; /* the last look, with what the guest said */
     gboolean has_alarm, has_memory_alarm;
 };
 
@@ -344,6 +344,12 @@ static void scale_grow(struct core *core, struct execution_entry *entry, struct 
     scale_wait_for_room(core, entry, instance, need, adjustment, "the host has no room for it");
 }
 
+static gboolean scale_may_shrink(const struct execution_entry *entry)
+{
+    return entry->policy->scaling.shrink && entry->scaling->class != &scaler_simple;
+}
+
+/* Without the guest's figures it is not known whether less would do: the dwell time begins anew, and nothing is to be given away. */
 static void scale_apply(struct core *core, struct execution_entry *entry, struct instance_entry *instance,
                         struct need *need)
 {
@@ -354,8 +360,9 @@ static void scale_apply(struct core *core, struct execution_entry *entry, struct
     if (has == 0)
         return; /* it is not limited */
     const guint up = scale_amount(policy, instance, need->resource, need->want);
-    const guint down =
-        MAX(up, scale_amount(policy, instance, need->resource, need->want * (1 + policy->scaling.hysteresis)));
+    const gboolean has_told = need->sample != NULL && need->sample->has_guest;
+    const guint down = MAX(has_told ? up : has, scale_amount(policy, instance, need->resource,
+                                                             need->want * (1 + policy->scaling.hysteresis)));
     scaling->down[need->resource] = down;
     if (adjust_is_under_way(instance, need->resource))
         return;
@@ -370,7 +377,7 @@ static void scale_apply(struct core *core, struct execution_entry *entry, struct
         scale_grow(core, entry, instance, need, has, amount);
         return;
     }
-    if (!policy->scaling.shrink || scaling->class == &scaler_simple || need->sample == NULL || !need->sample->has_guest)
+    if (!scale_may_shrink(entry))
         return;
     need->reason = ADJUSTMENT_SLACK;
     scale_commit(core, entry, instance, need, scale_adjustment(entry, instance, need, amount), has, amount);
@@ -452,6 +459,8 @@ void scale_sample(struct core *core, struct instance_entry *instance, const stru
         scale_pressed(core, entry, instance, sample);
         return;
     }
+    if (sample->has_guest)
+        entry->scaling->looked_at = core->now;
     const struct vm_shape *aimed = adjust_aimed(instance);
     const double used[RESOURCE_COUNT] = {
         [RESOURCE_CPU] = scale_cpu_wanted(sample),
@@ -490,11 +499,16 @@ void scale_settled(struct core *core, struct execution_entry *entry, struct inst
 
 /* relief.c asks what an execution could give, and gives room to one that was waiting. */
 
-guint scale_slack(const struct execution_entry *entry, struct instance_entry *instance, enum resource resource)
+guint scale_slack(struct core *core, const struct execution_entry *entry, struct instance_entry *instance,
+                  enum resource resource)
 {
+    const struct scaling *scaling = entry->scaling;
+    if (scaling == NULL || !scale_may_shrink(entry) || adjust_is_under_way(instance, resource) ||
+        scale_is_barred(core, entry, instance, resource, DIRECTION_DOWN) ||
+        core->now - scaling->looked_at > AHEAD_LOOKS * entry->policy->scaling.sample_interval_ms * CLOCK_MS)
+        return 0;
     const guint has = shape_amount(adjust_aimed(instance), resource);
-    const guint down = entry->scaling != NULL ? entry->scaling->down[resource] : 0;
-    return down > 0 && down < has ? has - down : 0;
+    return scaling->down[resource] > 0 && scaling->down[resource] < has ? has - scaling->down[resource] : 0;
 }
 
 void scale_give_up(struct core *core, struct execution_entry *entry, struct instance_entry *instance,
@@ -506,8 +520,6 @@ void scale_give_up(struct core *core, struct execution_entry *entry, struct inst
                               .actual = scaling->down[resource],
                               .want = scaling->down[resource],
                               .reason = ADJUSTMENT_ROOM};
-    if (adjust_is_under_way(instance, resource) || scale_is_barred(core, entry, instance, resource, DIRECTION_DOWN))
-        return;
     scale_commit(core, entry, instance, &need, scale_adjustment(entry, instance, &need, scaling->down[resource]), has,
                  scaling->down[resource]);
 }

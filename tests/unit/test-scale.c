@@ -285,6 +285,23 @@ START_TEST(test_slack)
 }
 END_TEST
 
+/* Rule: never shrink on missing data: without the guest's figures the dwell time begins anew. */
+START_TEST(test_missing_figures)
+{
+    begin(POLICY("", ""));
+    const struct job job = job_start(EXECUTE(""));
+    grow_memory(job.vm);
+    for (guint i = 0; i < 60; i++) {
+        world_pass(world, 1000);
+        say(job.vm, (struct usage_sample){.cpu_used = 0.1, .memory_total_mib = 2048});
+    }
+    look_for(job.vm, 10, 0.2, 60);
+    expect_no_shape();
+    ck_assert_ptr_nonnull(look_until(job.vm, 10, 0.2, 60));
+    end();
+}
+END_TEST
+
 /* Rule: scaling.shrink: false and the simple controller only grow; the simple one does without the guest's word. */
 START_TEST(test_no_shrink)
 {
@@ -388,6 +405,42 @@ START_TEST(test_full_host_takes_slack)
     confirm(shrink);
     ck_assert_uint_eq(expect_shape(poor.vm)->shape.memory_mib, 896);
     ck_assert_uint_eq(booked_mib(), 1408);
+    end();
+}
+END_TEST
+
+/* Rule: nobody is asked to give on old figures, or where the policy forbids it. */
+START_TEST(test_full_host_leaves_alone)
+{
+    static const char *const policies[] = {POLICY("", ""), POLICY("shrink: false", "")};
+    begin_on(policies[_i], 16, 1408);
+    const struct job rich = job_start(EXECUTE("")), poor = job_start(EXECUTE(""));
+    grow_memory(rich.vm);
+    look_for(rich.vm, 2, 0.2, 60);
+    if (_i == 0)
+        world_pass(world, 5000);
+    press(poor.vm, PRESSURE_MEMORY, 1, 380);
+    expect_no_shape();
+    end();
+}
+END_TEST
+
+/* Rule: a guest that refuses does not hide the next one that could give. */
+START_TEST(test_full_host_asks_the_next)
+{
+    begin_on(POLICY("", ""), 16, 2304);
+    const struct job rich[] = {job_start(EXECUTE("")), job_start(EXECUTE(""))}, poor = job_start(EXECUTE(""));
+    grow_memory(rich[0].vm);
+    grow_memory(rich[1].vm);
+    look(rich[0].vm, 0.2, 60);
+    look(rich[1].vm, 0.2, 60);
+    press(poor.vm, PRESSURE_MEMORY, 1, 380);
+    const struct command *first = world_expect(world, COMMAND_SHAPE, 0);
+    refuse(first, HBR_ERROR_CONFLICT, 896);
+    press(poor.vm, PRESSURE_MEMORY, 1, 380);
+    const struct command *second = world_expect(world, COMMAND_SHAPE, 0);
+    ck_assert_str_ne(first->id, second->id);
+    ck_assert_str_ne(second->id, poor.vm);
     end();
 }
 END_TEST
@@ -659,11 +712,14 @@ int main(void)
     tcase_add_test(cases, test_memory_pressure);
     tcase_add_test(cases, test_cpu_pressure);
     tcase_add_test(cases, test_slack);
+    tcase_add_test(cases, test_missing_figures);
     tcase_add_loop_test(cases, test_no_shrink, 0, 2);
     tcase_add_test(cases, test_veto);
     tcase_add_test(cases, test_failed_growth);
     tcase_add_test(cases, test_full_host_evicts);
     tcase_add_test(cases, test_full_host_takes_slack);
+    tcase_add_loop_test(cases, test_full_host_leaves_alone, 0, 2);
+    tcase_add_test(cases, test_full_host_asks_the_next);
     tcase_add_test(cases, test_full_host_serves_by_deadline);
     tcase_add_loop_test(cases, test_tenant_limits, 0, 2);
     tcase_add_test(cases, test_host_changes);
