@@ -364,6 +364,8 @@ static void scale_apply(struct core *core, struct execution_entry *entry, struct
     const guint down = MAX(has_told ? up : has, scale_amount(policy, instance, need->resource,
                                                              need->want * (1 + policy->scaling.hysteresis)));
     scaling->down[need->resource] = down;
+    if (up <= has)
+        scaling->short_of &= ~(1u << need->resource);
     if (adjust_is_under_way(instance, need->resource))
         return;
     scale_governor_settings(&policy->scaling, &settings);

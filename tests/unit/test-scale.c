@@ -465,6 +465,19 @@ START_TEST(test_full_host_serves_by_deadline)
 }
 END_TEST
 
+/* Rule: who needs no more meanwhile is not given it when room comes. */
+START_TEST(test_short_no_more)
+{
+    begin_on(POLICY("", ""), 16, 1024);
+    const struct job job = job_start(EXECUTE("")), other = job_start(EXECUTE(""));
+    press(job.vm, PRESSURE_MEMORY, 1, 380);
+    look_for(job.vm, 5, 0.2, 100);
+    job_end(&other);
+    expect_no_shape();
+    end();
+}
+END_TEST
+
 /* Rule: the instances of a tenant together do not grow beyond its limit; that of another tenant does. */
 START_TEST(test_tenant_limits)
 {
@@ -721,6 +734,7 @@ int main(void)
     tcase_add_loop_test(cases, test_full_host_leaves_alone, 0, 2);
     tcase_add_test(cases, test_full_host_asks_the_next);
     tcase_add_test(cases, test_full_host_serves_by_deadline);
+    tcase_add_test(cases, test_short_no_more);
     tcase_add_loop_test(cases, test_tenant_limits, 0, 2);
     tcase_add_test(cases, test_host_changes);
     tcase_add_test(cases, test_adjustment_is_told);
