@@ -106,7 +106,8 @@ static void scale_note_peaks(struct core *core, struct execution *doc, const str
         return; /* its figures are of a moment */
     doc->vcpus_peak = MAX(doc->vcpus_peak, used[RESOURCE_CPU]);
     doc->network_peak_mbps = MAX(doc->network_peak_mbps, used[RESOURCE_NETWORK]);
-    usage_course_add(&doc->course, (core->now - doc->started_at) / CLOCK_MS, used);
+    if (sample->has_guest)
+        usage_course_add(&doc->course, (core->now - doc->started_at) / CLOCK_MS, used);
 }
 
 /* What the VM has for code: a guest keeps some of its memory for itself. */

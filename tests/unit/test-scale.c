@@ -572,6 +572,7 @@ START_TEST(test_course_is_learned)
     const struct job first = job_start(EXECUTE(""));
     look_for(first.vm, 3, 0.2, 20);
     world_pass(world, 1500);
+    say(first.vm, (struct usage_sample){.cpu_used = 0.5});
     world_pass(world, 1500);
     look_for(first.vm, 10, 0.2, 300);
     while (world_take(world, COMMAND_SHAPE, 0) != NULL)
@@ -583,6 +584,8 @@ START_TEST(test_course_is_learned)
     ck_assert_int_eq(((struct usage_slot *)course->pdata[0])->from_ms, 1000);
     ck_assert_double_eq(((struct usage_slot *)course->pdata[0])->amounts[RESOURCE_MEMORY], 20);
     ck_assert_double_eq(((struct usage_slot *)course->pdata[course->len - 1])->amounts[RESOURCE_MEMORY], 300);
+    for (guint i = 0; i < course->len; i++)
+        ck_assert_double_gt(((struct usage_slot *)course->pdata[i])->amounts[RESOURCE_MEMORY], 0);
     const struct job early = job_start(EXECUTE("")), late = job_start(EXECUTE(""));
     world_pass(world, 1500);
     press(early.vm, PRESSURE_MEMORY, 1, 380);
