@@ -9,7 +9,7 @@
 
 gboolean adjust_is_under_way(const struct instance_entry *instance, enum resource resource)
 {
-    return instance->shaping[resource] != 0;
+    return instance->wish != NULL || instance->shaping[resource] != 0;
 }
 
 static gboolean adjust_is_quiet(const struct instance_entry *instance)
@@ -193,37 +193,64 @@ static void adjust_report(struct core *core, struct instance_entry *instance, st
     core_touch_execution(core, entry);
 }
 
-/* By hand, resource after resource; the answer comes after the last. */
-static void adjust_hand_next(struct core *core, struct instance_entry *instance, const GError *error)
+/* By hand, resource after resource; the answer comes after the last, or after the first that failed. Until then the instance is left alone by
+ * everybody else. */
+static gboolean adjust_hand_choose(const struct vm_shape *wanted, struct vm_shape *after, enum resource *ret_resource)
 {
-    struct vm_shape after = *adjust_aimed(instance);
-    struct shape_wish *wish = instance->wish;
-    struct adjustment *adjustment = g_new0(struct adjustment, 1);
-    adjustment->before = after;
-    adjustment->reason = ADJUSTMENT_HAND;
-    adjustment->cause = g_strdup("asked for by hand");
-    if (wish->shape.memory_mib != 0 && wish->shape.memory_mib != after.memory_mib) {
-        adjustment->resource = RESOURCE_MEMORY;
-        after.memory_mib = wish->shape.memory_mib;
-    } else if ((wish->shape.vcpus != 0 && wish->shape.vcpus != after.vcpus) ||
-               (wish->shape.cpu_percent != 0 && wish->shape.cpu_percent != after.cpu_percent)) {
-        adjustment->resource = RESOURCE_CPU;
-        after.vcpus = wish->shape.vcpus != 0 ? wish->shape.vcpus : after.vcpus;
-        after.cpu_percent = wish->shape.cpu_percent != 0 ? wish->shape.cpu_percent : after.cpu_percent;
-    } else if (wish->shape.network_mbps != 0 && wish->shape.network_mbps != after.network_mbps) {
-        adjustment->resource = RESOURCE_NETWORK;
-        after.network_mbps = wish->shape.network_mbps;
+    const struct vm_shape before = *after;
+    if (wanted->memory_mib != 0 && wanted->memory_mib != before.memory_mib) {
+        *ret_resource = RESOURCE_MEMORY;
+        after->memory_mib = wanted->memory_mib;
+    } else if ((wanted->vcpus != 0 && wanted->vcpus != before.vcpus) ||
+               (wanted->cpu_percent != 0 && wanted->cpu_percent != before.cpu_percent)) {
+        *ret_resource = RESOURCE_CPU;
+        after->vcpus = wanted->vcpus != 0 ? wanted->vcpus : before.vcpus;
+        after->cpu_percent = wanted->cpu_percent != 0 ? wanted->cpu_percent : before.cpu_percent;
+    } else if (wanted->network_mbps != 0 && wanted->network_mbps != before.network_mbps) {
+        *ret_resource = RESOURCE_NETWORK;
+        after->network_mbps = wanted->network_mbps;
     } else {
-        error = error != NULL ? error : wish->error;
-        if (error != NULL)
-            core_reply_error(core, wish->request, g_error_copy(error));
-        else
-            core_reply_object(core, wish->request, 200, NULL, &instance_codec, instance->doc);
-        adjustment_free(adjustment);
-        g_clear_pointer(&instance->wish, shape_wish_free);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static void adjust_hand_answer(struct core *core, struct instance_entry *instance)
+{
+    struct shape_wish *wish = instance->wish;
+    if (wish->error != NULL)
+        core_reply_error(core, wish->request, g_steal_pointer(&wish->error));
+    else
+        core_reply_object(core, wish->request, 200, NULL, &instance_codec, instance->doc);
+    g_clear_pointer(&instance->wish, shape_wish_free);
+}
+
+static GError *adjust_no_room(const struct instance_entry *instance)
+{
+    return hbr_error_new(HBR_ERROR_EXHAUSTED, "host %s has no room for it", instance->doc->host);
+}
+
+static void adjust_hand_next(struct core *core, struct instance_entry *instance)
+{
+    struct shape_wish *wish = instance->wish;
+    const struct vm_shape before = *adjust_aimed(instance);
+    struct vm_shape after = before;
+    enum resource resource = RESOURCE_CPU;
+    if (wish->error != NULL || !adjust_hand_choose(&wish->shape, &after, &resource)) {
+        adjust_hand_answer(core, instance);
         return;
     }
+    if (!adjust_fits(core, instance, &after)) { /* any more */
+        wish->error = adjust_no_room(instance);
+        adjust_hand_answer(core, instance);
+        return;
+    }
+    struct adjustment *adjustment = g_new0(struct adjustment, 1);
+    adjustment->resource = resource;
+    adjustment->before = before;
     adjustment->after = after;
+    adjustment->reason = ADJUSTMENT_HAND;
+    adjustment->cause = g_strdup("asked for by hand");
     adjust_change(core, instance, adjustment, wish->confirm_timeout_ms);
 }
 
@@ -233,7 +260,7 @@ static void adjust_hand_settled(struct core *core, struct instance_entry *instan
     struct shape_wish *wish = instance->wish;
     if (wish == NULL)
         return;
-    if (error != NULL && wish->error == NULL)
+    if (error != NULL)
         wish->error = g_error_copy(error);
     /* each resource is asked for once */
     if (resource == RESOURCE_MEMORY)
@@ -242,7 +269,7 @@ static void adjust_hand_settled(struct core *core, struct instance_entry *instan
         wish->shape.vcpus = wish->shape.cpu_percent = 0;
     else
         wish->shape.network_mbps = 0;
-    adjust_hand_next(core, instance, NULL);
+    adjust_hand_next(core, instance);
 }
 
 void adjust_shaped(struct core *core, const struct event *event)
@@ -294,7 +321,9 @@ static GError *adjust_objection(struct core *core, const struct instance_entry *
         return hbr_error_new(HBR_ERROR_CONFLICT,
                              "the shape of %s is being changed already; try again when that is done",
                              instance->doc->id);
-    if (wanted->vcpus > maximum->vcpus || wanted->memory_mib > maximum->memory_mib) {
+    if (wanted->vcpus > maximum->vcpus || wanted->memory_mib > maximum->memory_mib ||
+        (maximum->network_mbps != 0 && wanted->network_mbps > maximum->network_mbps) ||
+        (maximum->cpu_percent != 0 && wanted->cpu_percent > maximum->cpu_percent)) {
         g_autofree char *most = vm_shape_to_string(maximum);
         return hbr_error_new(HBR_ERROR_INVALID, "/shape: is more than %s was made for; right would be at most %s",
                              instance->doc->id, most);
@@ -307,7 +336,7 @@ static GError *adjust_objection(struct core *core, const struct instance_entry *
     after.vcpus = wanted->vcpus != 0 ? wanted->vcpus : after.vcpus;
     after.memory_mib = wanted->memory_mib != 0 ? wanted->memory_mib : after.memory_mib;
     if (!adjust_fits(core, instance, &after))
-        return hbr_error_new(HBR_ERROR_EXHAUSTED, "host %s has no room for it", instance->doc->host);
+        return adjust_no_room(instance);
     return NULL;
 }
 
@@ -324,5 +353,5 @@ void adjust_by_hand(struct core *core, struct event *event)
     *instance->wish = (struct shape_wish){.shape = event->shape,
                                           .request = event->request,
                                           .confirm_timeout_ms = core->policy->scaling.confirm_timeout_ms};
-    adjust_hand_next(core, instance, NULL);
+    adjust_hand_next(core, instance);
 }

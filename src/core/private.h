@@ -103,7 +103,7 @@ struct shape_wish {
     struct vm_shape shape;
     guint64 request;
     gint64 confirm_timeout_ms;
-    GError *error; /* the first */
+    GError *error; /* nothing more is done after it */
 };
 
 struct scaling; /* scale.c */

@@ -663,12 +663,12 @@ START_TEST(test_hand_refused)
         struct vm_shape shape;
         int code;
     } wishes[] = {
-        {{.memory_mib = 4096}, HBR_ERROR_INVALID},
-        {{.vcpus = 5}, HBR_ERROR_INVALID},
-        {{.memory_mib = 256}, HBR_ERROR_INVALID},
-        {{.memory_mib = 1536}, HBR_ERROR_EXHAUSTED},
+        {{.memory_mib = 4096}, HBR_ERROR_INVALID}, {{.vcpus = 5}, HBR_ERROR_INVALID},
+        {{.memory_mib = 256}, HBR_ERROR_INVALID},  {{.memory_mib = 1536}, HBR_ERROR_EXHAUSTED},
+        {{.vcpus = 4}, HBR_ERROR_EXHAUSTED},       {{.network_mbps = 200}, HBR_ERROR_INVALID},
     };
     begin_on(POLICY("", ""), 2, 1024);
+    ((struct policy_profile *)world->policy->profiles->pdata[0])->maximum.network_mbps = 100;
     const struct job job = job_start(EXECUTE(""));
     for (guint i = 0; i < G_N_ELEMENTS(wishes); i++)
         expect_error(shape_by_hand(job.vm, wishes[i].shape), wishes[i].code);
@@ -699,7 +699,9 @@ START_TEST(test_hand_vetoed)
     grow_memory(job.vm);
     const guint64 request = shape_by_hand(job.vm, (struct vm_shape){.memory_mib = 512, .vcpus = 2});
     refuse(expect_shape(job.vm), HBR_ERROR_CONFLICT, 896);
+    expect_error(request, HBR_ERROR_CONFLICT);
     ck_assert_uint_eq(booked_mib(), 896);
+    expect_no_shape();
     end();
 }
 END_TEST
@@ -716,6 +718,25 @@ START_TEST(test_hand_instance_dies)
     confirm(shape);
     ck_assert_ptr_null(world_take(world, COMMAND_REPLY, request));
     ck_assert_uint_eq(booked_mib(), 0);
+    end();
+}
+END_TEST
+
+/* Rule: the controller keeps away until what was asked for by hand is done, and each step of that must fit when it comes. */
+START_TEST(test_hand_is_alone)
+{
+    begin_on(POLICY("", ""), 3, 16384);
+    const struct job job = job_start(EXECUTE("")), other = job_start(EXECUTE(""));
+    const guint64 request = shape_by_hand(job.vm, (struct vm_shape){.memory_mib = 1024, .vcpus = 2});
+    const struct command *memory = expect_shape(job.vm);
+    press(job.vm, PRESSURE_CPU_STALL, 4, 100);
+    expect_no_shape();
+    press(other.vm, PRESSURE_CPU_STALL, 4, 100);
+    expect_shape(other.vm); /* takes the last CPU */
+    confirm(memory);
+    expect_no_shape();
+    expect_error(request, HBR_ERROR_EXHAUSTED);
+    ck_assert_uint_eq(core_host(world->core, "h1")->committed_vcpus, 3);
     end();
 }
 END_TEST
@@ -749,6 +770,7 @@ int main(void)
     tcase_add_test(hand, test_hand_too_early);
     tcase_add_test(hand, test_hand_vetoed);
     tcase_add_test(hand, test_hand_instance_dies);
+    tcase_add_test(hand, test_hand_is_alone);
     suite_add_tcase(suite, hand);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
