@@ -129,6 +129,11 @@ static guint shape_amount(const struct vm_shape *shape, enum resource resource)
     }
 }
 
+static double shape_cpus(const struct vm_shape *shape)
+{
+    return shape->cpu_percent > 0 ? shape->cpu_percent / 100.0 : shape->vcpus;
+}
+
 static void shape_set_amount(struct vm_shape *shape, enum resource resource, guint amount)
 {
     switch (resource) {
@@ -236,16 +241,22 @@ static gboolean scale_tenant_allows(struct core *core, const struct execution_en
             memory_mib <= limits->memory_per_tenant_mib);
 }
 
+static char *scale_pressure_cause(const struct need *need, const char *what, double share)
+{
+    if (need->resource == RESOURCE_CPU)
+        return g_strdup_printf("the guest's tasks wait for a CPU: %.1f wanted", need->actual);
+    if (need->sample != NULL && need->sample->pressure != 0 && (need->sample->pressure & PRESSURE_MEMORY) == 0)
+        return g_strdup_printf("the guest's tasks wait for memory: %.1f %s", need->actual, what);
+    return g_strdup_printf("%.1f %s is above %.0f %% of what the VM has", need->actual, what, share * 100);
+}
+
 static char *scale_cause(const struct execution_entry *entry, const struct need *need)
 {
     static const char *const what[RESOURCE_COUNT] = {"CPUs wanted", "MiB used", "Mbit/s used"};
     const struct policy_scaling *policy = &entry->policy->scaling;
     switch (need->reason) {
     case ADJUSTMENT_PRESSURE:
-        return need->sample != NULL && (need->sample->pressure & PRESSURE_CPU_STALL) != 0
-                   ? g_strdup_printf("the guest's tasks wait for a CPU: %.1f wanted", need->actual)
-                   : g_strdup_printf("%.1f %s is above %.0f %% of what the VM has", need->actual, what[need->resource],
-                                     policy->pressure * 100);
+        return scale_pressure_cause(need, what[need->resource], policy->pressure);
     case ADJUSTMENT_SLACK:
         return g_strdup_printf("%.1f %s at most in the dwell time", need->actual, what[need->resource]);
     case ADJUSTMENT_ROOM:
@@ -440,7 +451,7 @@ static void scale_pressed(struct core *core, struct execution_entry *entry, stru
             course_at(&entry->scaling->course, RESOURCE_MEMORY, (core->now - entry->doc->started_at) / CLOCK_MS)->p90;
         scale_apply(core, entry, instance, &need);
     }
-    if ((sample->pressure & PRESSURE_CPU_STALL) != 0 && sample->runnable > aimed->vcpus) {
+    if ((sample->pressure & PRESSURE_CPU_STALL) != 0 && sample->runnable > shape_cpus(aimed)) {
         need.resource = RESOURCE_CPU;
         need.actual = need.want = sample->runnable;
         need.expected =
@@ -471,7 +482,7 @@ void scale_sample(struct core *core, struct instance_entry *instance, const stru
         [RESOURCE_NETWORK] = MAX(sample->network_rx_mbps, sample->network_tx_mbps),
     };
     const double has[RESOURCE_COUNT] = {
-        [RESOURCE_CPU] = aimed->cpu_percent > 0 ? aimed->cpu_percent / 100.0 : aimed->vcpus,
+        [RESOURCE_CPU] = shape_cpus(aimed),
         [RESOURCE_MEMORY] = scale_usable_mib(aimed->memory_mib),
         [RESOURCE_NETWORK] = aimed->network_mbps,
     };

@@ -546,6 +546,38 @@ START_TEST(test_adjustment_is_told)
 }
 END_TEST
 
+/* Rule: the cause names the resource that is short, whatever else the guest speaks up about; a capped instance is short of its cap. */
+START_TEST(test_pressure_cause)
+{
+    begin(POLICY("", ""));
+    const struct job job = job_start(EXECUTE(""));
+    press(job.vm, PRESSURE_MEMORY | PRESSURE_CPU_STALL, 3, 380);
+    confirm(expect_shape(job.vm));
+    json_t *document = job_document(&job);
+    const json_t *told = json_array_get(json_object_get(document, "adjustments"), 0);
+    ck_assert_str_eq(json_string_value(json_object_get(told, "resource")), "memory");
+    ck_assert_ptr_nonnull(strstr(json_string_value(json_object_get(told, "cause")), "MiB"));
+    json_decref(document);
+    end();
+}
+END_TEST
+
+START_TEST(test_capped_pressure)
+{
+    begin(POLICY("", ""));
+    world_execute(world, EXECUTE(""));
+    const struct command *boot = world_expect(world, COMMAND_BOOT, 0);
+    struct event *ready = world_answer(EVENT_INSTANCE_READY, boot);
+    ready->shape = boot->boot->shape;
+    ready->shape.cpu_percent = 50;
+    world_event(world, ready);
+    world_event(world, world_answer(EVENT_RUN_STARTED, world_expect(world, COMMAND_RUN, 0)));
+    press(boot->id, PRESSURE_CPU_STALL, 1, 100);
+    ck_assert_uint_eq(expect_shape(boot->id)->shape.cpu_percent, 100);
+    end();
+}
+END_TEST
+
 static double predicted_of(const struct job *job)
 {
     json_t *document = job_document(job);
@@ -762,6 +794,8 @@ int main(void)
     tcase_add_loop_test(cases, test_tenant_limits, 0, 2);
     tcase_add_test(cases, test_host_changes);
     tcase_add_test(cases, test_adjustment_is_told);
+    tcase_add_test(cases, test_pressure_cause);
+    tcase_add_test(cases, test_capped_pressure);
     tcase_add_test(cases, test_course_is_learned);
     suite_add_tcase(suite, cases);
     TCase *hand = tcase_create("by hand");
