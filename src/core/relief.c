@@ -17,6 +17,7 @@ void relief_fit(struct core *core, const struct instance_entry *instance, struct
     const guint free_vcpus = capacity.vcpus - MIN(capacity.vcpus, host->doc->committed_vcpus);
     const guint free_mib = capacity.memory_mib - MIN(capacity.memory_mib, host->doc->committed_memory_mib);
     after->vcpus = MIN(after->vcpus, present->vcpus + free_vcpus);
+    after->cpu_percent = MIN(after->cpu_percent, after->vcpus * 100);
     after->memory_mib = MIN(after->memory_mib, present->memory_mib + free_mib);
 }
 

@@ -578,6 +578,25 @@ START_TEST(test_capped_pressure)
 }
 END_TEST
 
+/* Rule: on a full host a cap on CPU time is raised no further than there are CPUs. */
+START_TEST(test_capped_on_full_host)
+{
+    begin_on(POLICY("", ""), 1, 16384);
+    world_execute(world, EXECUTE(""));
+    const struct command *boot = world_expect(world, COMMAND_BOOT, 0);
+    struct event *ready = world_answer(EVENT_INSTANCE_READY, boot);
+    ready->shape = boot->boot->shape;
+    ready->shape.cpu_percent = 80;
+    world_event(world, ready);
+    world_event(world, world_answer(EVENT_RUN_STARTED, world_expect(world, COMMAND_RUN, 0)));
+    press(boot->id, PRESSURE_CPU_STALL, 4, 100);
+    const struct command *shape = expect_shape(boot->id);
+    ck_assert_uint_eq(shape->shape.cpu_percent, 100);
+    ck_assert_uint_eq(shape->shape.vcpus, 1);
+    end();
+}
+END_TEST
+
 static double predicted_of(const struct job *job)
 {
     json_t *document = job_document(job);
@@ -796,6 +815,7 @@ int main(void)
     tcase_add_test(cases, test_adjustment_is_told);
     tcase_add_test(cases, test_pressure_cause);
     tcase_add_test(cases, test_capped_pressure);
+    tcase_add_test(cases, test_capped_on_full_host);
     tcase_add_test(cases, test_course_is_learned);
     suite_add_tcase(suite, cases);
     TCase *hand = tcase_create("by hand");
