@@ -5,3 +5,6 @@ tests_unit_test_core_SOURCES = tests/unit/test-core.c tests/unit/core-fixture.c 
 check_PROGRAMS += tests/unit/test-simulation
 check_PROGRAMS += tests/unit/test-warm
 tests_unit_test_warm_SOURCES = tests/unit/test-warm.c tests/unit/core-fixture.c tests/unit/core-fixture.h
+check_PROGRAMS += tests/unit/test-scale
+tests_unit_test_scale_SOURCES = tests/unit/test-scale.c tests/unit/core-fixture.c tests/unit/core-fixture.h \
+	tests/unit/policy-fixture.h
