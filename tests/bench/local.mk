@@ -36,9 +36,13 @@ tests_bench_touch_LDFLAGS = -all-static $(HBR_LDFLAGS)
 tests_bench_touch_LDADD =
 bench_targets += tests/bench/bench-sampling-cost
 tests_bench_bench_sampling_cost_SOURCES = tests/bench/bench-sampling-cost.c tests/bench/world.c tests/bench/world.h
+# Scaling: replays of real usage courses (../shared/data, or HBR_DATA_DIR), in simulated time.
+bench_targets += tests/bench/bench-slack-shortage
+tests_bench_bench_slack_shortage_SOURCES = tests/bench/bench-slack-shortage.c tests/bench/scaler-baselines.c \
+	tests/bench/scaler-baselines.h tests/bench/svg.c tests/bench/svg.h tests/bench/trace.c tests/bench/trace.h
 
 EXTRA_PROGRAMS += $(bench_targets) $(bench_helpers)
-EXTRA_DIST += tests/bench/run
+EXTRA_DIST += tests/bench/run tests/bench/bench-shape-storm
 CLEANFILES += $(bench_targets) $(bench_helpers)
 
 bench: all $(bench_targets) $(bench_helpers)

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "scaler-baselines.h"
+#include "svg.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* What a way of scaling holds for nothing, and how often it is short, over real usage courses: one data point is one look of a controller. Each has
+ * a knob, so each is a curve on the plane of the two. Asked is how much less this one holds at the same shortage as another. */
+
+#define KNOBS_MAX 16
+#define PLANES_MAX 4
+#define CONTROLLERS_MAX 8
+#define OURS 0
+
+struct result {
+    double knob, slack, shortage;
+    guint64 looks;
+};
+
+struct curve {
+    const struct controller *controller;
+    struct result results[KNOBS_MAX];
+    guint count;
+};
+
+/* One resource of one set of courses. */
+struct plane {
+    const struct trace_set *set;
+    enum resource resource;
+    const char *key;
+    struct curve curves[CONTROLLERS_MAX];
+};
+
+struct job {
+    const struct plane *plane;
+    const struct controller *controller;
+    struct result *result;
+};
+
+static void job_run(gpointer data, gpointer unused)
+{
+    (void)unused;
+    g_autofree struct job *job = data;
+    struct tally tally = {0};
+    for (guint i = 0; i < job->plane->set->trials->len; i++)
+        controller_replay(job->controller, job->plane->set->trials->pdata[i], job->plane->resource, job->result->knob,
+                          &tally);
+    job->result->slack = tally.idle / tally.used;
+    job->result->shortage = (double)tally.shortages / (double)tally.looks;
+    job->result->looks = tally.looks;
+}
+
+static gboolean is_for(const struct controller *controller, const struct plane *plane)
+{
+    return controller->is_for == NULL || controller->is_for(plane->set->trials->pdata[0], plane->resource);
+}
+
+static void plane_begin(struct plane *plane, GThreadPool *pool)
+{
+    for (guint i = 0; i < controller_count; i++) {
+        struct curve *curve = &plane->curves[i];
+        curve->controller = &controllers[i];
+        for (guint k = 0; is_for(curve->controller, plane) && curve->controller->knobs[k] != 0; k++) {
+            struct result *result = &curve->results[curve->count++];
+            result->knob = curve->controller->knobs[k];
+            struct job *job = g_new(struct job, 1);
+            *job = (struct job){.plane = plane, .controller = curve->controller, .result = result};
+            g_thread_pool_push(pool, job, NULL);
+        }
+    }
+}
+
+/* The least slack of the curve at that shortage, between its points; NAN when it does not reach there. */
+static double curve_slack_at(const struct curve *curve, double shortage)
+{
+    double least = NAN;
+    for (guint i = 0; i + 1 < curve->count; i++) {
+        const struct result *a = &curve->results[i], *b = &curve->results[i + 1];
+        const double low = MIN(a->shortage, b->shortage), high = MAX(a->shortage, b->shortage);
+        if (shortage < low || shortage > high || low <= 0)
+            continue;
+        const double share = high > low ? log(shortage / a->shortage) / log(b->shortage / a->shortage) : 0;
+        least = fmin(least, a->slack + (b->slack - a->slack) * share);
+    }
+    return least;
+}
+
+static double plane_ratio(const struct plane *plane, const struct result *result)
+{
+    return curve_slack_at(&plane->curves[OURS], result->shortage) / result->slack;
+}
+
+static void plane_print(const struct plane *plane)
+{
+    g_print("\n%-24s %10s %11s %11s %13s %9s\n", plane->key, "knob", "shortage", "slack", "ours there", "ratio");
+    for (guint i = 0; i < controller_count; i++)
+        for (guint k = 0; k < plane->curves[i].count; k++) {
+            const struct curve *curve = &plane->curves[i];
+            const struct result *result = &curve->results[k];
+            g_print("%-22s%-2s %10g %10.3f%% %11.4f", curve->controller->name,
+                    result->knob == curve->controller->usual ? " *" : "", result->knob, 100 * result->shortage,
+                    result->slack);
+            if (i != OURS)
+                g_print(" %13.4f %9.3f", curve_slack_at(&plane->curves[OURS], result->shortage),
+                        plane_ratio(plane, result));
+            g_print("\n");
+        }
+}
+
+/* Adds one key for each controller that this one is compared with, and gives the worst; 0: none was comparable. */
+static double plane_report(const struct plane *plane, GString *report)
+{
+    double worst = 0;
+    for (guint i = 0; i < controller_count; i++) {
+        const struct curve *curve = &plane->curves[i];
+        for (guint k = 0; k < curve->count; k++) {
+            const double ratio = plane_ratio(plane, &curve->results[k]);
+            if (i == OURS || curve->results[k].knob != curve->controller->usual)
+                continue;
+            g_string_append_printf(report, " %s_%s=%.3f", curve->controller->name, plane->key, ratio);
+            if (!curve->controller->is_bound)
+                worst = isnan(ratio) ? INFINITY : MAX(worst, ratio);
+        }
+    }
+    return worst;
+}
+
+static void plane_draw(const struct plane *plane, struct svg *svg)
+{
+    const struct svg_panel panel = {
+        .title = plane->key,
+        .x = {"time in shortage, %", 0.1, 50, TRUE},
+        .y = {"slack: idle / used", 0.05, 100, TRUE},
+    };
+    svg_begin_panel(svg, &panel);
+    for (guint i = 0; i < controller_count; i++) {
+        const struct curve *curve = &plane->curves[i];
+        struct svg_point points[KNOBS_MAX];
+        for (guint k = 0; k < curve->count; k++) {
+            points[k] = (struct svg_point){100 * curve->results[k].shortage, curve->results[k].slack};
+            if (curve->results[k].knob == curve->controller->usual)
+                svg_mark(svg, i, points[k]);
+        }
+        svg_draw(svg, i, curve->controller->is_bound ? SVG_DASHED : SVG_LINE, points, curve->count);
+    }
+}
+
+static gboolean draw(const struct plane *planes, guint count)
+{
+    g_autoptr(svg_auto) svg = svg_new("Slack at equal shortage (dots: as published)", count, 2);
+    for (guint i = 0; i < count; i++)
+        plane_draw(&planes[i], svg);
+    for (guint i = 0; i < controller_count; i++)
+        svg_explain(svg, i, controllers[i].name);
+    return svg_save(svg, "slack-shortage");
+}
+
+static guint64 replay_all(struct plane *planes, guint count)
+{
+    guint64 looks = 0;
+    for (guint i = 0; i < count; i++) {
+        GThreadPool *pool = g_thread_pool_new(job_run, NULL, (gint)g_get_num_processors(), FALSE, NULL);
+        plane_begin(&planes[i], pool);
+        g_thread_pool_free(pool, FALSE, TRUE);
+        plane_print(&planes[i]);
+        looks += planes[i].curves[OURS].results[0].looks;
+    }
+    return looks;
+}
+
+int main(void)
+{
+    g_autoptr(GError) error = NULL;
+    struct trace_set *planetlab = trace_planetlab(&error);
+    struct trace_set *bitbrains = planetlab != NULL ? trace_bitbrains(&error) : NULL;
+    if (bitbrains == NULL) {
+        g_printerr("%s\n", error != NULL ? error->message : "a usage course is empty");
+        trace_set_free(planetlab);
+        return EXIT_FAILURE;
+    }
+    struct plane planes[PLANES_MAX] = {
+        {.set = planetlab, .resource = RESOURCE_CPU, .key = "planetlab_cpu"},
+        {.set = bitbrains, .resource = RESOURCE_CPU, .key = "bitbrains_cpu"},
+        {.set = bitbrains, .resource = RESOURCE_MEMORY, .key = "bitbrains_memory"},
+        {.set = bitbrains, .resource = RESOURCE_NETWORK, .key = "bitbrains_network"},
+    };
+    const guint64 looks = replay_all(planes, PLANES_MAX);
+    g_autoptr(GString) report = g_string_new(NULL);
+    double worst = 0;
+    for (guint i = 0; i < PLANES_MAX; i++)
+        worst = fmax(worst, plane_report(&planes[i], report));
+    const gboolean is_drawn = draw(planes, PLANES_MAX);
+    g_print("bench slack-shortage n=%" G_GUINT64_FORMAT " ratio=%.3f%s\n", looks, worst, report->str);
+    trace_set_free(bitbrains);
+    trace_set_free(planetlab);
+    return is_drawn && worst > 0 && worst < 1 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
