@@ -458,8 +458,8 @@ START_TEST(test_full_host_serves_by_deadline)
     expect_no_shape();
     ck_assert_uint_eq(job_adjustments(&first, "no room"), 1); /* said once */
     job_end(&third);
-    ck_assert_uint_eq(expect_shape(first.vm)->shape.memory_mib, 896);
-    ck_assert_uint_eq(expect_shape(last.vm)->shape.memory_mib, 640); /* what is left */
+    ck_assert_uint_eq(expect_shape(first.vm)->shape.memory_mib, 1024);
+    expect_no_shape(); /* nothing is left */
     ck_assert_uint_eq(booked_mib(), 1536);
     end();
 }
