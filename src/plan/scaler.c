@@ -8,6 +8,7 @@
 #define PRIOR_POINTS 16         /* of the prediction's spread */
 #define PRIOR_LOOKS 8.0         /* that the prediction counts for, before what is seen outweighs it */
 #define LOSS_DECAY 0.995        /* of what each way has cost so far, by each look */
+#define STAY 0.8                /* what the other way must have cost, in parts of what this one did, to be followed */
 #define UNSEEN 1.0              /* looks that count as beyond all that was seen */
 #define BEYOND 1.1              /* one in x^2 of them is beyond x times that; x is tried in these steps */
 #define BEYOND_MAX 20.0         /* and up to this */
@@ -23,6 +24,7 @@ struct deep {
     guint8 orders[WAYS][WINDOW];    /* the places of those that are remembered, by their factor */
     guint count, next;              /* of each; the newest stands before `next` */
     gboolean has_looked, is_adrift; /* the course is given up: it counts no more than what was seen */
+    enum way way;                   /* that is followed */
     double last;
     double offers[WAYS], losses[WAYS];
     struct drift drift;
@@ -164,7 +166,9 @@ static void deep_compare(struct deep *deep, const struct scaler_settings *settin
             expected += factor / deep->count;
             squares += factor * factor / deep->count;
         }
-        spread = MAX(SPREAD_MIN, sqrt(MAX(0, squares - expected * expected)));
+        /* Few looks tell little of the spread, and of the level: else one alarm brings the next. */
+        const double seen = MAX(0, squares - expected * expected) * deep->count + spread * spread * PRIOR_LOOKS;
+        spread = MAX(SPREAD_MIN, sqrt(seen / (deep->count + PRIOR_LOOKS) * (1 + 1.0 / deep->count)));
     }
     guint samples;
     const double base = log_of(resource, look->now.p50);
@@ -188,7 +192,10 @@ static struct scaler_verdict deep_look(gpointer state, const struct scaler_setti
     deep_remember(deep, look);
     for (guint way = 0; way < WAYS; way++)
         deep->offers[way] = cheapest(points, deep_collect(deep, way, look, points), settings->shortage_cost);
-    verdict.want = MAX(0, deep->offers[deep->losses[WAY_LAST] < deep->losses[WAY_COURSE] ? WAY_LAST : WAY_COURSE]);
+    const enum way other = deep->way == WAY_COURSE ? WAY_LAST : WAY_COURSE;
+    if (deep->losses[other] < STAY * deep->losses[deep->way])
+        deep->way = other;
+    verdict.want = MAX(0, deep->offers[deep->way]);
     return verdict;
 }
 
