@@ -26,9 +26,10 @@ tests_bench_bench_claim_under_refill_SOURCES = tests/bench/bench-claim-under-ref
 tests_bench_bench_burst_SOURCES = tests/bench/bench-burst.c tests/bench/world.c tests/bench/world.h
 
 # Scaling: replays of real usage courses (../shared/data, or HBR_DATA_DIR), in simulated time.
-bench_targets += tests/bench/bench-slack-shortage
+bench_targets += tests/bench/bench-slack-shortage tests/bench/bench-stability
 tests_bench_bench_slack_shortage_SOURCES = tests/bench/bench-slack-shortage.c tests/bench/scaler-baselines.c \
 	tests/bench/scaler-baselines.h tests/bench/svg.c tests/bench/svg.h tests/bench/trace.c tests/bench/trace.h
+tests_bench_bench_stability_SOURCES = tests/bench/bench-stability.c tests/bench/svg.c tests/bench/svg.h
 
 EXTRA_PROGRAMS += $(bench_targets)
 EXTRA_DIST += tests/bench/run
