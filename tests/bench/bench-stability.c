@@ -229,7 +229,7 @@ static void draw_rates(struct svg *svg, enum resource resource, const struct wav
         .title = resource == RESOURCE_CPU ? "square wave, 0.5 to 3.5 CPUs: all (line), second half (dashed)"
                                           : "square wave, 200 to 900 MiB: all (line), second half (dashed)",
         .x = {"period, s", 1, PERIOD_MAX, TRUE},
-        .y = {"changes a minute", 0, 12, FALSE},
+        .y = {"changes a minute", 0, 2, FALSE},
     };
     svg_begin_panel(svg, &panel);
     for (guint way = 0; way < G_N_ELEMENTS(governors); way++) {
