@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "host/vm.h"
@@ -91,6 +92,7 @@ static void shaping_report(struct shaping *shaping)
     }
     struct event *event = host_event(vm->host, EVENT_INSTANCE_SHAPED, vm->id);
     event->serial = shaping->serial;
+    event->at = shaping->stepped_at;
     event->shape = vm->shape;
     if (shaping->error != NULL) {
         event->shape.vcpus = vm_vcpus_to_come(vm);
@@ -245,6 +247,7 @@ static void on_step(gpointer owner, gpointer data, gpointer call, const GError *
     if (vm != NULL)
         step->kind->note(vm, step->value, call, error);
     if (shaping != NULL && step->kind != &step_unplug) {
+        shaping->stepped_at = clock_now();
         if (error != NULL && (!shaping->is_binding || step->kind != &step_network))
             shaping_fail(shaping, error);
         else if (error != NULL)
