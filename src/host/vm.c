@@ -262,6 +262,8 @@ static gboolean vm_on_heartbeat(gpointer data)
 {
     struct vm *vm = data;
     const gint64 silent_ms = (g_get_monotonic_time() - vm->guest->heard_at) / 1000;
+    if (silent_ms < vm->host->settings.heartbeat_ms)
+        return G_SOURCE_CONTINUE; /* its usage, or anything else that it says, is as good */
     if (silent_ms < vm->host->settings.silence_ms) {
         guest_ping(vm->guest);
         return G_SOURCE_CONTINUE;
