@@ -445,6 +445,24 @@ START_TEST(test_full_host_asks_the_next)
 }
 END_TEST
 
+/* Rule: nor does one that is being changed already. */
+START_TEST(test_full_host_passes_over_the_busy)
+{
+    begin_on(POLICY("", ""), 16, 2304);
+    const struct job rich[] = {job_start(EXECUTE("")), job_start(EXECUTE(""))}, poor = job_start(EXECUTE(""));
+    grow_memory(rich[0].vm);
+    grow_memory(rich[1].vm);
+    world_pass(world, 2000);
+    look(rich[0].vm, 0.2, 60);
+    look(rich[1].vm, 0.2, 60);
+    press(rich[0].vm, PRESSURE_CPU_STALL, 3, 60);
+    ck_assert_uint_eq(expect_shape(rich[0].vm)->shape.vcpus, 2);
+    press(poor.vm, PRESSURE_MEMORY, 1, 380);
+    ck_assert_uint_eq(expect_shape(rich[1].vm)->shape.memory_mib, 512);
+    end();
+}
+END_TEST
+
 /* Rule: what is still missing waits, and is served by deadline. */
 START_TEST(test_full_host_serves_by_deadline)
 {
@@ -458,9 +476,11 @@ START_TEST(test_full_host_serves_by_deadline)
     expect_no_shape();
     ck_assert_uint_eq(job_adjustments(&first, "no room"), 1); /* said once */
     job_end(&third);
-    ck_assert_uint_eq(expect_shape(first.vm)->shape.memory_mib, 896);
-    ck_assert_uint_eq(expect_shape(last.vm)->shape.memory_mib, 640); /* what is left */
+    ck_assert_uint_eq(expect_shape(first.vm)->shape.memory_mib, 1024);
+    expect_no_shape();
     ck_assert_uint_eq(booked_mib(), 1536);
+    job_end(&first);
+    ck_assert_uint_eq(expect_shape(last.vm)->shape.memory_mib, 1024);
     end();
 }
 END_TEST
@@ -808,6 +828,7 @@ int main(void)
     tcase_add_test(cases, test_full_host_takes_slack);
     tcase_add_loop_test(cases, test_full_host_leaves_alone, 0, 2);
     tcase_add_test(cases, test_full_host_asks_the_next);
+    tcase_add_test(cases, test_full_host_passes_over_the_busy);
     tcase_add_test(cases, test_full_host_serves_by_deadline);
     tcase_add_test(cases, test_short_no_more);
     tcase_add_loop_test(cases, test_tenant_limits, 0, 2);
