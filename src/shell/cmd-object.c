@@ -40,7 +40,7 @@ static const struct command_option instance_options[] = {ID_OPTION(complete_inst
 static const struct command_option instance_shape_options[] = {
     ID_OPTION(complete_instance),
     {"vcpus", 'c', OPTION_INT, 0, "COUNT", "vCPUs online in the guest", 1, SHAPE_VCPUS_MAX, NULL},
-    {"memory", 'm', OPTION_SIZE, 0, "SIZE", "memory, in whole MiB", 1 << 20, 0, NULL},
+    {"memory", 'm', OPTION_SIZE, 0, "SIZE", "memory, in whole MiB", 1 << 20, G_GINT64_CONSTANT(1) << 46, NULL},
     {"network", 'n', OPTION_INT, 0, "MBIT", "limit of its network rate, each way, in Mbit/s", 1, SHAPE_MBPS_MAX, NULL},
     {"disk", 'd', OPTION_INT, 0, "MB", "limit of its own disk's throughput, each way, in MB/s", 1, SHAPE_MBPS_MAX,
      NULL},

@@ -86,10 +86,17 @@ FAILED = {
 }
 
 ADJUSTMENTS = [
-    {"at": at(13.2), "confirmed_at": at(13.243), "resource": "memory", "cause": "memory 410 MiB > predicted 320 MiB x 1.2",
+    {"signalled_at": at(13.199), "at": at(13.2), "hypervisor_at": at(13.22), "confirmed_at": at(13.243), "resource": "memory", "reason": "excess",
+     "cause": "memory 410 MiB > predicted 320 MiB x 1.2",
      "predicted": 320, "actual": 410, "before": shape(1, 512), "after": shape(1, 1024)},
-    {"at": at(14.2), "resource": "cpu", "cause": "runnable 3.0 > predicted 1.0 x 1.2", "predicted": 1, "actual": 3,
+    {"signalled_at": at(14.2), "at": at(14.2), "resource": "cpu", "reason": "excess", "cause": "runnable 3.0 > predicted 1.0 x 1.2",
+     "predicted": 1, "actual": 3,
      "before": shape(1, 1024), "after": shape(2, 1024), "error": "the guest did not bring vCPU 1 online within 5 s"},
+    {"at": at(14.8), "hypervisor_at": at(14.81), "confirmed_at": at(14.82), "resource": "cpu", "reason": "hand", "cause": "asked for by hand",
+     "predicted": 0, "actual": 0, "before": shape(1, 1024), "after": {**shape(1, 1024), "cpu_percent": 50}},
+    {"signalled_at": at(15), "at": at(15), "hypervisor_at": at(15.01), "confirmed_at": at(15.011), "resource": "disk", "reason": "need",
+     "cause": "18.0 MB/s used, 9.0 predicted: up to 40.0 may come", "predicted": 9, "actual": 18, "before": {**shape(1, 1024), "disk_mbps": 20},
+     "after": {**shape(1, 1024), "disk_mbps": 40}},
 ]
 
 EXECUTION = {
@@ -404,6 +411,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_event({"event": "queued", "execution": {**execution, "state": "queued"}})
         self.send_event({"event": "started", "execution": execution})
         self.finish(execution, state="finished", result=self.result(status=int(request["program"]["source"].split()[1])))
+
+    def run_memory(self, execution, _request):
+        self.send_event({"event": "started", "execution": execution})
+        self.send_event({"event": "retried", "execution": {**execution, "state": "queued", "retries": 1}})
+        self.send_event({"event": "queued", "execution": {**execution, "state": "queued", "retries": 1}})
+        self.send_event({"event": "started", "execution": {**execution, "retries": 1}})
+        self.finish(execution, state="finished", retries=1, result=self.result())
 
     def run_signal(self, execution, _request):
         self.send_event({"event": "started", "execution": execution})
