@@ -2,6 +2,7 @@
 #include "shell/command.h"
 #include "shell/complete.h"
 #include "shell/failure.h"
+#include "shell/render.h"
 #include "shell/views.h"
 
 /* Reservations, executions and instances: the same commands for each. */
@@ -170,8 +171,8 @@ static gboolean instance_shape_run(struct session *session, const struct argumen
     g_autoptr(json_auto) instance = session_parse(text, error);
     if (instance == NULL)
         return FALSE;
-    output_result(&session->output, instance, id, "%s: %.0f vCPU, %.0f MiB", id,
-                  output_number_at(instance, "shape/vcpus"), output_number_at(instance, "shape/memory_mib"));
+    g_autofree char *now = render_shape_text(json_object_get(instance, "shape"));
+    output_result(&session->output, instance, id, "%s: %s", id, now);
     return TRUE;
 }
 

@@ -207,8 +207,8 @@ void render_change(const struct output *output, const json_t *value, struct cell
             continue;
         kinds[i].render(output, json_object_get(json_object_get(value, "before"), kinds[i].member), &before);
         kinds[i].render(output, json_object_get(json_object_get(value, "after"), kinds[i].member), &after);
-        cell->text = g_strdup_printf("%s -> %s%s", before.text != NULL ? before.text : "?",
-                                     after.text != NULL ? after.text : "?", i == 0 ? " vCPU" : "");
+        cell->text = g_strdup_printf("%s -> %s%s", before.text != NULL ? before.text : "no limit",
+                                     after.text != NULL ? after.text : "no limit", i == 0 ? " vCPU" : "");
         g_free(before.text);
         g_free(after.text);
     }

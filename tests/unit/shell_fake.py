@@ -265,17 +265,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.objects(path[1], path[2:], query)
         raise Problem("not-found", f"{self.path}: there is no such path")
 
+    def find_object(self, kind, name):
+        for item in OBJECTS[kind]:
+            if key_of(item) == urllib.parse.unquote(name):
+                return item
+        raise Problem("not-found", f"there is no {kind[:-1]} \"{urllib.parse.unquote(name)}\"")
+
     def objects(self, kind, rest, query):
         if not rest:
             rows = [o for o in OBJECTS[kind] if ("all" in query or o["state"] not in ENDED)
                     and query.get("state", o["state"]) == o["state"]
                     and query.get("function", function_of(o)) == function_of(o)]
             return self.send_body(200, {kind: rows[:int(query.get("limit", 100))]})
-        for item in OBJECTS[kind]:
-            if key_of(item) == urllib.parse.unquote(rest[0]):
-                break
-        else:
-            raise Problem("not-found", f"there is no {kind[:-1]} \"{urllib.parse.unquote(rest[0])}\"")
+        item = self.find_object(kind, rest[0])
         if self.command == "GET":
             return self.send_body(200, item)
         if item["state"] in ENDED:
@@ -303,6 +305,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 "host": "alpha", "created_at": NOW}
         del made["id"]
         return self.send_body(200, {"reservation": made})
+
+    def post_instances(self, rest, _query, body):
+        instance = self.find_object("instances", rest[0])
+        wanted = json.loads(body)
+        if wanted.get("memory_mib", 0) > instance["maximum"]["memory_mib"]:
+            raise Problem("invalid", f"/shape: is more than {rest[0]} was made for; right would be at most 2 vCPU, 2048 MiB")
+        return self.send_body(200, {**instance, "shape": {**instance["shape"], **wanted}})
 
     def post_hosts(self, _rest, _query, body):
         spec = json.loads(body)
