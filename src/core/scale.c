@@ -73,6 +73,7 @@ static void scale_alarm(struct core *core, struct execution_entry *entry, const 
     struct command *command = core_command_for(instance->doc->host, COMMAND_ALARM, instance->doc->id);
     const gint64 stall_us = (gint64)(policy->stall * (double)policy->stall_window_ms * CLOCK_MS);
     command->alarm = (struct guest_alarm){.memory_share = can_grow ? policy->pressure : 0,
+                                          .memory_most_mib = can_grow ? instance->doc->maximum.memory_mib : 0,
                                           .cpu_stall_us = stall_us,
                                           .memory_stall_us = stall_us,
                                           .io_stall_us = 0,

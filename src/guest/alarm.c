@@ -269,6 +269,7 @@ void alarm_on_frame(struct agent *agent, const struct wire_frame *frame)
     if (!wants_anything(&wanted))
         return;
     alarm->wanted = wanted;
+    shape_limit_executions(agent);
     alarm->stream = frame->stream;
     alarm->is_set = true;
     alarm->told_us = 0;

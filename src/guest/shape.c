@@ -80,6 +80,19 @@ uint32_t shape_count_online(void)
     return count_cpus("online");
 }
 
+/* The kernel needs memory of its own for what is plugged, to keep account of its pages and to map them, and plugged memory is none of that kind.
+ * What executions have filled before it came cannot be taken back from them: the share of what may still come is kept free, too. */
+static uint64_t kernel_share_kib(const struct agent *agent, uint64_t memory_kib)
+{
+    uint64_t most_kib = (uint64_t)agent->alarm.wanted.memory_most_mib * 1024u;
+    if (most_kib < memory_kib)
+        most_kib = memory_kib;
+    if (agent->boot_kib == 0 || most_kib <= agent->boot_kib)
+        return 0;
+    uint64_t share_kib = (most_kib - agent->boot_kib) / PLUGGED_PER_KERNEL;
+    return share_kib < agent->boot_kib / 2 ? share_kib : agent->boot_kib / 2;
+}
+
 /* What the kernel and the agent have for themselves is out of the executions' reach; a bound that forgets it is never met, and the kernel kills
  * for the whole machine's want of memory before. */
 uint64_t shape_limit_for(const struct agent *agent, uint64_t memory_kib)
@@ -89,8 +102,7 @@ uint64_t shape_limit_for(const struct agent *agent, uint64_t memory_kib)
         reserve_kib = RESERVE_MIN_KIB;
     if (reserve_kib > RESERVE_MAX_KIB)
         reserve_kib = RESERVE_MAX_KIB;
-    uint64_t plugged_kib = agent->boot_kib && memory_kib > agent->boot_kib ? memory_kib - agent->boot_kib : 0;
-    uint64_t own_kib = agent->own_kib + RESERVE_FREE_KIB + plugged_kib / PLUGGED_PER_KERNEL;
+    uint64_t own_kib = agent->own_kib + RESERVE_FREE_KIB + kernel_share_kib(agent, memory_kib);
     if (reserve_kib < own_kib)
         reserve_kib = own_kib;
     return memory_kib > reserve_kib ? (memory_kib - reserve_kib) * 1024u : 0;

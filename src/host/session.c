@@ -166,6 +166,7 @@ static void session_set_alarm(struct guest *guest, const struct guest_alarm *ala
         .cpu_stall_us = (guint32)alarm->cpu_stall_us,
         .io_stall_us = (guint32)alarm->io_stall_us,
         .window_us = (guint32)alarm->window_us,
+        .memory_most_mib = alarm->memory_most_mib,
     };
     session->alarm_stream = session_next_stream(session);
     session_send(session, WIRE_TYPE_ALARM, 0, session->alarm_stream, &message);

@@ -15,7 +15,8 @@ enum pressure {
 
 /* What the agent of an instance is to speak up about. All zero: nothing. */
 struct guest_alarm {
-    double memory_share; /* of what executions may use */
+    double memory_share;   /* of what executions may use */
+    guint memory_most_mib; /* that the instance may come to have; 0: no more than now */
     gint64 cpu_stall_us, memory_stall_us, io_stall_us, window_us;
 };
 

@@ -212,6 +212,7 @@ LAYOUT(usage);
 static const struct wire_field alarm_fields[] = {
     U32(1, wire_alarm, memory_permille), U32(2, wire_alarm, memory_stall_us), U32(3, wire_alarm, cpu_stall_us),
     U32(4, wire_alarm, io_stall_us),     U32(5, wire_alarm, window_us),       U32(6, wire_alarm, repeat_ms),
+    U32(7, wire_alarm, memory_most_mib),
 };
 LAYOUT(alarm);
 

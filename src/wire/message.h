@@ -314,6 +314,8 @@ struct wire_alarm {
     uint32_t io_stall_us;
     uint32_t window_us; /* 500000 to 10000000 */
     uint32_t repeat_ms; /* 0: 100 */
+    uint32_t
+        memory_most_mib; /* that the machine may come to have: its kernel's share of that is kept free from now on */
 };
 
 enum wire_pressure_cause {

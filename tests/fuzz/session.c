@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Bytes of a hostile agent to the host's end of a session with an execution, a shape wait, a subscription and a staged program open: whatever comes, call-backs
+ * Bytes of a hostile agent to the host's end of a session with an execution, a shape wait, a shrink, an alarm, a subscription and a staged program open: whatever comes, call-backs
  * are well formed, and after the session is lost there are none.
  */
 #include "host/session.h"
@@ -39,6 +39,8 @@ static void on_answered(gpointer owner, const struct guest_facts *facts)
     guest_wait_shape(&(*session)->guest, 1, 1, 1, 0, 1);
     guest_subscribe(&(*session)->guest, 100);
     guest_stage(&(*session)->guest, run_new("stage", FALSE));
+    guest_shrink(&(*session)->guest, 2, 1, 1, 1);
+    guest_set_alarm(&(*session)->guest, &(struct guest_alarm){.memory_share = 0.5});
 }
 
 static void on_prepared(gpointer owner, const GError *error)

@@ -477,7 +477,7 @@ START_TEST(test_full_host_serves_by_deadline)
     ck_assert_uint_eq(job_adjustments(&first, "no room"), 1); /* said once */
     job_end(&third);
     ck_assert_uint_eq(expect_shape(first.vm)->shape.memory_mib, 1024);
-    expect_no_shape();
+    expect_no_shape(); /* nothing is left */
     ck_assert_uint_eq(booked_mib(), 1536);
     job_end(&first);
     ck_assert_uint_eq(expect_shape(last.vm)->shape.memory_mib, 1024);
