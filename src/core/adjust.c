@@ -325,6 +325,12 @@ void shape_wish_free(struct shape_wish *wish)
     g_free(wish);
 }
 
+/* Of limits that somebody named, where 0 as the most allows any. */
+static gboolean limit_is_above(guint wanted, guint most)
+{
+    return most != 0 && wanted > most;
+}
+
 /* Why an instance cannot be given that shape by hand, or NULL. */
 static GError *adjust_objection(struct core *core, const struct instance_entry *instance, const struct vm_shape *wanted)
 {
@@ -337,8 +343,9 @@ static GError *adjust_objection(struct core *core, const struct instance_entry *
                              "the shape of %s is being changed already; try again when that is done",
                              instance->doc->id);
     if (wanted->vcpus > maximum->vcpus || wanted->memory_mib > maximum->memory_mib ||
-        (maximum->network_mbps != 0 && wanted->network_mbps > maximum->network_mbps) ||
-        (maximum->cpu_percent != 0 && wanted->cpu_percent > maximum->cpu_percent)) {
+        limit_is_above(wanted->network_mbps, maximum->network_mbps) ||
+        limit_is_above(wanted->disk_mbps, maximum->disk_mbps) ||
+        limit_is_above(wanted->cpu_percent, maximum->cpu_percent)) {
         g_autofree char *most = vm_shape_to_string(maximum);
         return hbr_error_new(HBR_ERROR_INVALID, "/shape: is more than %s was made for; right would be at most %s",
                              instance->doc->id, most);

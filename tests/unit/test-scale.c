@@ -737,9 +737,11 @@ START_TEST(test_hand_refused)
         {{.memory_mib = 4096}, HBR_ERROR_INVALID}, {{.vcpus = 5}, HBR_ERROR_INVALID},
         {{.memory_mib = 256}, HBR_ERROR_INVALID},  {{.memory_mib = 1536}, HBR_ERROR_EXHAUSTED},
         {{.vcpus = 4}, HBR_ERROR_EXHAUSTED},       {{.network_mbps = 200}, HBR_ERROR_INVALID},
+        {{.disk_mbps = 200}, HBR_ERROR_INVALID},   {{.cpu_percent = 200}, HBR_ERROR_INVALID},
     };
     begin_on(POLICY("", ""), 2, 1024);
-    ((struct policy_profile *)world->policy->profiles->pdata[0])->maximum.network_mbps = 100;
+    struct vm_shape *maximum = &((struct policy_profile *)world->policy->profiles->pdata[0])->maximum;
+    maximum->network_mbps = maximum->disk_mbps = maximum->cpu_percent = 100;
     const struct job job = job_start(EXECUTE(""));
     for (guint i = 0; i < G_N_ELEMENTS(wishes); i++)
         expect_error(shape_by_hand(job.vm, wishes[i].shape), wishes[i].code);
