@@ -463,6 +463,27 @@ START_TEST(test_full_host_passes_over_the_busy)
 }
 END_TEST
 
+/* Rule: nobody is asked for more than is missing: what is on its way counts. */
+START_TEST(test_full_host_waits_for_what_comes)
+{
+    begin_on(POLICY("", ""), 16, 2304);
+    const struct job rich[] = {job_start(EXECUTE("")), job_start(EXECUTE(""))}, poor = job_start(EXECUTE(""));
+    grow_memory(rich[0].vm);
+    grow_memory(rich[1].vm);
+    world_pass(world, 2000);
+    look(rich[0].vm, 0.2, 60);
+    look(rich[1].vm, 0.2, 60);
+    press(poor.vm, PRESSURE_MEMORY, 1, 380);
+    const struct command *shrink = expect_shape(rich[0].vm);
+    press(poor.vm, PRESSURE_MEMORY, 1, 380);
+    expect_no_shape();
+    confirm(shrink);
+    ck_assert_uint_eq(expect_shape(poor.vm)->shape.memory_mib, 1024);
+    expect_no_shape();
+    end();
+}
+END_TEST
+
 /* Rule: what is still missing waits, and is served by deadline. */
 START_TEST(test_full_host_serves_by_deadline)
 {
@@ -831,6 +852,7 @@ int main(void)
     tcase_add_loop_test(cases, test_full_host_leaves_alone, 0, 2);
     tcase_add_test(cases, test_full_host_asks_the_next);
     tcase_add_test(cases, test_full_host_passes_over_the_busy);
+    tcase_add_test(cases, test_full_host_waits_for_what_comes);
     tcase_add_test(cases, test_full_host_serves_by_deadline);
     tcase_add_test(cases, test_short_no_more);
     tcase_add_loop_test(cases, test_tenant_limits, 0, 2);
