@@ -310,7 +310,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         instance = self.find_object("instances", rest[0])
         wanted = json.loads(body)
         if wanted.get("memory_mib", 0) > instance["maximum"]["memory_mib"]:
-            raise Problem("invalid", f"/shape: is more than {rest[0]} was made for; right would be at most 2 vCPU, 2048 MiB")
+            raise Problem("invalid", f"/memory_mib: is more than {rest[0]} was made for; right would be at most 2 vCPU, 2048 MiB")
         return self.send_body(200, {**instance, "shape": {**instance["shape"], **wanted}})
 
     def post_hosts(self, _rest, _query, body):

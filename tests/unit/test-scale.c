@@ -766,6 +766,8 @@ START_TEST(test_hand_refused)
     const struct job job = job_start(EXECUTE(""));
     for (guint i = 0; i < G_N_ELEMENTS(wishes); i++)
         expect_error(shape_by_hand(job.vm, wishes[i].shape), wishes[i].code);
+    const guint64 request = shape_by_hand(job.vm, (struct vm_shape){.memory_mib = 4096});
+    ck_assert(g_str_has_prefix(world_expect(world, COMMAND_REPLY, request)->error->message, "/memory_mib: is more"));
     expect_error(shape_by_hand("vm-none", (struct vm_shape){.vcpus = 2}), HBR_ERROR_NOT_FOUND);
     expect_no_shape();
     shape_by_hand(job.vm, (struct vm_shape){.vcpus = 2});
