@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "host/vm.h"
@@ -97,7 +96,6 @@ static void shaping_report(struct shaping *shaping)
         event->shape.vcpus = vm_vcpus_to_come(vm);
         event->shape.memory_mib = MAX(vm->shape.memory_mib, vm->held.memory_mib);
     }
-    event->at = shaping->taken_at;
     event->error = g_steal_pointer(&shaping->error);
     host_post(vm->host, event);
     g_ptr_array_remove_fast(vm->shapings, shaping);
@@ -247,8 +245,6 @@ static void on_step(gpointer owner, gpointer data, gpointer call, const GError *
     if (vm != NULL)
         step->kind->note(vm, step->value, call, error);
     if (shaping != NULL && step->kind != &step_unplug) {
-        if (error == NULL)
-            shaping->taken_at = clock_now();
         if (error != NULL && (!shaping->is_binding || step->kind != &step_network))
             shaping_fail(shaping, error);
         else if (error != NULL)

@@ -36,7 +36,6 @@ struct shaping {
     gboolean takes_memory;   /* it has consented: libvirt was asked to take memory from it */
     gboolean is_binding;     /* not by COMMAND_SHAPE, but part of a claim, or of the start of a clone */
     gboolean awaits_guest;
-    gint64 taken_at;   /* libvirt has done its part; 0: it has none */
     GSource *deadline; /* of the guest's answer: its agent has a clock of its own, but it may lie */
     GError *error;     /* of the first step that failed */
 };
