@@ -325,6 +325,25 @@ void shape_wish_free(struct shape_wish *wish)
     g_free(wish);
 }
 
+/* The member of what is wanted that is more than the most, or NULL. 0 as the most of a limit allows any. */
+static const char *adjust_excess(const struct vm_shape *wanted, const struct vm_shape *most)
+{
+    const struct {
+        const char *member;
+        guint wanted, most;
+    } amounts[] = {
+        {"vcpus", wanted->vcpus, most->vcpus},
+        {"memory_mib", wanted->memory_mib, most->memory_mib},
+        {"network_mbps", wanted->network_mbps, most->network_mbps},
+        {"disk_mbps", wanted->disk_mbps, most->disk_mbps},
+        {"cpu_percent", wanted->cpu_percent, most->cpu_percent},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(amounts); i++)
+        if (amounts[i].most != 0 && amounts[i].wanted > amounts[i].most)
+            return amounts[i].member;
+    return NULL;
+}
+
 /* Why an instance cannot be given that shape by hand, or NULL. */
 static GError *adjust_objection(struct core *core, const struct instance_entry *instance, const struct vm_shape *wanted)
 {
@@ -336,16 +355,14 @@ static GError *adjust_objection(struct core *core, const struct instance_entry *
         return hbr_error_new(HBR_ERROR_CONFLICT,
                              "the shape of %s is being changed already; try again when that is done",
                              instance->doc->id);
-    if (wanted->vcpus > maximum->vcpus || wanted->memory_mib > maximum->memory_mib ||
-        (maximum->network_mbps != 0 && wanted->network_mbps > maximum->network_mbps) ||
-        (maximum->cpu_percent != 0 && wanted->cpu_percent > maximum->cpu_percent)) {
+    const char *excess = adjust_excess(wanted, maximum);
+    if (excess != NULL) {
         g_autofree char *most = vm_shape_to_string(maximum);
-        return hbr_error_new(HBR_ERROR_INVALID, "/shape: is more than %s was made for; right would be at most %s",
+        return hbr_error_new(HBR_ERROR_INVALID, "/%s: is more than %s was made for; right would be at most %s", excess,
                              instance->doc->id, most);
     }
     if (wanted->memory_mib != 0 && wanted->memory_mib < instance->floor_mib)
-        return hbr_error_new(HBR_ERROR_INVALID,
-                             "/shape/memory_mib: %s cannot have less than the %u MiB it started with",
+        return hbr_error_new(HBR_ERROR_INVALID, "/memory_mib: %s cannot have less than the %u MiB it started with",
                              instance->doc->id, instance->floor_mib);
     struct vm_shape after = instance->promised;
     after.vcpus = wanted->vcpus != 0 ? wanted->vcpus : after.vcpus;

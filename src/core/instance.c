@@ -279,13 +279,21 @@ static void instance_send_destroy(struct core *core, const struct instance *doc)
     core_emit(core, core_command_for(doc->host, COMMAND_DESTROY, doc->id));
 }
 
+/* One that is run once more has left the instance that it ran in first. */
+static gboolean instance_holds(const struct instance_entry *entry, const struct execution_entry *execution)
+{
+    const enum execution_state state = execution->doc->state;
+    return !execution_state_is_terminal(state) && state != EXECUTION_QUEUED &&
+           g_strcmp0(execution->doc->instance_id, entry->doc->id) == 0;
+}
+
 /* Those who counted on the instance hear that it is lost. */
 static void instance_tell_lost(struct core *core, struct instance_entry *entry, const char *reason)
 {
     struct execution_entry *execution =
         entry->doc->execution_id != NULL ? g_hash_table_lookup(core->executions, entry->doc->execution_id) : NULL;
     if (execution != NULL) {
-        if (!execution_state_is_terminal(execution->doc->state))
+        if (instance_holds(entry, execution))
             execution_lost(core, execution, reason);
         return;
     }

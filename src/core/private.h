@@ -125,11 +125,11 @@ struct execution_entry {
 
 struct host_entry {
     struct host *doc;
-    guint boots;     /* instances being started for reservations */
-    guint claims;    /* warm instances being made ready for reservations */
-    guint evictions; /* idle ones being destroyed to make room */
-    guint warmups;   /* instances being started for pools */
-    guint64 epoch; /* counts its connections: with a new one, what failed before is worth a try */
+    guint boots;          /* instances being started for reservations */
+    guint claims;         /* warm instances being made ready for reservations */
+    guint evictions;      /* idle ones being destroyed to make room */
+    guint warmups;        /* instances being started for pools */
+    guint64 epoch;        /* counts its connections: with a new one, what failed before is worth a try */
     gint64 changes_since; /* a minute of adjustments began */
     guint changes;        /* in it */
     gboolean is_dirty, is_detached;

@@ -537,7 +537,7 @@ guint scale_slack(struct core *core, const struct execution_entry *entry, struct
                   enum resource resource)
 {
     const struct scaling *scaling = entry->scaling;
-    if (scaling == NULL || !scale_may_shrink(entry) || adjust_is_under_way(instance, resource) ||
+    if (scaling == NULL || !scale_may_shrink(entry) || instance->wish != NULL || !adjust_is_quiet(instance) ||
         scale_is_barred(core, entry, instance, resource, DIRECTION_DOWN) ||
         core->now - scaling->looked_at > AHEAD_LOOKS * entry->policy->scaling.sample_interval_ms * CLOCK_MS)
         return 0;
@@ -554,8 +554,6 @@ void scale_give_up(struct core *core, struct execution_entry *entry, struct inst
                               .actual = scaling->down[resource],
                               .want = scaling->down[resource],
                               .reason = ADJUSTMENT_ROOM};
-    if (!adjust_is_quiet(instance))
-        return;
     scale_commit(core, entry, instance, &need, scale_adjustment(entry, instance, &need, scaling->down[resource]), has,
                  scaling->down[resource]);
 }

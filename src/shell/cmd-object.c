@@ -2,6 +2,7 @@
 #include "shell/command.h"
 #include "shell/complete.h"
 #include "shell/failure.h"
+#include "shell/render.h"
 #include "shell/views.h"
 
 /* Reservations, executions and instances: the same commands for each. */
@@ -40,7 +41,7 @@ static const struct command_option instance_options[] = {ID_OPTION(complete_inst
 static const struct command_option instance_shape_options[] = {
     ID_OPTION(complete_instance),
     {"vcpus", 'c', OPTION_INT, 0, "COUNT", "vCPUs online in the guest", 1, SHAPE_VCPUS_MAX, NULL},
-    {"memory", 'm', OPTION_SIZE, 0, "SIZE", "memory, in whole MiB", 1 << 20, 0, NULL},
+    {"memory", 'm', OPTION_SIZE, 0, "SIZE", "memory, in whole MiB", 1 << 20, G_GINT64_CONSTANT(1) << 46, NULL},
     {"network", 'n', OPTION_INT, 0, "MBIT", "limit of its network rate, each way, in Mbit/s", 1, SHAPE_MBPS_MAX, NULL},
     {"disk", 'd', OPTION_INT, 0, "MB", "limit of its own disk's throughput, each way, in MB/s", 1, SHAPE_MBPS_MAX,
      NULL},
@@ -170,8 +171,8 @@ static gboolean instance_shape_run(struct session *session, const struct argumen
     g_autoptr(json_auto) instance = session_parse(text, error);
     if (instance == NULL)
         return FALSE;
-    output_result(&session->output, instance, id, "%s: %.0f vCPU, %.0f MiB", id,
-                  output_number_at(instance, "shape/vcpus"), output_number_at(instance, "shape/memory_mib"));
+    g_autofree char *now = render_shape_text(json_object_get(instance, "shape"));
+    output_result(&session->output, instance, id, "%s: %s", id, now);
     return TRUE;
 }
 

@@ -445,6 +445,45 @@ START_TEST(test_full_host_asks_the_next)
 }
 END_TEST
 
+/* Rule: nor does one that is being changed already. */
+START_TEST(test_full_host_passes_over_the_busy)
+{
+    begin_on(POLICY("", ""), 16, 2304);
+    const struct job rich[] = {job_start(EXECUTE("")), job_start(EXECUTE(""))}, poor = job_start(EXECUTE(""));
+    grow_memory(rich[0].vm);
+    grow_memory(rich[1].vm);
+    world_pass(world, 2000);
+    look(rich[0].vm, 0.2, 60);
+    look(rich[1].vm, 0.2, 60);
+    press(rich[0].vm, PRESSURE_CPU_STALL, 3, 60);
+    ck_assert_uint_eq(expect_shape(rich[0].vm)->shape.vcpus, 2);
+    press(poor.vm, PRESSURE_MEMORY, 1, 380);
+    ck_assert_uint_eq(expect_shape(rich[1].vm)->shape.memory_mib, 512);
+    end();
+}
+END_TEST
+
+/* Rule: nobody is asked for more than is missing: what is on its way counts. */
+START_TEST(test_full_host_waits_for_what_comes)
+{
+    begin_on(POLICY("", ""), 16, 2304);
+    const struct job rich[] = {job_start(EXECUTE("")), job_start(EXECUTE(""))}, poor = job_start(EXECUTE(""));
+    grow_memory(rich[0].vm);
+    grow_memory(rich[1].vm);
+    world_pass(world, 2000);
+    look(rich[0].vm, 0.2, 60);
+    look(rich[1].vm, 0.2, 60);
+    press(poor.vm, PRESSURE_MEMORY, 1, 380);
+    const struct command *shrink = expect_shape(rich[0].vm);
+    press(poor.vm, PRESSURE_MEMORY, 1, 380);
+    expect_no_shape();
+    confirm(shrink);
+    ck_assert_uint_eq(expect_shape(poor.vm)->shape.memory_mib, 1024);
+    expect_no_shape();
+    end();
+}
+END_TEST
+
 /* Rule: what is still missing waits, and is served by deadline. */
 START_TEST(test_full_host_serves_by_deadline)
 {
@@ -461,6 +500,8 @@ START_TEST(test_full_host_serves_by_deadline)
     ck_assert_uint_eq(expect_shape(first.vm)->shape.memory_mib, 1024);
     expect_no_shape(); /* nothing is left */
     ck_assert_uint_eq(booked_mib(), 1536);
+    job_end(&first);
+    ck_assert_uint_eq(expect_shape(last.vm)->shape.memory_mib, 1024);
     end();
 }
 END_TEST
@@ -717,12 +758,16 @@ START_TEST(test_hand_refused)
         {{.memory_mib = 4096}, HBR_ERROR_INVALID}, {{.vcpus = 5}, HBR_ERROR_INVALID},
         {{.memory_mib = 256}, HBR_ERROR_INVALID},  {{.memory_mib = 1536}, HBR_ERROR_EXHAUSTED},
         {{.vcpus = 4}, HBR_ERROR_EXHAUSTED},       {{.network_mbps = 200}, HBR_ERROR_INVALID},
+        {{.disk_mbps = 200}, HBR_ERROR_INVALID},   {{.cpu_percent = 200}, HBR_ERROR_INVALID},
     };
     begin_on(POLICY("", ""), 2, 1024);
-    ((struct policy_profile *)world->policy->profiles->pdata[0])->maximum.network_mbps = 100;
+    struct vm_shape *maximum = &((struct policy_profile *)world->policy->profiles->pdata[0])->maximum;
+    maximum->network_mbps = maximum->disk_mbps = maximum->cpu_percent = 100;
     const struct job job = job_start(EXECUTE(""));
     for (guint i = 0; i < G_N_ELEMENTS(wishes); i++)
         expect_error(shape_by_hand(job.vm, wishes[i].shape), wishes[i].code);
+    const guint64 request = shape_by_hand(job.vm, (struct vm_shape){.memory_mib = 4096});
+    ck_assert(g_str_has_prefix(world_expect(world, COMMAND_REPLY, request)->error->message, "/memory_mib: is more"));
     expect_error(shape_by_hand("vm-none", (struct vm_shape){.vcpus = 2}), HBR_ERROR_NOT_FOUND);
     expect_no_shape();
     shape_by_hand(job.vm, (struct vm_shape){.vcpus = 2});
@@ -808,6 +853,8 @@ int main(void)
     tcase_add_test(cases, test_full_host_takes_slack);
     tcase_add_loop_test(cases, test_full_host_leaves_alone, 0, 2);
     tcase_add_test(cases, test_full_host_asks_the_next);
+    tcase_add_test(cases, test_full_host_passes_over_the_busy);
+    tcase_add_test(cases, test_full_host_waits_for_what_comes);
     tcase_add_test(cases, test_full_host_serves_by_deadline);
     tcase_add_test(cases, test_short_no_more);
     tcase_add_loop_test(cases, test_tenant_limits, 0, 2);
