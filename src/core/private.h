@@ -94,7 +94,9 @@ struct instance_entry {
     struct vm_shape promised; /* on the host's book: doc->shape, and what is being grown or not yet given back */
     struct vm_shape aimed;    /* what it is to have when all changes under way are confirmed: see adjust_aimed() */
     guint floor_mib;          /* memory that it started with: it cannot have less */
-    gboolean is_adopting;     /* found again after a restart, not proven yet */
+    guint floor_network_mbps,
+        floor_disk_mbps;  /* limits that its code began with: to lower them gives nobody anything */
+    gboolean is_adopting; /* found again after a restart, not proven yet */
     gboolean is_dirty;
 };
 

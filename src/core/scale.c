@@ -86,6 +86,8 @@ void scale_begin(struct core *core, struct execution_entry *entry, struct instan
     if (!entry->policy->scaling.enabled)
         return;
     struct scaling *scaling = entry->scaling = g_new0(struct scaling, 1);
+    instance->floor_network_mbps = instance->promised.network_mbps;
+    instance->floor_disk_mbps = instance->promised.disk_mbps;
     scaling->class = scale_class(core, entry->policy);
     predictor_course(core->predictor, entry->policy, &entry->doc->code, entry->doc->demand, &scaling->course);
     scale_alarm(core, entry, instance);
@@ -180,9 +182,11 @@ static guint scale_amount(const struct policy *policy, const struct instance_ent
         return CLAMP(sizing_memory_mib(policy, bounded), MIN(instance->floor_mib, maximum->memory_mib),
                      maximum->memory_mib);
     case RESOURCE_NETWORK:
-        return CLAMP((guint)ceil(bounded), 1, maximum->network_mbps > 0 ? maximum->network_mbps : G_MAXUINT);
+        return CLAMP((guint)ceil(bounded), MAX(1, instance->floor_network_mbps),
+                     maximum->network_mbps > 0 ? maximum->network_mbps : G_MAXUINT);
     default:
-        return CLAMP((guint)ceil(bounded), 1, maximum->disk_mbps > 0 ? maximum->disk_mbps : G_MAXUINT);
+        return CLAMP((guint)ceil(bounded), MAX(1, instance->floor_disk_mbps),
+                     maximum->disk_mbps > 0 ? maximum->disk_mbps : G_MAXUINT);
     }
 }
 
