@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#define IMPLIED_DEVICES 2          /* that libvirt adds: a controller of USB, a balloon */
 #define GPU_ALIAS_PREFIX "ua-gpu-" /* libvirt keeps the names that begin with "ua-" */
 #define QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
 #define QGA_CHANNEL_NAME "org.qemu.guest_agent.0"
@@ -315,15 +316,33 @@ char *domain_gpu_xml(const char *address, GError **error)
     return xml_to_string(doc);
 }
 
-/* On q35 a device can only come to a running guest where a port waits for it, and libvirt makes none to spare. */
+static guint first_free_index(const xmlNode *devices)
+{
+    guint next = 1; /* 0 is the root's */
+    for (const xmlNode *node = xml_child(devices, "controller"); node != NULL; node = xml_next(node)) {
+        g_autofree char *type = xml_attribute(node, "type");
+        g_autofree char *index = xml_attribute(node, "index");
+        guint64 value;
+        if (g_strcmp0(type, "pci") == 0 && index != NULL &&
+            g_ascii_string_to_unsigned(index, 10, 0, G_MAXUINT8, &value, NULL))
+            next = MAX(next, (guint)value + 1);
+    }
+    return next;
+}
+
+/* On q35 a device can only come to a running guest where a port waits for it. libvirt makes one to spare at most, and puts the devices of the
+ * start into those that there are, so there is one for each of these too. */
 static void add_gpu_ports(const struct boot_spec *boot, const xmlNode *root, xmlNode *devices)
 {
     g_autofree char *machine = xml_attribute(xml_path(root, "os/type"), "machine");
-    if (machine == NULL || strstr(machine, "q35") == NULL)
+    if (boot->maximum.gpus <= boot->shape.gpus || machine == NULL || strstr(machine, "q35") == NULL)
         return;
-    for (guint i = boot->shape.gpus; i < boot->maximum.gpus; i++) {
+    const guint count = (guint)xmlChildElementCount(devices) + IMPLIED_DEVICES + boot->maximum.gpus - boot->shape.gpus;
+    const guint first = first_free_index(devices);
+    for (guint i = 0; i < count; i++) {
         xmlNode *port = xml_append(devices, "controller", NULL);
         xml_set_attribute(port, "type", "pci");
+        xml_set_attribute_uint(port, "index", first + i);
         xml_set_attribute(port, "model", "pcie-root-port");
     }
 }

@@ -723,6 +723,28 @@ START_TEST(test_gpu_adopted)
 }
 END_TEST
 
+/* Rule: libvirt understands what it is asked to attach, and keeps the name that its events will carry. */
+START_TEST(test_gpu_xml)
+{
+    g_autofree char *device = domain_gpu_xml(gpu_list[1], NULL);
+    const char *hostdev = strstr(device, "<hostdev");
+    g_autofree char *xml =
+        g_strdup_printf("<domain type='test'><name>gpu</name><memory>1024</memory><os><type>hvm</type>"
+                        "</os><devices>%s</devices></domain>",
+                        hostdev);
+    cards.is_played = FALSE;
+    virDomainPtr domain = virDomainDefineXML(world->link.connections[LINK_CONTROL], xml);
+    ck_assert_msg(domain != NULL, "%s", virGetLastErrorMessage());
+    char *text = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
+    g_autoptr(domain_live_auto) live = domain_live_parse(text, "none", NULL);
+    ck_assert_str_eq(live->gpus[0], "0000:66:00.0");
+    ck_assert(strstr(text, second_gpu) != NULL && strstr(text, "managed='yes'") != NULL);
+    free(text);
+    virDomainFree(domain);
+    ck_assert_ptr_null(domain_gpu_xml("66:00", NULL));
+}
+END_TEST
+
 static TCase *gpu_cases(void)
 {
     TCase *tests = tcase_create("gpus");
@@ -736,6 +758,7 @@ static TCase *gpu_cases(void)
     tcase_add_test(tests, test_gpu_unknown);
     tcase_add_test(tests, test_gpu_ends);
     tcase_add_test(tests, test_gpu_adopted);
+    tcase_add_test(tests, test_gpu_xml);
     return tests;
 }
 
