@@ -30,7 +30,7 @@ static struct shape_request *shape_request_decode(const struct request *request,
         codec_parse(request->body != NULL ? request->body : "", request->body_length, request->route->body_max, error);
     struct shape_request *wanted =
         json == NULL ? NULL : codec_decode(&shape_request_codec, json, "", CODEC_CLIENT, error);
-    if (wanted != NULL && json_object_get(json, "gpus") == NULL)
+    if (wanted != NULL && !json_is_integer(json_object_get(json, "gpus")))
         wanted->gpus = SHAPE_GPUS_KEPT;
     return wanted;
 }
