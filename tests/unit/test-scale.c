@@ -792,90 +792,6 @@ START_TEST(test_hand_is_alone)
 }
 END_TEST
 
-/* On a host with so many GPUs, of which an instance may have two. */
-static struct job begin_gpus(guint count)
-{
-    begin(POLICY("", ""));
-    ((struct policy_profile *)world->policy->profiles->pdata[0])->maximum.gpus = 2;
-    struct host *host = (struct host *)core_host(world->core, "h1");
-    g_strfreev(host->spec->gpus);
-    host->spec->gpus = g_new0(char *, count + 1);
-    for (guint i = 0; i < count; i++)
-        host->spec->gpus[i] = g_strdup_printf("0000:%02x:00.0", i + 1);
-    return job_start(EXECUTE(""));
-}
-
-static guint64 gpus_by_hand(const struct job *job, guint gpus)
-{
-    return shape_by_hand(job->vm, (struct vm_shape){.gpus = gpus});
-}
-
-static guint booked_gpus(void)
-{
-    return core_host(world->core, "h1")->committed_gpus;
-}
-
-/* Rule: a GPU is booked before it is attached, and given back after the guest has let go of it. */
-START_TEST(test_hand_gpus)
-{
-    const struct job job = begin_gpus(2);
-    guint64 request = gpus_by_hand(&job, 2);
-    const struct command *more = expect_shape(job.vm);
-    ck_assert(more->shape.gpus == 2 && more->shape.vcpus == 1 && booked_gpus() == 2);
-    confirm(more);
-    expect_shaped(request, "512", "1");
-    request = shape_by_hand(job.vm, (struct vm_shape){.vcpus = 2, .gpus = SHAPE_GPUS_KEPT});
-    const struct command *vcpus = expect_shape(job.vm);
-    ck_assert(vcpus->shape.gpus == 2 && vcpus->shape.vcpus == 2);
-    confirm(vcpus);
-    expect_shaped(request, "512", "2");
-    request = gpus_by_hand(&job, 0);
-    ck_assert_uint_eq(booked_gpus(), 2);
-    confirm(expect_shape(job.vm));
-    ck_assert_uint_eq(booked_gpus(), 0);
-    expect_shaped(request, "512", "2");
-    ck_assert_uint_eq(job_adjustments(&job, NULL), 3);
-    end();
-}
-END_TEST
-
-/* Rule: policy and host allow it, or nothing is asked of libvirt. */
-START_TEST(test_hand_gpus_refused)
-{
-    const struct job job = begin_gpus(1);
-    expect_error(gpus_by_hand(&job, 3), HBR_ERROR_INVALID);
-    expect_error(gpus_by_hand(&job, 2), HBR_ERROR_EXHAUSTED);
-    expect_no_shape();
-    end();
-}
-END_TEST
-
-/* Rule: the book holds what the instance still has after a failure, and what it gives back unasked later. */
-START_TEST(test_hand_gpus_late)
-{
-    const struct job job = begin_gpus(2);
-    gpus_by_hand(&job, 2);
-    confirm(expect_shape(job.vm));
-    const guint64 request = gpus_by_hand(&job, 0);
-    struct event *late = world_answer(EVENT_INSTANCE_SHAPED, expect_shape(job.vm));
-    late->shape = (struct vm_shape){.vcpus = 1, .memory_mib = 512, .gpus = 2};
-    late->error = hbr_error_new(HBR_ERROR_TIMEOUT, "late");
-    world_event(world, late);
-    expect_error(request, HBR_ERROR_TIMEOUT);
-    ck_assert_uint_eq(booked_gpus(), 2);
-    struct event *unasked = event_new(EVENT_INSTANCE_SHAPED);
-    unasked->host = g_strdup("h1");
-    unasked->id = g_strdup(job.vm);
-    unasked->shape = (struct vm_shape){.vcpus = 1, .memory_mib = 512, .gpus = 1};
-    world_event(world, unasked);
-    ck_assert_uint_eq(booked_gpus(), 1);
-    const struct command *again = (gpus_by_hand(&job, 0), expect_shape(job.vm));
-    world_event(world, world_answer(EVENT_INSTANCE_GONE, again));
-    ck_assert_uint_eq(booked_gpus(), 0);
-    end();
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("scale");
@@ -909,9 +825,6 @@ int main(void)
     tcase_add_test(hand, test_hand_vetoed);
     tcase_add_test(hand, test_hand_instance_dies);
     tcase_add_test(hand, test_hand_is_alone);
-    tcase_add_test(hand, test_hand_gpus);
-    tcase_add_test(hand, test_hand_gpus_refused);
-    tcase_add_test(hand, test_hand_gpus_late);
     suite_add_tcase(suite, hand);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
