@@ -5,7 +5,7 @@ void instance_entry_free(struct instance_entry *entry)
 {
     if (entry == NULL)
         return;
-    for (guint i = 0; i < RESOURCE_COUNT; i++)
+    for (guint i = 0; i < RESOURCE_ALL; i++)
         adjustment_free(entry->adjusting[i]);
     g_clear_pointer(&entry->wish, shape_wish_free);
     instance_free(entry->doc);
@@ -38,7 +38,8 @@ void instance_book(struct core *core, struct instance_entry *entry, const struct
         host->doc->committed_memory_mib += promised->memory_mib - entry->promised.memory_mib;
         host->doc->committed_gpus += promised->gpus - entry->promised.gpus;
     }
-    core->place_again |= promised->vcpus < entry->promised.vcpus || promised->memory_mib < entry->promised.memory_mib;
+    core->place_again |= promised->vcpus < entry->promised.vcpus || promised->memory_mib < entry->promised.memory_mib ||
+                         promised->gpus < entry->promised.gpus;
     entry->promised = *promised;
 }
 
@@ -238,7 +239,7 @@ gboolean instance_keep(struct core *core, struct instance_entry *entry, const st
     if (core->shutting_down || doc->uses >= function->reuse_max || result == NULL || result->reason != EXIT_EXITED ||
         execution->cancelled || doc->state != INSTANCE_BUSY)
         return FALSE;
-    for (guint resource = 0; resource < RESOURCE_COUNT; resource++)
+    for (guint resource = 0; resource < RESOURCE_ALL; resource++)
         if (entry->shaping[resource] != 0)
             return FALSE;
     core_set_string(&doc->tenant, execution->doc->code.tenant);
@@ -413,6 +414,7 @@ static void instance_ready(struct core *core, struct instance_entry *entry, cons
     entry->doc->shape.network_mbps = event->shape.network_mbps; /* limits are what is in force */
     entry->doc->shape.disk_mbps = event->shape.disk_mbps;
     entry->doc->shape.cpu_percent = event->shape.cpu_percent;
+    entry->doc->shape.gpus = event->shape.gpus;
     instance_book(core, entry, &entry->doc->shape);
     entry->doc->ready_at = core->now;
     if (!entry->is_adopting)

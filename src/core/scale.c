@@ -9,7 +9,7 @@
 
 /* The deep-scaling controller. Each look at a running instance is compared with the course that was predicted of its execution; what each
  * resource should have is the scaler's choice (plan/scaler.h), and when it gets it the governor's (plan/governor.h). When the guest says that it is
- * short of something, it gets more at once. */
+ * short of something, it gets more at once. It leaves GPUs as they are: nothing tells how much of one is used. */
 
 #define OBSTACLE_MS 10000      /* after a change that failed, doubled each time */
 #define OBSTACLE_MAX_MS 600000 /* but no longer than this */

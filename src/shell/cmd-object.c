@@ -37,6 +37,7 @@ static const struct command_option instance_options[] = {ID_OPTION(complete_inst
 #define SHAPE_VCPUS_MAX 1024
 #define SHAPE_PERCENT_MAX (SHAPE_VCPUS_MAX * 100)
 #define SHAPE_MBPS_MAX 1000000
+#define SHAPE_GPUS_MAX 16
 
 static const struct command_option instance_shape_options[] = {
     ID_OPTION(complete_instance),
@@ -47,6 +48,7 @@ static const struct command_option instance_shape_options[] = {
      NULL},
     {"cpu-percent", 'p', OPTION_INT, 0, "PERCENT", "cap on its CPU time, in percent of one CPU", 1, SHAPE_PERCENT_MAX,
      NULL},
+    {"gpus", 'g', OPTION_INT, 0, "COUNT", "GPUs of the host, 0 for none", 0, SHAPE_GPUS_MAX, NULL},
 };
 
 static gboolean object_list(struct session *session, const struct arguments *arguments, enum hbr_kind kind,
@@ -139,11 +141,8 @@ static json_t *instance_shape_new(const struct arguments *arguments, GError **er
     static const struct {
         const char *option, *member;
         gint64 unit;
-    } amounts[] = {{"vcpus", "vcpus", 1},
-                   {"memory", "memory_mib", 1 << 20},
-                   {"network", "network_mbps", 1},
-                   {"disk", "disk_mbps", 1},
-                   {"cpu-percent", "cpu_percent", 1}};
+    } amounts[] = {{"vcpus", "vcpus", 1},    {"memory", "memory_mib", 1 << 20}, {"network", "network_mbps", 1},
+                   {"disk", "disk_mbps", 1}, {"cpu-percent", "cpu_percent", 1}, {"gpus", "gpus", 1}};
     g_autoptr(json_auto) shape = json_object();
     for (guint i = 0; i < G_N_ELEMENTS(amounts); i++)
         if (arguments_has(arguments, amounts[i].option))
@@ -151,7 +150,8 @@ static json_t *instance_shape_new(const struct arguments *arguments, GError **er
                                 json_integer(arguments_number(arguments, amounts[i].option) / amounts[i].unit));
     if (json_object_size(shape) > 0)
         return g_steal_pointer(&shape);
-    failure_usage(error, "there is nothing to change: give --vcpus, --memory, --network, --disk or --cpu-percent");
+    failure_usage(error,
+                  "there is nothing to change: give --vcpus, --memory, --network, --disk, --cpu-percent or --gpus");
     return NULL;
 }
 
