@@ -282,8 +282,10 @@ static void adjust_hand_settled(struct core *core, struct instance_entry *instan
         wish->shape.memory_mib = 0;
     else if (resource == RESOURCE_CPU)
         wish->shape.vcpus = wish->shape.cpu_percent = 0;
-    else
+    else if (resource == RESOURCE_NETWORK)
         wish->shape.network_mbps = 0;
+    else
+        wish->shape.disk_mbps = 0;
     adjust_hand_next(core, instance);
 }
 
