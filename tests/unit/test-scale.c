@@ -802,6 +802,25 @@ START_TEST(test_hand_vetoed)
 }
 END_TEST
 
+/* Rule: each resource is asked for once, also where less of it than that was confirmed. */
+START_TEST(test_hand_asks_once)
+{
+    static const struct vm_shape wishes[] = {
+        {.network_mbps = 50}, {.disk_mbps = 50}, {.vcpus = 4}, {.memory_mib = 1024}};
+    begin(POLICY("", ""));
+    const struct job job = job_start(EXECUTE(""));
+    for (guint i = 0; i < G_N_ELEMENTS(wishes); i++) {
+        const guint64 request = shape_by_hand(job.vm, wishes[i]);
+        struct event *event = world_answer(EVENT_INSTANCE_SHAPED, expect_shape(job.vm));
+        event->shape = (struct vm_shape){.vcpus = 2, .memory_mib = 768, .network_mbps = 40, .disk_mbps = 40};
+        world_event(world, event);
+        expect_no_shape();
+        ck_assert_ptr_null(world_expect(world, COMMAND_REPLY, request)->error);
+    }
+    end();
+}
+END_TEST
+
 /* Rule: the answer comes once, also when the instance dies meanwhile. */
 START_TEST(test_hand_instance_dies)
 {
@@ -870,6 +889,7 @@ int main(void)
     tcase_add_test(hand, test_hand_refused);
     tcase_add_test(hand, test_hand_too_early);
     tcase_add_test(hand, test_hand_vetoed);
+    tcase_add_test(hand, test_hand_asks_once);
     tcase_add_test(hand, test_hand_instance_dies);
     tcase_add_test(hand, test_hand_is_alone);
     suite_add_tcase(suite, hand);
