@@ -382,6 +382,12 @@ static gboolean scale_may_shrink(const struct execution_entry *entry)
 }
 
 /* Without the guest's figures it is not known whether less would do: the dwell time begins anew, and nothing is to be given away. */
+/* What an amount that is shrunk to has to cover: also that usage, as it is, does not pass the mark of pressure at once. */
+static double scale_covered(const struct policy *policy, const struct need *need)
+{
+    return need->resource == RESOURCE_CPU ? need->want : MAX(need->want, need->actual / policy->scaling.pressure);
+}
+
 static void scale_apply(struct core *core, struct execution_entry *entry, struct instance_entry *instance,
                         struct need *need)
 {
@@ -393,8 +399,9 @@ static void scale_apply(struct core *core, struct execution_entry *entry, struct
         return; /* it is not limited */
     const guint up = scale_amount(policy, instance, need->resource, need->want);
     const gboolean has_told = need->sample != NULL && need->sample->has_guest;
-    const guint down = MAX(has_told ? up : has, scale_amount(policy, instance, need->resource,
-                                                             need->want * (1 + policy->scaling.hysteresis)));
+    const guint down =
+        MAX(has_told ? up : has, scale_amount(policy, instance, need->resource,
+                                              scale_covered(policy, need) * (1 + policy->scaling.hysteresis)));
     scaling->down[need->resource] = down;
     if (up <= has)
         scaling->short_of &= ~(1u << need->resource);
