@@ -19,7 +19,6 @@
     "scaling: {" scaling "}\n" more
 #define EXECUTE(more) "{\"code\":{\"function\":\"f\"},\"program\":{\"argv\":[\"true\"]}" more "}"
 #define BRISK "dwell: 1 s, shrink_pause: 0 s"
-#define RETRY "functions:\n  - { name: f, function: f, retry_out_of_memory: true }\n"
 
 static struct world *world;
 
