@@ -34,6 +34,14 @@ bench_helpers = tests/bench/touch
 tests_bench_touch_CFLAGS = $(HBR_CFLAGS)
 tests_bench_touch_LDFLAGS = -all-static $(HBR_LDFLAGS)
 tests_bench_touch_LDADD =
+# `player` as well: a sample of real usage courses.
+bench_targets += tests/bench/bench-courses
+tests_bench_bench_courses_SOURCES = tests/bench/bench-courses.c tests/bench/trace.c tests/bench/trace.h \
+	tests/bench/world.c tests/bench/world.h
+bench_helpers += tests/bench/player
+tests_bench_player_CFLAGS = $(HBR_CFLAGS)
+tests_bench_player_LDFLAGS = -all-static $(HBR_LDFLAGS)
+tests_bench_player_LDADD =
 bench_targets += tests/bench/bench-sampling-cost
 tests_bench_bench_sampling_cost_SOURCES = tests/bench/bench-sampling-cost.c tests/bench/world.c tests/bench/world.h
 # Scaling: replays of real usage courses (../shared/data, or HBR_DATA_DIR), in simulated time.
