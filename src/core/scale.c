@@ -13,7 +13,9 @@
 
 #define OBSTACLE_MS 10000      /* after a change that failed, doubled each time */
 #define OBSTACLE_MAX_MS 600000 /* but no longer than this */
-#define AHEAD_LOOKS 2          /* what is predicted until then has to be there now */
+#define PRESSED_MS 500         /* the same where the guest is under pressure: what waits may die */
+#define PRESSED_MAX_MS 4000
+#define AHEAD_LOOKS 2 /* what is predicted until then has to be there now */
 #define MINUTE (60 * CLOCK_SECOND)
 #define CALM_US CLOCK_SECOND /* without pressure for memory, and CPUs are thought of */
 
@@ -21,7 +23,7 @@ enum direction { DIRECTION_UP, DIRECTION_DOWN, DIRECTION_COUNT };
 
 /* A change that failed, and what has to change before it is tried again. */
 struct obstacle {
-    gint64 until_at;
+    gint64 failed_at;
     guint64 epoch; /* of the host: another one, and it is worth a try */
     guint count;   /* in a row */
 };
@@ -322,10 +324,16 @@ static guint64 scale_epoch(struct core *core, const struct instance_entry *insta
 }
 
 static gboolean scale_is_barred(struct core *core, const struct execution_entry *entry,
-                                const struct instance_entry *instance, enum resource resource, enum direction direction)
+                                const struct instance_entry *instance, enum resource resource, enum direction direction,
+                                gboolean is_pressure)
 {
     const struct obstacle *obstacle = &entry->scaling->obstacles[resource][direction];
-    return obstacle->count > 0 && core->now < obstacle->until_at && obstacle->epoch == scale_epoch(core, instance);
+    if (obstacle->count == 0 || obstacle->epoch != scale_epoch(core, instance))
+        return FALSE;
+    const guint doubled = MIN(obstacle->count - 1, 10);
+    const gint64 wait_ms = is_pressure ? MIN((gint64)PRESSED_MS << doubled, PRESSED_MAX_MS)
+                                       : MIN((gint64)OBSTACLE_MS << doubled, OBSTACLE_MAX_MS);
+    return core->now < obstacle->failed_at + wait_ms * CLOCK_MS;
 }
 
 /* The host, or the tenant's limit, has no room: told once, however long it lasts, and asked again when something has changed. */
@@ -417,7 +425,7 @@ static void scale_apply(struct core *core, struct execution_entry *entry, struct
     const guint amount =
         governor_decide(&scaling->governors[need->resource], &settings, core->now, has, up, down, need->is_pressure);
     const enum direction direction = amount > has ? DIRECTION_UP : DIRECTION_DOWN;
-    if (amount == has || scale_is_barred(core, entry, instance, need->resource, direction) ||
+    if (amount == has || scale_is_barred(core, entry, instance, need->resource, direction, need->is_pressure) ||
         (!need->is_pressure && scale_host_is_spent(core, entry, instance)))
         return;
     if (direction == DIRECTION_UP) {
@@ -547,9 +555,8 @@ void scale_settled(struct core *core, struct execution_entry *entry, struct inst
         *obstacle = (struct obstacle){0};
         return;
     }
-    const gint64 wait_ms = MIN((gint64)OBSTACLE_MS << MIN(obstacle->count, 10), OBSTACLE_MAX_MS);
     obstacle->count++;
-    obstacle->until_at = core->now + wait_ms * CLOCK_MS;
+    obstacle->failed_at = core->now;
     obstacle->epoch = scale_epoch(core, instance);
 }
 
@@ -560,7 +567,7 @@ guint scale_slack(struct core *core, const struct execution_entry *entry, struct
 {
     const struct scaling *scaling = entry->scaling;
     if (scaling == NULL || !scale_may_shrink(entry) || instance->wish != NULL || !adjust_is_quiet(instance) ||
-        scale_is_barred(core, entry, instance, resource, DIRECTION_DOWN) ||
+        scale_is_barred(core, entry, instance, resource, DIRECTION_DOWN, FALSE) ||
         core->now - scaling->looked_at > AHEAD_LOOKS * entry->policy->scaling.sample_interval_ms * CLOCK_MS)
         return 0;
     const guint has = shape_amount(adjust_aimed(instance), resource);

@@ -77,7 +77,7 @@ static void tell(struct agent *agent, uint32_t causes)
         .memory_limit_bytes = agent->cgroups.memory_limit,
         .memory_total_bytes = text_number_after(text, "MemTotal:", 0) * 1024u,
         .memory_available_bytes = text_number_after(text, "MemAvailable:", 0) * 1024u,
-        .runnable = usage_count_runnable(),
+        .runnable = usage_count_runnable(agent),
         .vcpus_online = shape_count_online(),
         .oom_kills = agent->alarm.oom_kills,
         .swap_used_bytes = usage_read_swap(text),

@@ -587,12 +587,24 @@ void exec_end_all(struct agent *agent)
     }
 }
 
+static bool is_live(const struct execution *execution)
+{
+    return execution->state == EXEC_RUNNING || execution->state == EXEC_STARTING;
+}
+
+uint32_t exec_count_runnable(const struct agent *agent)
+{
+    uint32_t count = 0;
+    for (struct execution *execution = agent->executions; execution; execution = execution->next)
+        count += is_live(execution) ? cgroup_count_runnable(&execution->group) : 0;
+    return count;
+}
+
 void exec_fill_usage(struct agent *agent, struct wire_usage *usage)
 {
     for (struct execution *execution = agent->executions; execution; execution = execution->next) {
         struct cgroup_usage group;
-        bool is_live = execution->state == EXEC_RUNNING || execution->state == EXEC_STARTING;
-        if (!is_live || usage->n_execs == WIRE_EXECUTIONS_MAX)
+        if (!is_live(execution) || usage->n_execs == WIRE_EXECUTIONS_MAX)
             continue;
         cgroup_read_usage(&execution->group, &group);
         if (group.pids > execution->pids_peak)

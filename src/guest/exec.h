@@ -30,6 +30,9 @@ void exec_resume_all(struct agent *agent);
 /* A new session, or the end: kills and forgets all without telling the host. */
 void exec_end_all(struct agent *agent);
 
+/* Their threads that run or wait for a CPU. */
+uint32_t exec_count_runnable(const struct agent *agent);
+
 /* Fills the list of a USAGE message. */
 void exec_fill_usage(struct agent *agent, struct wire_usage *usage);
 

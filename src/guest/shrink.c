@@ -45,7 +45,7 @@ static void answer(struct agent *agent, const char *veto)
         .vcpus_online = now.vcpus_online,
         .memory_mib = now.memory_mib,
         .memory_used_bytes = memory.used,
-        .runnable = usage_count_runnable(),
+        .runnable = usage_count_runnable(agent),
     };
     agent_send(agent, WIRE_TYPE_SHRINK_ACK, 0, agent->shrink.stream, &ack);
 }

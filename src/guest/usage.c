@@ -85,10 +85,12 @@ static void read_cpu(struct wire_usage *usage)
     usage->cpu_busy_us = ticks * 1000000u / (uint64_t)sysconf(_SC_CLK_TCK);
 }
 
-/* "0.00 0.01 0.05 2/77 123": the running tasks of the machine. It has hardly any but those of executions and the agent itself. */
-uint32_t usage_count_runnable(void)
+/* Without cgroups from "0.00 0.01 0.05 2/77 123": the running tasks of the machine, which at times has many of its own. */
+uint32_t usage_count_runnable(const struct agent *agent)
 {
     char text[128];
+    if (agent->cgroups.fd >= 0)
+        return exec_count_runnable(agent);
     unsigned runnable;
     system_read("/proc/loadavg", text, sizeof(text));
     return sscanf(text, "%*s %*s %*s %u/", &runnable) == 1 && runnable > 0 ? runnable - 1 : 0;
@@ -97,7 +99,7 @@ uint32_t usage_count_runnable(void)
 uint32_t usage_mean_runnable(const struct agent *agent)
 {
     bool is_subscribed = agent->usage_timer.due_us != 0;
-    return is_subscribed ? agent->runnable_permille : usage_count_runnable() * 1000u;
+    return is_subscribed ? agent->runnable_permille : usage_count_runnable(agent) * 1000u;
 }
 
 static void send_usage(struct agent *agent)
@@ -108,7 +110,7 @@ static void send_usage(struct agent *agent)
     shape_refresh(agent, &now);
     usage.vcpus_online = now.vcpus_online;
     usage.memory_limit_bytes = agent->cgroups.memory_limit;
-    usage.runnable = usage_count_runnable();
+    usage.runnable = usage_count_runnable(agent);
     usage.runnable_permille = agent->runnable_permille;
     read_memory(&usage);
     read_cpu(&usage);
@@ -136,7 +138,7 @@ static void schedule_look(struct agent *agent)
 static void on_due(void *owner)
 {
     struct agent *agent = owner;
-    agent->usage_runnable += usage_count_runnable();
+    agent->usage_runnable += usage_count_runnable(agent);
     if (++agent->usage_looks >= LOOKS_PER_USAGE) {
         agent->runnable_permille = (uint32_t)(agent->usage_runnable * 1000u / LOOKS_PER_USAGE);
         forget_looks(agent);
@@ -159,7 +161,7 @@ void usage_on_subscribe(struct agent *agent, const struct wire_frame *frame)
         request.interval_ms < USAGE_INTERVAL_MIN_MS ? USAGE_INTERVAL_MIN_MS : request.interval_ms;
     agent->usage_stream = frame->stream;
     agent->usage_timer = (struct loop_timer){.on_due = on_due, .owner = agent};
-    agent->runnable_permille = usage_count_runnable() * 1000u;
+    agent->runnable_permille = usage_count_runnable(agent) * 1000u;
     send_usage(agent);
     schedule_look(agent);
 }

@@ -10,8 +10,8 @@
 void usage_on_subscribe(struct agent *agent, const struct wire_frame *frame);
 void usage_stop(struct agent *agent);
 
-/* Threads that run or wait for a CPU, this one left out. One short read: it may be done often. */
-uint32_t usage_count_runnable(void);
+/* Threads of executions that run or wait for a CPU; where there are no cgroups, all but this one. */
+uint32_t usage_count_runnable(const struct agent *agent);
 
 /* Their mean in thousandths, over the last second or so where there is a subscription. */
 uint32_t usage_mean_runnable(const struct agent *agent);

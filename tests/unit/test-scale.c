@@ -345,15 +345,12 @@ START_TEST(test_failed_growth)
     press(job.vm, PRESSURE_MEMORY, 1, 380);
     refuse(expect_shape(job.vm), HBR_ERROR_HYPERVISOR, 512);
     ck_assert_uint_eq(booked_mib(), 512);
-    for (guint i = 0; i < 9; i++) {
-        world_pass(world, 1000);
-        press(job.vm, PRESSURE_MEMORY, 1, 380);
-    }
+    look_for(job.vm, 9, 0.2, 380);
     expect_no_shape();
-    world_pass(world, 1000);
-    press(job.vm, PRESSURE_MEMORY, 1, 380);
+    press(job.vm, PRESSURE_MEMORY, 1,
+          380); /* what waits under pressure may die: it waits for half a second, then a second */
     refuse(expect_shape(job.vm), HBR_ERROR_HYPERVISOR, 512);
-    world_pass(world, 1000);
+    world_pass(world, 900);
     press(job.vm, PRESSURE_MEMORY, 1, 380);
     expect_no_shape();
     struct event *up = event_new(EVENT_HOST_UP);
