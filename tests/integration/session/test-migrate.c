@@ -15,7 +15,6 @@
 
 #define OWNER "test-migrate"
 #define SLOW_MIB_S 1 /* a guest takes a minute and more then */
-#define TARGET_UUID "host_uuid = \"11111111-2222-4333-8444-555555555555\"\n"
 
 static struct drive *here, *there;
 static virConnectPtr libvirt_here, libvirt_there;
@@ -23,6 +22,11 @@ static char *there_uri;
 static GPid there_pid;
 
 static const struct vm_shape small = {1, 512}, large = {4, 2048};
+
+static gboolean is_system(void)
+{
+    return g_str_has_suffix(g_getenv("HBR_LIBVIRT_URI"), "/system");
+}
 
 static gboolean has_domain(virConnectPtr libvirt, const char *id)
 {
@@ -232,34 +236,23 @@ static gboolean is_there(const char *path)
     return g_file_test(path, G_FILE_TEST_EXISTS);
 }
 
-/* A second libvirtd, whose places are others. NULL when it does not come up. */
+/* A second libvirtd beside the first. NULL when it does not come up. */
 static char *libvirtd_start(void)
 {
-    static const char *const places[][2] = {
-        {"XDG_RUNTIME_DIR", "run"}, {"XDG_CONFIG_HOME", "c"}, {"XDG_CACHE_HOME", "cache"}, {"XDG_DATA_HOME", "data"}};
-    static char *argv[] = {(char *)"libvirtd", NULL};
-    g_autofree char *root = g_build_filename(g_getenv("HBR_PRIVATE"), "tmp", "o", NULL);
-    g_auto(GStrv) environment = g_get_environ();
-    for (guint i = 0; i < G_N_ELEMENTS(places); i++) {
-        g_autofree char *place = g_build_filename(root, places[i][1], NULL);
-        g_mkdir_with_parents(place, 0700);
-        environment = g_environ_setenv(environment, places[i][0], place, TRUE);
-    }
-    g_autofree char *settings = g_build_filename(root, "c", "libvirt", NULL);
-    g_autofree char *file = g_build_filename(settings, "libvirtd.conf", NULL);
-    g_autofree char *socket = g_build_filename(root, "run", "libvirt", "libvirt-sock", NULL);
-    g_mkdir_with_parents(settings, 0700);
+    g_autofree char *script = g_build_filename(g_getenv("HBR_TESTS_DIR"), "integration", "second-libvirtd", NULL);
+    g_autofree char *place = g_build_filename(g_getenv("HBR_PRIVATE"), "tmp", "o", NULL);
+    g_autofree char *socket = g_build_filename(place, "socket", NULL);
+    char *argv[] = {script, place, NULL};
     g_autoptr(GError) error = NULL;
-    if (!g_file_set_contents(file, TARGET_UUID, -1, NULL) ||
-        !g_spawn_async(NULL, argv, environment, G_SPAWN_SEARCH_PATH, NULL, NULL, &there_pid, &error)) {
-        printf("the second libvirtd: %s\n", error != NULL ? error->message : file);
+    if (!g_spawn_async(NULL, argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &there_pid, &error)) {
+        printf("the second libvirtd: %s\n", error->message);
         return NULL;
     }
     if (!comes_true(is_there, socket)) {
         printf("the second libvirtd made no %s\n", socket);
         return NULL;
     }
-    return g_strdup_printf("qemu+unix:///session?socket=%s", socket);
+    return g_strdup_printf("qemu+unix:///%s?socket=%s", is_system() ? "system" : "session", socket);
 }
 
 int main(int argc, char **argv)
