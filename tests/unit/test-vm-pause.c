@@ -573,6 +573,15 @@ START_TEST(test_adopt_again)
 }
 END_TEST
 
+/* Where it has come to, it keeps who it is; its clock may have stood still. */
+START_TEST(test_migrated_keeps_identity)
+{
+    world->vm->boot.is_migrated = TRUE;
+    vm_prepare(world->vm);
+    ck_assert_str_eq(world->said->str, "clock ");
+}
+END_TEST
+
 /* A migration that fails leaves the domain as it was, to be adopted anew. */
 START_TEST(test_migrate_fails)
 {
@@ -615,6 +624,7 @@ int main(void)
     tcase_add_loop_test(tests, test_save_refused, 0, G_N_ELEMENTS(save_refusals));
     tcase_add_loop_test(tests, test_migrate_refused, 0, G_N_ELEMENTS(migrate_refusals));
     tcase_add_test(tests, test_adopt_again);
+    tcase_add_test(tests, test_migrated_keeps_identity);
     tcase_add_test(tests, test_migrate_fails);
     tcase_add_test(tests, test_migrate_destroyed);
     suite_add_tcase(suite, tests);
