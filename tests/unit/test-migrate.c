@@ -172,6 +172,8 @@ static void host_down(const char *name)
     world_event(world, down);
 }
 
+static gboolean second_is_stopped; /* what is second on a list does not run */
+
 /* The list of a host, made now, with these on it; NULL: nothing. */
 static void list(const char *name, const char *id, const char *other_id)
 {
@@ -181,8 +183,8 @@ static void list(const char *name, const char *id, const char *other_id)
     const char *const ids[] = {id, other_id};
     for (guint i = 0; i < G_N_ELEMENTS(ids) && ids[i] != NULL; i++) {
         struct inventory_item *item = g_new0(struct inventory_item, 1);
-        *item =
-            (struct inventory_item){.instance_id = g_strdup(ids[i]), .owner = g_strdup("owner-1"), .is_running = TRUE};
+        *item = (struct inventory_item){
+            .instance_id = g_strdup(ids[i]), .owner = g_strdup("owner-1"), .is_running = i == 0 || !second_is_stopped};
         g_ptr_array_add(event->inventory, item);
     }
     world_event(world, event);
@@ -284,12 +286,36 @@ START_TEST(test_choice)
     shaped->shape = grow->shape;
     world_event(world, shaped);
     world_add_host(world, "h2", 16, 4096);
+    world_add_host(world, "h3", 16, 2048);
     ck_assert_uint_eq(host("h1")->committed_memory_mib, 2560);
     press(run->id);
     const struct command *migrate = world_expect(world, COMMAND_MIGRATE, 0);
     ck_assert_str_eq(migrate->id, ready[1]); /* the first has more memory */
     press(run->id);
     expect_none(COMMAND_MIGRATE);
+    end();
+}
+END_TEST
+
+/* Rule: nor are two moved to one host at a time. */
+START_TEST(test_target_has_one_at_a_time)
+{
+    begin(POLICY(ON, ""), 1024);
+    wait_ready(NOTIFY("g", ""));
+    world_add_host(world, "h3", 16, 1024);
+    world_execute(world, EXECUTE("f"));
+    const char *vm = world_boot(world);
+    world_event(world, world_answer(EVENT_RUN_STARTED, world_expect(world, COMMAND_RUN, 0)));
+    wait_ready(NOTIFY("h", ""));
+    world_add_host(world, "h2", 16, 4096);
+    press(run->id);
+    const struct command *first = world_expect(world, COMMAND_MIGRATE, 0);
+    ck_assert_str_eq(first->host, "h1");
+    press(vm);
+    expect_none(COMMAND_MIGRATE);
+    answer(first, -1);
+    press(vm);
+    ck_assert_str_eq(world_expect(world, COMMAND_MIGRATE, 0)->host, "h3");
     end();
 }
 END_TEST
@@ -484,6 +510,9 @@ START_TEST(test_lists)
 {
     const struct command *migrate = begin_migration();
     list("h1", run->id, NULL);
+    second_is_stopped = TRUE;
+    list("h1", run->id, migrate->id);
+    second_is_stopped = FALSE;
     list("h2", migrate->id, NULL);
     check_string("instance", migrate->id, "state", "ready");
     answer(migrate, -1);
@@ -508,6 +537,7 @@ static Suite *migrate_suite(void)
     tcase_add_test(cases, test_is_off);
     tcase_add_test(cases, test_slack_first);
     tcase_add_test(cases, test_choice);
+    tcase_add_test(cases, test_target_has_one_at_a_time);
     tcase_add_loop_test(cases, test_target, 0, 6);
     tcase_add_test(cases, test_fails);
     tcase_add_loop_test(cases, test_request_meanwhile, 0, 3);
