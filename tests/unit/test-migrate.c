@@ -174,11 +174,14 @@ static void host_down(const char *name)
 
 static gboolean second_is_stopped; /* what is second on a list does not run */
 
-/* The list of a host, made now, with these on it; NULL: nothing. */
+static gint64 listed_at; /* 0: now */
+
+/* The list of a host with these on it; NULL: nothing. */
 static void list(const char *name, const char *id, const char *other_id)
 {
     struct event *event = event_new(EVENT_HOST_INVENTORY);
     event->host = g_strdup(name);
+    event->at = listed_at;
     event->inventory = g_ptr_array_new_with_free_func((GDestroyNotify)inventory_item_free);
     const char *const ids[] = {id, other_id};
     for (guint i = 0; i < G_N_ELEMENTS(ids) && ids[i] != NULL; i++) {
@@ -517,7 +520,12 @@ START_TEST(test_lists)
     check_string("instance", migrate->id, "state", "ready");
     answer(migrate, -1);
     list("h2", NULL, NULL);
+    const gint64 before = world->now;
+    world_pass(world, 1000);
     prove("h2");
+    listed_at = before;
+    list("h2", NULL, NULL);
+    listed_at = 0;
     list("h1", run->id, migrate->id);
     list("h1", run->id, NULL);
     check_string("instance", migrate->id, "state", "ready");
