@@ -200,7 +200,8 @@ bool hbr_pool_set(struct hbr_client *client, const char *id, const char *setting
 bool hbr_pool_drain(struct hbr_client *client, const char *id, bool drain, char **ret_json, struct hbr_error *error);
 
 /* Gives a running instance another shape, and waits until its guest has confirmed it. `shape_json`: any of {"vcpus", "memory_mib", "network_mbps",
- * "disk_mbps", "cpu_percent"}; what is left out stays. *ret_json: the instance. "conflict" when its guest does not consent to have less. */
+ * "disk_mbps", "cpu_percent", "gpus"}; what is left out stays. *ret_json: the instance. "conflict" when its guest does not consent to have less,
+ * "exhausted" when the host has no room or no free GPU for more. */
 bool hbr_instance_shape(struct hbr_client *client, const char *id, const char *shape_json, char **ret_json,
                         struct hbr_error *error);
 

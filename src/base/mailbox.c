@@ -150,6 +150,8 @@ GSource *mailbox_source_new(struct mailbox *mailbox)
         mailbox_open_wake(mailbox);
     pthread_mutex_unlock(&mailbox->lock);
     GSource *source = g_source_new(&functions, sizeof(GSource));
+    g_source_set_can_recurse(
+        source, TRUE); /* or GLib takes its descriptor out and in again at each dispatch, and wakes itself by that */
     g_source_add_unix_fd(source, mailbox->wake_fd, G_IO_IN);
     return source;
 }

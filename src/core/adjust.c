@@ -19,7 +19,7 @@ static gboolean adjustment_is_growth(const struct adjustment *adjustment)
 
 gboolean adjust_is_shrinking(const struct instance_entry *instance)
 {
-    for (guint i = 0; i < RESOURCE_COUNT; i++)
+    for (guint i = 0; i < RESOURCE_ALL; i++)
         if (instance->shaping[i] != 0 && !adjustment_is_growth(instance->adjusting[i]))
             return TRUE;
     return FALSE;
@@ -27,7 +27,7 @@ gboolean adjust_is_shrinking(const struct instance_entry *instance)
 
 gboolean adjust_is_quiet(const struct instance_entry *instance)
 {
-    for (guint i = 0; i < RESOURCE_COUNT; i++)
+    for (guint i = 0; i < RESOURCE_ALL; i++)
         if (instance->shaping[i] != 0)
             return FALSE;
     return TRUE;
@@ -69,7 +69,8 @@ gboolean adjust_fits(struct core *core, const struct instance_entry *instance, c
     return (booked.vcpus <= present->vcpus ||
             host->doc->committed_vcpus + (booked.vcpus - present->vcpus) <= capacity.vcpus) &&
            (booked.memory_mib <= present->memory_mib ||
-            host->doc->committed_memory_mib + (booked.memory_mib - present->memory_mib) <= capacity.memory_mib);
+            host->doc->committed_memory_mib + (booked.memory_mib - present->memory_mib) <= capacity.memory_mib) &&
+           (booked.gpus <= present->gpus || host->doc->committed_gpus + (booked.gpus - present->gpus) <= capacity.gpus);
 }
 
 static struct execution_entry *adjust_execution(struct core *core, const struct instance_entry *instance)
@@ -155,6 +156,9 @@ static void adjust_settle(struct core *core, struct instance_entry *instance, en
     case RESOURCE_NETWORK:
         promised.network_mbps = shape->network_mbps = instance->aimed.network_mbps = event->shape.network_mbps;
         break;
+    case RESOURCE_GPU:
+        promised.gpus = shape->gpus = instance->aimed.gpus = event->shape.gpus;
+        break;
     default:
         promised.disk_mbps = shape->disk_mbps = instance->aimed.disk_mbps = event->shape.disk_mbps;
         break;
@@ -189,7 +193,10 @@ static void adjust_report(struct core *core, struct instance_entry *instance, st
         adjustment->confirmed_at = core->now;
         adjust_observe_phases(core, adjustment);
         g_autofree char *shape = vm_shape_to_string(&instance->doc->shape);
-        adjust_note(core, instance, is_growth ? "growth confirmed by the guest" : "shrink confirmed by the guest",
+        adjust_note(core, instance,
+                    adjustment->resource == RESOURCE_GPU ? "GPUs changed"
+                    : is_growth                          ? "growth confirmed by the guest"
+                                                         : "shrink confirmed by the guest",
                     g_strdup_printf("%s after %.0f ms", shape, took_ms));
     } else {
         adjustment->error = g_strdup(event->error->message);
@@ -224,6 +231,9 @@ static gboolean adjust_hand_choose(const struct vm_shape *wanted, struct vm_shap
     } else if (wanted->disk_mbps != 0 && wanted->disk_mbps != before.disk_mbps) {
         *ret_resource = RESOURCE_DISK;
         after->disk_mbps = wanted->disk_mbps;
+    } else if (wanted->gpus != SHAPE_GPUS_KEPT && wanted->gpus != before.gpus) {
+        *ret_resource = RESOURCE_GPU;
+        after->gpus = wanted->gpus;
     } else {
         return FALSE;
     }
@@ -282,9 +292,21 @@ static void adjust_hand_settled(struct core *core, struct instance_entry *instan
         wish->shape.memory_mib = 0;
     else if (resource == RESOURCE_CPU)
         wish->shape.vcpus = wish->shape.cpu_percent = 0;
-    else
+    else if (resource == RESOURCE_NETWORK)
         wish->shape.network_mbps = 0;
+    else if (resource == RESOURCE_DISK)
+        wish->shape.disk_mbps = 0;
+    else
+        wish->shape.gpus = SHAPE_GPUS_KEPT;
     adjust_hand_next(core, instance);
+}
+
+/* A guest may let go of a GPU when nobody waits for that any more, so each event tells which it has. */
+static void adjust_settle_gpus(struct core *core, struct instance_entry *instance, const struct event *event)
+{
+    const gboolean is_told = event->shape.vcpus > 0; /* not by a host that does not know the instance */
+    if (is_told && instance->shaping[RESOURCE_GPU] == 0 && event->shape.gpus != instance->promised.gpus)
+        adjust_settle(core, instance, RESOURCE_GPU, event);
 }
 
 void adjust_shaped(struct core *core, const struct event *event)
@@ -292,7 +314,7 @@ void adjust_shaped(struct core *core, const struct event *event)
     struct instance_entry *instance = g_hash_table_lookup(core->instances, event->id);
     if (instance == NULL || instance->doc->state >= INSTANCE_STOPPING)
         return;
-    for (guint resource = 0; resource < RESOURCE_COUNT; resource++) {
+    for (guint resource = 0; resource < RESOURCE_ALL; resource++) {
         if (event->serial == 0 || instance->shaping[resource] != event->serial)
             continue;
         instance->shaping[resource] = 0;
@@ -304,6 +326,7 @@ void adjust_shaped(struct core *core, const struct event *event)
             adjust_keep(&entry->doc->adjustments, g_steal_pointer(&adjustment));
         adjust_hand_settled(core, instance, (enum resource)resource, event->error);
     }
+    adjust_settle_gpus(core, instance, event);
 }
 
 void adjust_forget(struct core *core, struct instance_entry *instance)
@@ -313,7 +336,7 @@ void adjust_forget(struct core *core, struct instance_entry *instance)
                          hbr_error_new(HBR_ERROR_CONFLICT, "%s is gone: %s", instance->doc->id,
                                        instance->doc->reason != NULL ? instance->doc->reason : "it was destroyed"));
     g_clear_pointer(&instance->wish, shape_wish_free);
-    for (guint i = 0; i < RESOURCE_COUNT; i++) {
+    for (guint i = 0; i < RESOURCE_ALL; i++) {
         instance->shaping[i] = 0;
         g_clear_pointer(&instance->adjusting[i], adjustment_free);
     }
@@ -323,6 +346,25 @@ void shape_wish_free(struct shape_wish *wish)
 {
     g_clear_error(&wish->error);
     g_free(wish);
+}
+
+/* The member of what is wanted that is more than the most, or NULL. 0 as the most of a limit allows any. */
+static const char *adjust_excess(const struct vm_shape *wanted, const struct vm_shape *most)
+{
+    const struct {
+        const char *member;
+        guint wanted, most;
+    } amounts[] = {
+        {"vcpus", wanted->vcpus, most->vcpus},
+        {"memory_mib", wanted->memory_mib, most->memory_mib},
+        {"network_mbps", wanted->network_mbps, most->network_mbps},
+        {"disk_mbps", wanted->disk_mbps, most->disk_mbps},
+        {"cpu_percent", wanted->cpu_percent, most->cpu_percent},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(amounts); i++)
+        if (amounts[i].most != 0 && amounts[i].wanted > amounts[i].most)
+            return amounts[i].member;
+    return wanted->gpus != SHAPE_GPUS_KEPT && wanted->gpus > most->gpus ? "gpus" : NULL;
 }
 
 /* Why an instance cannot be given that shape by hand, or NULL. */
@@ -339,20 +381,19 @@ static GError *adjust_objection(struct core *core, const struct instance_entry *
         return hbr_error_new(HBR_ERROR_CONFLICT,
                              "the shape of %s is being changed already; try again when that is done",
                              instance->doc->id);
-    if (wanted->vcpus > maximum->vcpus || wanted->memory_mib > maximum->memory_mib ||
-        (maximum->network_mbps != 0 && wanted->network_mbps > maximum->network_mbps) ||
-        (maximum->cpu_percent != 0 && wanted->cpu_percent > maximum->cpu_percent)) {
+    const char *excess = adjust_excess(wanted, maximum);
+    if (excess != NULL) {
         g_autofree char *most = vm_shape_to_string(maximum);
-        return hbr_error_new(HBR_ERROR_INVALID, "/shape: is more than %s was made for; right would be at most %s",
+        return hbr_error_new(HBR_ERROR_INVALID, "/%s: is more than %s was made for; right would be at most %s", excess,
                              instance->doc->id, most);
     }
     if (wanted->memory_mib != 0 && wanted->memory_mib < instance->floor_mib)
-        return hbr_error_new(HBR_ERROR_INVALID,
-                             "/shape/memory_mib: %s cannot have less than the %u MiB it started with",
+        return hbr_error_new(HBR_ERROR_INVALID, "/memory_mib: %s cannot have less than the %u MiB it started with",
                              instance->doc->id, instance->floor_mib);
     struct vm_shape after = instance->promised;
     after.vcpus = wanted->vcpus != 0 ? wanted->vcpus : after.vcpus;
     after.memory_mib = wanted->memory_mib != 0 ? wanted->memory_mib : after.memory_mib;
+    after.gpus = wanted->gpus != SHAPE_GPUS_KEPT ? wanted->gpus : after.gpus;
     if (!adjust_fits(core, instance, &after))
         return adjust_no_room(instance);
     return NULL;

@@ -24,7 +24,7 @@ enum event_kind {
     EVENT_HOST_ATTACH, /* request, host_spec */
     EVENT_POOL_SET,    /* request, id, pool_setting */
     EVENT_POOL_DRAIN,  /* request, id, eof: begin (TRUE), or end: its warm instances go, and none is made */
-    EVENT_INSTANCE_SHAPE,  /* request, id, shape: what it is to have; 0: as it is */
+    EVENT_INSTANCE_SHAPE,  /* request, id, shape: what it is to have; 0, SHAPE_GPUS_KEPT: as it is */
     EVENT_CLIENT_GONE,     /* request: nobody listens to its answer any more */
     EVENT_OUTPUT_CONSUMED, /* request, count: bytes of streamed output that the client has taken */
 
@@ -41,7 +41,8 @@ enum event_kind {
                             * HBR_ERROR_CONFLICT: the guest does not consent to have less. The host's book goes by `shape` in each case: its memory is
                             * what QEMU gives, also when less of it was given back than asked (HBR_ERROR_TIMEOUT, HBR_ERROR_GUEST). Its vCPUs are
                             * those online in the guest: others that QEMU still has are offline, use no CPU time, and come back only by
-                            * COMMAND_SHAPE. A guest that cheats about that shows more vcpus_online in its samples; a cap of CPU time binds it */
+                            * COMMAND_SHAPE. A guest that cheats about that shows more vcpus_online in its samples; a cap of CPU time binds it.
+                            * Serial 0, unasked: it has let go of a GPU that was asked back in vain before */
     EVENT_INSTANCE_PAUSED, /* id; error: it could not be suspended, and runs on */
     EVENT_INSTANCE_SAVED, /* id, saved; error: there is no saved state (HBR_ERROR_UNSUPPORTED: nor will there be on this host). The instance is gone
                            * in either case, without EVENT_INSTANCE_GONE */

@@ -5,7 +5,7 @@ void instance_entry_free(struct instance_entry *entry)
 {
     if (entry == NULL)
         return;
-    for (guint i = 0; i < RESOURCE_COUNT; i++)
+    for (guint i = 0; i < RESOURCE_ALL; i++)
         adjustment_free(entry->adjusting[i]);
     g_clear_pointer(&entry->wish, shape_wish_free);
     g_free(entry->migrating_to);
@@ -39,7 +39,8 @@ void instance_book(struct core *core, struct instance_entry *entry, const struct
         host->doc->committed_memory_mib += promised->memory_mib - entry->promised.memory_mib;
         host->doc->committed_gpus += promised->gpus - entry->promised.gpus;
     }
-    core->place_again |= promised->vcpus < entry->promised.vcpus || promised->memory_mib < entry->promised.memory_mib;
+    core->place_again |= promised->vcpus < entry->promised.vcpus || promised->memory_mib < entry->promised.memory_mib ||
+                         promised->gpus < entry->promised.gpus;
     entry->promised = *promised;
 }
 
@@ -239,7 +240,7 @@ gboolean instance_keep(struct core *core, struct instance_entry *entry, const st
     if (core->shutting_down || doc->uses >= function->reuse_max || result == NULL || result->reason != EXIT_EXITED ||
         execution->cancelled || doc->state != INSTANCE_BUSY)
         return FALSE;
-    for (guint resource = 0; resource < RESOURCE_COUNT; resource++)
+    for (guint resource = 0; resource < RESOURCE_ALL; resource++)
         if (entry->shaping[resource] != 0)
             return FALSE;
     core_set_string(&doc->tenant, execution->doc->code.tenant);
@@ -281,13 +282,21 @@ static void instance_send_destroy(struct core *core, const struct instance *doc)
     core_emit(core, core_command_for(doc->host, COMMAND_DESTROY, doc->id));
 }
 
+/* One that is run once more has left the instance that it ran in first. */
+static gboolean instance_holds(const struct instance_entry *entry, const struct execution_entry *execution)
+{
+    const enum execution_state state = execution->doc->state;
+    return !execution_state_is_terminal(state) && state != EXECUTION_QUEUED &&
+           g_strcmp0(execution->doc->instance_id, entry->doc->id) == 0;
+}
+
 /* Those who counted on the instance hear that it is lost. */
 static void instance_tell_lost(struct core *core, struct instance_entry *entry, const char *reason)
 {
     struct execution_entry *execution =
         entry->doc->execution_id != NULL ? g_hash_table_lookup(core->executions, entry->doc->execution_id) : NULL;
     if (execution != NULL) {
-        if (!execution_state_is_terminal(execution->doc->state))
+        if (instance_holds(entry, execution))
             execution_lost(core, execution, reason);
         return;
     }
@@ -408,6 +417,7 @@ static void instance_ready(struct core *core, struct instance_entry *entry, cons
     entry->doc->shape.network_mbps = event->shape.network_mbps; /* limits are what is in force */
     entry->doc->shape.disk_mbps = event->shape.disk_mbps;
     entry->doc->shape.cpu_percent = event->shape.cpu_percent;
+    entry->doc->shape.gpus = event->shape.gpus;
     instance_book(core, entry, &entry->doc->shape);
     entry->doc->ready_at = core->now;
     if (!entry->is_adopting)

@@ -39,7 +39,7 @@ static void metrics_adjustment_times(const struct core *core, GString *text)
 {
     static const char *const phases[] = {"decide", "hypervisor", "confirm"};
     metrics_head(text, "adjustment_seconds", "Time of the phases of confirmed changes of shape.", "summary");
-    for (guint resource = 0; resource < RESOURCE_COUNT; resource++) {
+    for (guint resource = 0; resource < RESOURCE_ALL; resource++) {
         const struct adjust_times *times = &core->adjust_times[resource];
         const gint64 sums_us[] = {times->decide_us, times->hypervisor_us, times->confirm_us};
         for (guint i = 0; i < G_N_ELEMENTS(phases); i++) {

@@ -79,25 +79,27 @@ struct pool_entry {
 
 struct instance_entry {
     struct instance *doc;
-    struct pool_entry *pool;         /* of which it is a member, or NULL */
-    gboolean is_evicted;             /* destroyed to make room: counted until it is gone */
-    gint64 saving_until_at;          /* its state is being saved, and nothing else is to be asked of it until then */
-    gint64 predicted_ms;             /* of the start or claim under way */
-    gboolean is_pausing;             /* COMMAND_PAUSE is under way */
-    gint64 taken_at;                 /* its start, or its claim, was asked for */
-    guint vcpus_added;               /* that are plugged in by the start or claim under way */
-    guint policy_version;            /* that it was warmed up under */
-    gint64 kept_until_at;            /* kept for more executions of its function; 0: not */
-    guint64 shaping[RESOURCE_COUNT]; /* serial of the COMMAND_SHAPE under way; 0: none */
-    struct adjustment *adjusting[RESOURCE_COUNT]; /* it, or NULL */
-    struct shape_wish *wish;                      /* a shape asked for by hand, or NULL */
+    struct pool_entry *pool;       /* of which it is a member, or NULL */
+    gboolean is_evicted;           /* destroyed to make room: counted until it is gone */
+    gint64 saving_until_at;        /* its state is being saved, and nothing else is to be asked of it until then */
+    gint64 predicted_ms;           /* of the start or claim under way */
+    gboolean is_pausing;           /* COMMAND_PAUSE is under way */
+    gint64 taken_at;               /* its start, or its claim, was asked for */
+    guint vcpus_added;             /* that are plugged in by the start or claim under way */
+    guint policy_version;          /* that it was warmed up under */
+    gint64 kept_until_at;          /* kept for more executions of its function; 0: not */
+    guint64 shaping[RESOURCE_ALL]; /* serial of the COMMAND_SHAPE under way; 0: none */
+    struct adjustment *adjusting[RESOURCE_ALL]; /* it, or NULL */
+    struct shape_wish *wish;                    /* a shape asked for by hand, or NULL */
     struct vm_shape promised; /* on the host's book: doc->shape, and what is being grown or not yet given back */
     struct vm_shape aimed;    /* what it is to have when all changes under way are confirmed: see adjust_aimed() */
     guint floor_mib;          /* memory that it started with: it cannot have less */
     char *migrating_to;       /* name of the host that it is on its way to; NULL: it is on none */
     gboolean is_migrating;    /* on its way, or not proven since: it is ready, but handed to nobody */
     gboolean is_pinned;       /* a migration of it failed: it is not tried again */
-    gboolean is_adopting;     /* found again after a restart, not proven yet */
+    guint floor_network_mbps,
+        floor_disk_mbps;  /* limits that its code began with: to lower them gives nobody anything */
+    gboolean is_adopting; /* found again after a restart, not proven yet */
     gboolean is_dirty;
 };
 
@@ -218,7 +220,7 @@ struct core {
     guint64 paths_taken[PATH_COUNT], paths_kept[PATH_COUNT], path_overruns[PATH_COUNT];
     guint64 code_places[8];
     guint64 adjustments[8], drifts[4]; /* by their reason; looks by what the drift test found */
-    struct adjust_times adjust_times[RESOURCE_COUNT];
+    struct adjust_times adjust_times[RESOURCE_ALL];
     GHashTable *short_executions; /* ids of those that wait for room to grow */
     gboolean place_again;         /* room may have appeared */
     gboolean shutting_down;

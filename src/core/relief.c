@@ -58,10 +58,37 @@ static gboolean relief_take_slack(struct core *core, const struct instance_entry
     return donor != NULL;
 }
 
+/* What an instance will have given back when what is under way is done. */
+static void relief_add_coming(const struct instance_entry *instance, struct vm_shape *room)
+{
+    const struct vm_shape none = {0}, *promised = &instance->promised,
+                          *kept = instance->doc->state == INSTANCE_STOPPING ? &none
+                                  : adjust_is_quiet(instance)               ? promised
+                                                                            : &instance->aimed;
+    room->vcpus += promised->vcpus - MIN(promised->vcpus, kept->vcpus);
+    room->memory_mib += promised->memory_mib - MIN(promised->memory_mib, kept->memory_mib);
+}
+
+/* There is room for it, as soon as all that is under way on the host is done. */
+static gboolean relief_is_coming(struct core *core, const struct instance_entry *needy, const struct vm_shape *after)
+{
+    struct vm_shape most = {.vcpus = G_MAXUINT, .memory_mib = G_MAXUINT}, room = {0};
+    GHashTableIter iter;
+    gpointer item;
+    g_hash_table_iter_init(&iter, core->instances);
+    while (g_hash_table_iter_next(&iter, NULL, &item))
+        if (item != needy && g_strcmp0(((struct instance_entry *)item)->doc->host, needy->doc->host) == 0)
+            relief_add_coming(item, &room);
+    relief_fit(core, needy, &most);
+    return (guint64)most.vcpus + room.vcpus >= after->vcpus &&
+           (guint64)most.memory_mib + room.memory_mib >= after->memory_mib;
+}
+
 void relief_make_room(struct core *core, const struct instance_entry *instance, const struct vm_shape *after)
 {
     struct host_entry *host = g_hash_table_lookup(core->hosts, instance->doc->host);
-    if (host == NULL || pools_make_room_on(core, host, "running code needs the room"))
+    if (host == NULL || relief_is_coming(core, instance, after) ||
+        pools_make_room_on(core, host, "running code needs the room"))
         return;
     gboolean has_slack = FALSE;
     if (after->memory_mib > instance->promised.memory_mib)

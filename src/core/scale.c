@@ -9,7 +9,7 @@
 
 /* The deep-scaling controller. Each look at a running instance is compared with the course that was predicted of its execution; what each
  * resource should have is the scaler's choice (plan/scaler.h), and when it gets it the governor's (plan/governor.h). When the guest says that it is
- * short of something, it gets more at once. */
+ * short of something, it gets more at once. It leaves GPUs as they are: nothing tells how much of one is used. */
 
 #define OBSTACLE_MS 10000      /* after a change that failed, doubled each time */
 #define OBSTACLE_MAX_MS 600000 /* but no longer than this */
@@ -38,6 +38,7 @@ struct scaling {
     gint64 pressed_at; /* the guest was last short of memory */
     gint64 looked_at;  /* the last look, with what the guest said */
     gboolean has_alarm, has_memory_alarm;
+    double drift_threshold;
 };
 
 void scaling_free(struct scaling *scaling)
@@ -76,7 +77,7 @@ static void scale_alarm(struct core *core, struct execution_entry *entry, const 
                                           .memory_most_mib = can_grow ? instance->doc->maximum.memory_mib : 0,
                                           .cpu_stall_us = stall_us,
                                           .memory_stall_us = stall_us,
-                                          .io_stall_us = 0,
+                                          .io_stall_us = instance->promised.disk_mbps > 0 ? stall_us : 0,
                                           .window_us = stall_us > 0 ? policy->stall_window_ms * CLOCK_MS : 0};
     core_emit(core, command);
 }
@@ -86,7 +87,11 @@ void scale_begin(struct core *core, struct execution_entry *entry, struct instan
     if (!entry->policy->scaling.enabled)
         return;
     struct scaling *scaling = entry->scaling = g_new0(struct scaling, 1);
+    instance->floor_network_mbps = instance->promised.network_mbps;
+    instance->floor_disk_mbps = instance->promised.disk_mbps;
     scaling->class = scale_class(core, entry->policy);
+    scaling->drift_threshold = drift_threshold((double)entry->policy->scaling.false_alarms_ms /
+                                               (double)entry->policy->scaling.sample_interval_ms);
     predictor_course(core->predictor, entry->policy, &entry->doc->code, entry->doc->demand, &scaling->course);
     scale_alarm(core, entry, instance);
 }
@@ -180,9 +185,11 @@ static guint scale_amount(const struct policy *policy, const struct instance_ent
         return CLAMP(sizing_memory_mib(policy, bounded), MIN(instance->floor_mib, maximum->memory_mib),
                      maximum->memory_mib);
     case RESOURCE_NETWORK:
-        return CLAMP((guint)ceil(bounded), 1, maximum->network_mbps > 0 ? maximum->network_mbps : G_MAXUINT);
+        return CLAMP((guint)ceil(bounded), MAX(1, instance->floor_network_mbps),
+                     maximum->network_mbps > 0 ? maximum->network_mbps : G_MAXUINT);
     default:
-        return CLAMP((guint)ceil(bounded), 1, maximum->disk_mbps > 0 ? maximum->disk_mbps : G_MAXUINT);
+        return CLAMP((guint)ceil(bounded), MAX(1, instance->floor_disk_mbps),
+                     maximum->disk_mbps > 0 ? maximum->disk_mbps : G_MAXUINT);
     }
 }
 
@@ -198,9 +205,10 @@ static void scale_governor_settings(const struct policy_scaling *policy, struct 
     };
 }
 
-static void scale_scaler_settings(const struct policy *policy, enum resource resource,
+static void scale_scaler_settings(const struct execution_entry *entry, enum resource resource,
                                   struct scaler_settings *ret_settings)
 {
+    const struct policy *policy = entry->policy;
     const struct policy_scaling *scaling = &policy->scaling;
     const double costs[RESOURCE_COUNT] = {[RESOURCE_CPU] = scaling->cpu_shortage,
                                           [RESOURCE_MEMORY] = scaling->memory_shortage_mib,
@@ -208,7 +216,7 @@ static void scale_scaler_settings(const struct policy *policy, enum resource res
                                           [RESOURCE_DISK] = scaling->disk_shortage_mbps};
     *ret_settings = (struct scaler_settings){
         .shortage_cost = costs[resource],
-        .drift_threshold = drift_threshold((double)scaling->false_alarms_ms / (double)scaling->sample_interval_ms),
+        .drift_threshold = entry->scaling->drift_threshold,
         .grow_above = scaling->grow_above,
         .grow_to = scaling->grow_to,
         .quantile = policy->provisioning.quantile,
@@ -261,6 +269,8 @@ static char *scale_pressure_cause(const struct need *need, const char *what, dou
 {
     if (need->resource == RESOURCE_CPU)
         return g_strdup_printf("the guest's tasks wait for a CPU: %.1f wanted", need->actual);
+    if (need->resource == RESOURCE_DISK && need->is_pressure)
+        return g_strdup_printf("the guest's tasks wait for its disk, which is limited to %.0f MB/s", need->actual);
     if (need->sample != NULL && need->sample->pressure != 0 && (need->sample->pressure & PRESSURE_MEMORY) == 0)
         return g_strdup_printf("the guest's tasks wait for memory: %.1f %s", need->actual, what);
     return g_strdup_printf("%.1f %s is above %.0f %% of what the VM has", need->actual, what, share * 100);
@@ -377,6 +387,12 @@ static gboolean scale_may_shrink(const struct execution_entry *entry)
     return entry->policy->scaling.shrink && entry->scaling->class != &scaler_simple;
 }
 
+/* What an amount that is shrunk to has to cover: also that usage, as it is, does not pass the mark of pressure at once. */
+static double scale_covered(const struct policy *policy, const struct need *need)
+{
+    return need->resource == RESOURCE_CPU ? need->want : MAX(need->want, need->actual / policy->scaling.pressure);
+}
+
 /* Without the guest's figures it is not known whether less would do: the dwell time begins anew, and nothing is to be given away. */
 static void scale_apply(struct core *core, struct execution_entry *entry, struct instance_entry *instance,
                         struct need *need)
@@ -389,8 +405,9 @@ static void scale_apply(struct core *core, struct execution_entry *entry, struct
         return; /* it is not limited */
     const guint up = scale_amount(policy, instance, need->resource, need->want);
     const gboolean has_told = need->sample != NULL && need->sample->has_guest;
-    const guint down = MAX(has_told ? up : has, scale_amount(policy, instance, need->resource,
-                                                             need->want * (1 + policy->scaling.hysteresis)));
+    const guint down =
+        MAX(has_told ? up : has, scale_amount(policy, instance, need->resource,
+                                              scale_covered(policy, need) * (1 + policy->scaling.hysteresis)));
     scaling->down[need->resource] = down;
     if (up <= has)
         scaling->short_of &= ~(1u << need->resource);
@@ -438,7 +455,7 @@ static void scale_look(struct core *core, struct execution_entry *entry, struct 
     };
     if (scaling->class == &scaler_simple && adjust_is_under_way(instance, resource))
         return; /* one step after the other */
-    scale_scaler_settings(entry->policy, resource, &settings);
+    scale_scaler_settings(entry, resource, &settings);
     const struct scaler_verdict verdict = scaling->class->look(scaling->state[resource], &settings, &look);
     struct need need = {
         .resource = resource,
@@ -479,6 +496,11 @@ static void scale_pressed(struct core *core, struct execution_entry *entry, stru
         need.actual = need.want = sample->runnable;
         need.expected = scale_predicted_p90(core, entry, RESOURCE_CPU);
         scale_apply(core, entry, instance, &need);
+    } else if ((sample->pressure & PRESSURE_IO_STALL) != 0 && aimed->disk_mbps > 0) {
+        need.resource = RESOURCE_DISK;
+        need.actual = aimed->disk_mbps;
+        need.want = aimed->disk_mbps * entry->policy->scaling.grow_to;
+        scale_apply(core, entry, instance, &need);
     }
 }
 
@@ -507,7 +529,7 @@ void scale_sample(struct core *core, struct instance_entry *instance, const stru
         [RESOURCE_DISK] = aimed->disk_mbps,
     };
     for (guint resource = 0; resource < RESOURCE_COUNT; resource++)
-        if (resource != RESOURCE_MEMORY || sample->memory_total_mib > 0)
+        if (has[resource] > 0 && (resource != RESOURCE_MEMORY || sample->memory_total_mib > 0)) /* 0: not limited */
             scale_look(core, entry, instance, resource, used, has, sample);
 }
 
@@ -537,7 +559,7 @@ guint scale_slack(struct core *core, const struct execution_entry *entry, struct
                   enum resource resource)
 {
     const struct scaling *scaling = entry->scaling;
-    if (scaling == NULL || !scale_may_shrink(entry) || adjust_is_under_way(instance, resource) ||
+    if (scaling == NULL || !scale_may_shrink(entry) || instance->wish != NULL || !adjust_is_quiet(instance) ||
         scale_is_barred(core, entry, instance, resource, DIRECTION_DOWN) ||
         core->now - scaling->looked_at > AHEAD_LOOKS * entry->policy->scaling.sample_interval_ms * CLOCK_MS)
         return 0;
@@ -554,8 +576,6 @@ void scale_give_up(struct core *core, struct execution_entry *entry, struct inst
                               .actual = scaling->down[resource],
                               .want = scaling->down[resource],
                               .reason = ADJUSTMENT_ROOM};
-    if (!adjust_is_quiet(instance))
-        return;
     scale_commit(core, entry, instance, &need, scale_adjustment(entry, instance, &need, scaling->down[resource]), has,
                  scaling->down[resource]);
 }

@@ -23,6 +23,7 @@
 
 struct daemon {
     const struct config *config;
+    GMainContext *context; /* of the core's thread alone: libvirt has taken the default one for its event loop */
     GMainLoop *loop;
     GSource *timer; /* ready when the core or a modelled host wants the time */
     struct mailbox *events;
@@ -35,6 +36,7 @@ struct daemon {
     GQueue batch; /* struct event: taken from the mailbox, not handled yet */
     struct hypervisor_settings settings;
     char *owner;
+    gint64 armed_for;  /* the timer is; 0: it is not set */
     guint64 persisted; /* serial of the newest write given to the store */
 };
 
@@ -92,6 +94,9 @@ static gint64 daemon_next_at(const struct daemon *daemon)
 static void daemon_arm_timer(struct daemon *daemon)
 {
     const gint64 next_at = daemon_next_at(daemon);
+    if (next_at == daemon->armed_for)
+        return; /* each setting wakes the loop once more */
+    daemon->armed_for = next_at;
     const gint64 ready_time = next_at == CLOCK_NEVER ? -1 : MAX(0, g_get_monotonic_time() + next_at - clock_now());
     g_source_set_ready_time(daemon->timer, ready_time);
 }
@@ -116,6 +121,7 @@ static gboolean daemon_on_events(gpointer data)
 static gboolean daemon_on_time(gpointer data)
 {
     struct daemon *daemon = data;
+    daemon->armed_for = 0;
     hosts_advance(daemon->hosts, clock_now());
     core_handle(daemon->core, event_new(EVENT_TICK), clock_now());
     daemon_settle(daemon);
@@ -130,12 +136,20 @@ static gboolean daemon_on_stop_timeout(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
+/* Takes the source. */
+static void daemon_add_source(struct daemon *daemon, GSource *source, GSourceFunc callback)
+{
+    g_source_set_callback(source, callback, daemon, NULL);
+    g_source_attach(source, daemon->context);
+    g_source_unref(source);
+}
+
 static gboolean daemon_on_signal(gpointer data)
 {
     struct daemon *daemon = data;
     log_info("daemon", "stopping");
     notify_service_manager("STOPPING=1");
-    g_timeout_add_seconds(STOP_TIMEOUT_S, daemon_on_stop_timeout, daemon);
+    daemon_add_source(daemon, g_timeout_source_new_seconds(STOP_TIMEOUT_S), daemon_on_stop_timeout);
     daemon_post(event_new(EVENT_SHUTDOWN), daemon);
     return G_SOURCE_CONTINUE;
 }
@@ -150,12 +164,10 @@ static void daemon_add_sources(struct daemon *daemon)
     static GSourceFuncs timer_functions = {.dispatch = daemon_dispatch_timer};
     daemon->timer = g_source_new(&timer_functions, sizeof(GSource));
     g_source_set_callback(daemon->timer, daemon_on_time, daemon, NULL);
-    g_source_attach(daemon->timer, NULL);
-    g_autoptr(GSource) events = mailbox_source_new(daemon->events);
-    g_source_set_callback(events, daemon_on_events, daemon, NULL);
-    g_source_attach(events, NULL);
-    g_unix_signal_add(SIGTERM, daemon_on_signal, daemon);
-    g_unix_signal_add(SIGINT, daemon_on_signal, daemon);
+    g_source_attach(daemon->timer, daemon->context);
+    daemon_add_source(daemon, mailbox_source_new(daemon->events), daemon_on_events);
+    daemon_add_source(daemon, g_unix_signal_source_new(SIGTERM), daemon_on_signal);
+    daemon_add_source(daemon, g_unix_signal_source_new(SIGINT), daemon_on_signal);
 }
 
 static gboolean daemon_learn_history(struct daemon *daemon, const struct policy *policy, GError **error)
@@ -325,6 +337,7 @@ static void daemon_clear(struct daemon *daemon)
     }
     mailbox_free(daemon->events);
     g_main_loop_unref(daemon->loop);
+    g_main_context_unref(daemon->context);
     g_free(daemon->owner);
 }
 
@@ -340,7 +353,8 @@ gboolean daemon_run(const struct config *config, GError **error)
 {
     struct daemon daemon = {.config = config};
     daemon_set_up_memory();
-    daemon.loop = g_main_loop_new(NULL, FALSE);
+    daemon.context = g_main_context_new();
+    daemon.loop = g_main_loop_new(daemon.context, FALSE);
     daemon.events = mailbox_new((GDestroyNotify)event_free);
     daemon.hosts = hosts_new(&daemon.settings, daemon_post, &daemon);
     g_queue_init(&daemon.batch);

@@ -114,6 +114,7 @@ struct channels *channels_new(GMainContext *context)
     if (channels->epoll_fd < 0)
         g_error("epoll: %s", g_strerror(errno));
     channels->source = g_unix_fd_source_new(channels->epoll_fd, G_IO_IN);
+    g_source_set_can_recurse(channels->source, TRUE); /* see base/mailbox.c */
     g_source_set_callback(channels->source, G_SOURCE_FUNC(channels_dispatch), channels, NULL);
     g_source_attach(channels->source, context);
     return channels;

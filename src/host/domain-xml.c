@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define IMPLIED_DEVICES 2          /* that libvirt adds: a controller of USB, a balloon */
+#define GPU_ALIAS_PREFIX "ua-gpu-" /* libvirt keeps the names that begin with "ua-" */
 #define QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
 #define QGA_CHANNEL_NAME "org.qemu.guest_agent.0"
 #define BOOT_MEMORY_DEFAULT 256u
@@ -252,26 +254,97 @@ static gboolean add_nic(const struct domain_plan *plan, xmlNode *devices, GError
     return TRUE;
 }
 
-static gboolean add_gpu(xmlNode *devices, const char *address, GError **error)
-{
+struct pci_address {
     unsigned int domain, bus, slot, function;
-    if (sscanf(address, "%x:%x:%x.%x", &domain, &bus, &slot, &function) != 4) {
-        hbr_error_set(error, HBR_ERROR_INVALID, "GPU \"%s\" of the host: a PCI address looks like 0000:01:00.0",
-                      address);
-        return FALSE;
-    }
-    xmlNode *hostdev = xml_append(devices, "hostdev", NULL);
+};
+
+static gboolean pci_address_parse(const char *text, struct pci_address *ret)
+{
+    return sscanf(text, "%x:%x:%x.%x", &ret->domain, &ret->bus, &ret->slot, &ret->function) == 4;
+}
+
+char *domain_gpu_alias(const char *address)
+{
+    struct pci_address pci;
+    if (!pci_address_parse(address, &pci))
+        return g_strdup(address);
+    return g_strdup_printf(GPU_ALIAS_PREFIX "%04x-%02x-%02x-%x", pci.domain, pci.bus, pci.slot, pci.function);
+}
+
+static void fill_gpu(xmlNode *hostdev, const char *address, const struct pci_address *pci)
+{
+    g_autofree char *alias = domain_gpu_alias(address);
     xml_set_attribute(hostdev, "mode", "subsystem");
     xml_set_attribute(hostdev, "type", "pci");
     xml_set_attribute(hostdev, "managed", "yes");
     xmlNode *source = xml_append(xml_append(hostdev, "source", NULL), "address", NULL);
     const char *const names[] = {"domain", "bus", "slot", "function"};
-    const unsigned int values[] = {domain, bus, slot, function};
+    const unsigned int values[] = {pci->domain, pci->bus, pci->slot, pci->function};
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
         g_autofree char *text = g_strdup_printf("0x%02x", values[i]);
         xml_set_attribute(source, names[i], text);
     }
+    xml_set_attribute(xml_append(hostdev, "alias", NULL), "name", alias);
+}
+
+static gboolean gpu_address_parse(const char *address, struct pci_address *ret, GError **error)
+{
+    if (pci_address_parse(address, ret))
+        return TRUE;
+    hbr_error_set(error, HBR_ERROR_INVALID, "GPU \"%s\" of the host: a PCI address looks like 0000:01:00.0", address);
+    return FALSE;
+}
+
+static gboolean add_gpu(xmlNode *devices, const char *address, GError **error)
+{
+    struct pci_address pci;
+    if (!gpu_address_parse(address, &pci, error))
+        return FALSE;
+    fill_gpu(xml_append(devices, "hostdev", NULL), address, &pci);
     return TRUE;
+}
+
+char *domain_gpu_xml(const char *address, GError **error)
+{
+    struct pci_address pci;
+    if (!gpu_address_parse(address, &pci, error))
+        return NULL;
+    g_autoptr(xmlDoc) doc = xmlNewDoc((const xmlChar *)"1.0");
+    xmlNode *hostdev = xmlNewDocNode(doc, NULL, (const xmlChar *)"hostdev", NULL);
+    xmlDocSetRootElement(doc, hostdev);
+    fill_gpu(hostdev, address, &pci);
+    return xml_to_string(doc);
+}
+
+static guint first_free_index(const xmlNode *devices)
+{
+    guint next = 1; /* 0 is the root's */
+    for (const xmlNode *node = xml_child(devices, "controller"); node != NULL; node = xml_next(node)) {
+        g_autofree char *type = xml_attribute(node, "type");
+        g_autofree char *index = xml_attribute(node, "index");
+        guint64 value;
+        if (g_strcmp0(type, "pci") == 0 && index != NULL &&
+            g_ascii_string_to_unsigned(index, 10, 0, G_MAXUINT8, &value, NULL))
+            next = MAX(next, (guint)value + 1);
+    }
+    return next;
+}
+
+/* On q35 a device can only come to a running guest where a port waits for it. libvirt makes one to spare at most, and puts the devices of the
+ * start into those that there are, so there is one for each of these too. */
+static void add_gpu_ports(const struct boot_spec *boot, const xmlNode *root, xmlNode *devices)
+{
+    g_autofree char *machine = xml_attribute(xml_path(root, "os/type"), "machine");
+    if (boot->maximum.gpus <= boot->shape.gpus || machine == NULL || strstr(machine, "q35") == NULL)
+        return;
+    const guint count = (guint)xmlChildElementCount(devices) + IMPLIED_DEVICES + boot->maximum.gpus - boot->shape.gpus;
+    const guint first = first_free_index(devices);
+    for (guint i = 0; i < count; i++) {
+        xmlNode *port = xml_append(devices, "controller", NULL);
+        xml_set_attribute(port, "type", "pci");
+        xml_set_attribute_uint(port, "index", first + i);
+        xml_set_attribute(port, "model", "pcie-root-port");
+    }
 }
 
 static gboolean fill_devices(const struct template *template, const struct domain_plan *plan, xmlNode *root,
@@ -285,6 +358,7 @@ static gboolean fill_devices(const struct template *template, const struct domai
         if (!add_gpu(devices, *gpu, error))
             return FALSE;
     }
+    add_gpu_ports(plan->boot, root, devices);
     return TRUE;
 }
 

@@ -38,6 +38,12 @@ char *domain_xml_build(struct template *template, const struct domain_plan *plan
  * HBR_ERROR_UNSUPPORTED for a domain that cannot be there twice. Free with g_free. */
 char *domain_clone_xml(const char *saved_xml, const struct domain_plan *plan, GError **error);
 
+/* What names a GPU in the domain: "ua-gpu-0000-65-00-0", however its PCI address is written. Free with g_free. */
+char *domain_gpu_alias(const char *address);
+
+/* The device of a GPU, for attaching and detaching. NULL with HBR_ERROR_INVALID for what is no PCI address. Free with g_free. */
+char *domain_gpu_xml(const char *address, GError **error);
+
 /* Parts of both. */
 void domain_set_metadata(const struct boot_spec *boot, xmlNode *root);
 void domain_set_quota(const struct boot_spec *boot, xmlNode *root);

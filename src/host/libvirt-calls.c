@@ -214,6 +214,52 @@ gboolean unplug_vcpus_run(gpointer data, GError **error)
     return is_done;
 }
 
+static enum gpu_presence look_gpu(virDomainPtr domain, const char *address)
+{
+    char *xml = virDomainGetXMLDesc(domain, 0);
+    g_autoptr(domain_live_auto) live = xml == NULL ? NULL : domain_live_parse(xml, WIRE_CHANNEL_NAME, NULL);
+    g_autofree char *alias = domain_gpu_alias(address);
+    free(xml);
+    if (live == NULL)
+        return GPU_UNKNOWN;
+    for (char **gpu = live->gpus; *gpu != NULL; gpu++) {
+        g_autofree char *other = domain_gpu_alias(*gpu);
+        if (strcmp(other, alias) == 0)
+            return GPU_PRESENT;
+    }
+    return GPU_ABSENT;
+}
+
+gboolean attach_gpu_run(gpointer data, GError **error)
+{
+    struct change_call *call = data;
+    g_autofree char *xml = domain_gpu_xml(call->gpu, error);
+    g_autoptr(virDomain) domain = xml == NULL ? NULL : link_find(call->link, LINK_SLOW, call->uuid, error);
+    if (domain == NULL)
+        return FALSE;
+    call->gpu_presence = GPU_PRESENT;
+    if (virDomainAttachDeviceFlags(domain, xml, VIR_DOMAIN_AFFECT_LIVE) >= 0)
+        return TRUE;
+    libvirt_fail(error, "attach a GPU");
+    call->gpu_presence = look_gpu(domain, call->gpu);
+    return FALSE;
+}
+
+gboolean detach_gpu_run(gpointer data, GError **error)
+{
+    struct change_call *call = data;
+    g_autofree char *xml = domain_gpu_xml(call->gpu, error);
+    g_autoptr(virDomain) domain = xml == NULL ? NULL : link_find(call->link, LINK_SLOW, call->uuid, error);
+    if (domain == NULL)
+        return FALSE;
+    const gboolean is_asked =
+        virDomainDetachDeviceFlags(domain, xml, VIR_DOMAIN_AFFECT_LIVE) >= 0 || libvirt_fail(error, "detach a GPU");
+    call->gpu_presence = look_gpu(domain, call->gpu);
+    if (!is_asked && call->gpu_presence == GPU_ABSENT)
+        g_clear_error(error);
+    return is_asked || call->gpu_presence == GPU_ABSENT;
+}
+
 void change_call_free(gpointer data)
 {
     struct change_call *call = data;
@@ -222,6 +268,7 @@ void change_call_free(gpointer data)
     g_free(call->memory_xml);
     g_free(call->nic_device);
     g_free(call->disk_device);
+    g_free(call->gpu);
     g_free(call);
 }
 

@@ -131,6 +131,14 @@ struct look_call {
 gboolean look_call_run(gpointer call, GError **error);
 void look_call_free(gpointer call);
 
+/* Whether a domain has a GPU, by its XML. */
+enum gpu_presence {
+    GPU_UNTOUCHED, /* libvirt has not been asked: it is as before */
+    GPU_ABSENT,
+    GPU_PRESENT,
+    GPU_UNKNOWN,
+};
+
 /* Changing one. Only the fields of its kind are set. */
 struct change_call {
     struct link *link;
@@ -143,10 +151,12 @@ struct change_call {
     char *disk_device; /* change_disk_run: both ways, 0 lifts it */
     guint disk_mbps;
     guint memory_mib; /* memory_taken_run, change_balloon_run */
+    char *gpu;        /* attach_gpu_run, detach_gpu_run: its PCI address */
     gint64 wait_ms;   /* of the same: for so long QEMU may have another figure */
     /* results */
     guint vcpus_present;  /* of change_vcpus_run after a failure, and of unplug_vcpus_run; 0: not known */
     guint memory_present; /* MiB that QEMU gives, of memory_taken_run and change_balloon_run; 0: not known */
+    enum gpu_presence gpu_presence;
 };
 gboolean change_vcpus_run(gpointer call, GError **error);
 gboolean change_memory_run(gpointer call, GError **error);
@@ -159,6 +169,11 @@ gboolean change_balloon_run(gpointer call, GError **error);
 
 /* Waits until QEMU, not the guest, says that of its memory device no more is plugged than is wanted. */
 gboolean memory_taken_run(gpointer call, GError **error);
+
+/* Hands a GPU of the host to the guest, or asks the guest to let go of one. Of the latter success is that it was asked, or that the guest does
+ * not have it (any more): gpu_presence says which. */
+gboolean attach_gpu_run(gpointer call, GError **error);
+gboolean detach_gpu_run(gpointer call, GError **error);
 
 /* Takes vCPUs that the guest has offline out of QEMU. After a time-out libvirt does not know. */
 gboolean unplug_vcpus_run(gpointer call, GError **error);

@@ -358,9 +358,11 @@ static void on_memory(gpointer owner, gpointer data)
 static void on_device_removed(gpointer owner, gpointer data)
 {
     struct link_event *event = data;
-    const struct vm *vm = vm_of_event(owner, event);
-    if (vm != NULL)
+    struct vm *vm = vm_of_event(owner, event);
+    if (vm != NULL) {
         log_info("host", "%s: its device %s was removed", vm->id, event->text);
+        vm_gpu_removed(vm, event->text);
+    }
     link_event_free(event);
 }
 

@@ -26,9 +26,15 @@ void host_post(const struct libvirt_host *host, struct event *event)
     host->base.sink(event, host->base.sink_data);
 }
 
+/* Those of whole seconds wake the thread together, up to a second late. */
+#define TOGETHER_MS 2000
+
 GSource *host_timer(const struct libvirt_host *host, gint64 after_ms, GSourceFunc callback, gpointer data)
 {
-    GSource *timer = g_timeout_source_new((guint)CLAMP(after_ms, 0, G_MAXINT));
+    const guint bounded_ms = (guint)CLAMP(after_ms, 0, G_MAXINT);
+    GSource *timer = bounded_ms >= TOGETHER_MS && bounded_ms % 1000 == 0
+                         ? g_timeout_source_new_seconds(bounded_ms / 1000)
+                         : g_timeout_source_new(bounded_ms);
     g_source_set_callback(timer, callback, data, NULL);
     g_source_attach(timer, host->context);
     return timer;

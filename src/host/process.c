@@ -10,11 +10,19 @@
 #define VCPUS_MAX 64 /* whose waiting is looked at */
 #define PATH_SIZE 64
 
+/* Its files stay open: they stay those of this process when another one gets its number, and to open them costs more than to read them. */
 struct process {
-    int directory; /* of /proc: it stays that of this process when another one gets its number */
+    int stat, io;
     guint vcpu_count;
-    guint vcpus[VCPUS_MAX]; /* ids of their threads */
+    int vcpus[VCPUS_MAX]; /* schedstat of their threads */
 };
+
+static gssize read_again(int fd, char *text, gsize size)
+{
+    const gssize length = fd < 0 ? -1 : pread(fd, text, size - 1, 0);
+    text[MAX(length, 0)] = '\0';
+    return length;
+}
 
 /* The start of a small file; -1 when it cannot be read. */
 static gssize read_at(int directory, const char *path, char *text, gsize size)
@@ -45,16 +53,22 @@ static gboolean is_vcpu(int directory, const char *thread)
     return read_at(directory, path, text, sizeof text) > 0 && g_str_has_prefix(text, "CPU ");
 }
 
-static void find_vcpus(struct process *process)
+static int open_vcpu(int directory, const char *thread)
 {
-    const int fd = openat(process->directory, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char path[PATH_SIZE];
+    g_snprintf(path, sizeof path, "task/%s/schedstat", thread);
+    return openat(directory, path, O_RDONLY | O_CLOEXEC);
+}
+
+static void find_vcpus(struct process *process, int directory)
+{
+    const int fd = openat(directory, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *tasks = fd < 0 ? NULL : fdopendir(fd);
     if (tasks == NULL && fd >= 0)
         close(fd);
     for (const struct dirent *task; tasks != NULL && (task = readdir(tasks)) != NULL;)
-        if (g_ascii_isdigit(task->d_name[0]) && process->vcpu_count < VCPUS_MAX &&
-            is_vcpu(process->directory, task->d_name))
-            process->vcpus[process->vcpu_count++] = (guint)g_ascii_strtoull(task->d_name, NULL, 10);
+        if (g_ascii_isdigit(task->d_name[0]) && process->vcpu_count < VCPUS_MAX && is_vcpu(directory, task->d_name))
+            process->vcpus[process->vcpu_count++] = open_vcpu(directory, task->d_name);
     if (tasks != NULL)
         closedir(tasks);
 }
@@ -73,16 +87,27 @@ struct process *process_open(const char *pid_path, const char *uuid)
         return NULL;
     }
     struct process *process = g_new0(struct process, 1);
-    process->directory = directory;
-    find_vcpus(process);
+    process->stat = openat(directory, "stat", O_RDONLY | O_CLOEXEC);
+    process->io = openat(directory, "io", O_RDONLY | O_CLOEXEC);
+    find_vcpus(process, directory);
+    close(directory);
     return process;
+}
+
+static void close_file(int fd)
+{
+    if (fd >= 0)
+        close(fd);
 }
 
 void process_free(struct process *process)
 {
     if (process == NULL)
         return;
-    close(process->directory);
+    close_file(process->stat);
+    close_file(process->io);
+    for (guint i = 0; i < process->vcpu_count; i++)
+        close_file(process->vcpus[i]);
     g_free(process);
 }
 
@@ -98,7 +123,7 @@ static gboolean look_stat(const struct process *process, struct process_figures 
     char text[1024];
     unsigned long long user, system;
     long pages;
-    const char *fields = read_at(process->directory, "stat", text, sizeof text) <= 0 ? NULL : strrchr(text, ')');
+    const char *fields = read_again(process->stat, text, sizeof text) <= 0 ? NULL : strrchr(text, ')');
     if (fields == NULL ||
         sscanf(fields + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %*u %*u %ld",
                &user, &system, &pages) != 3)
@@ -110,12 +135,11 @@ static gboolean look_stat(const struct process *process, struct process_figures 
 
 static guint64 look_waited_us(const struct process *process)
 {
-    char path[PATH_SIZE], text[128];
+    char text[128];
     guint64 waited_ns = 0;
     for (guint i = 0; i < process->vcpu_count; i++) {
-        g_snprintf(path, sizeof path, "task/%u/schedstat", process->vcpus[i]);
         unsigned long long ns;
-        if (read_at(process->directory, path, text, sizeof text) > 0 && sscanf(text, "%*u %llu", &ns) == 1)
+        if (read_again(process->vcpus[i], text, sizeof text) > 0 && sscanf(text, "%*u %llu", &ns) == 1)
             waited_ns += ns;
     }
     return waited_ns / 1000;
@@ -128,7 +152,7 @@ gboolean process_look(const struct process *process, gboolean has_disk, struct p
     if (!look_stat(process, &figures))
         return FALSE;
     figures.waited_us = look_waited_us(process);
-    if (has_disk && read_at(process->directory, "io", text, sizeof text) > 0) {
+    if (has_disk && read_again(process->io, text, sizeof text) > 0) {
         figures.read_bytes = number_after(text, "\nread_bytes: ");
         figures.written_bytes = number_after(text, "\nwrite_bytes: ");
     }

@@ -110,6 +110,8 @@ static struct vm_shape sim_take_shaping(struct sim_instance *instance, guint64 s
             target.disk_mbps = instance->shape.disk_mbps;
         if (target.cpu_percent == shaping.before.cpu_percent)
             target.cpu_percent = instance->shape.cpu_percent;
+        if (target.gpus == shaping.before.gpus)
+            target.gpus = instance->shape.gpus;
         g_array_remove_index(instance->shapings, i);
         break;
     }
@@ -121,6 +123,7 @@ static void sim_step_shaped(struct sim *sim, struct sim_instance *instance, stru
     const struct vm_shape target = sim_take_shaping(instance, step->number);
     sim_guest_catch_up(sim, instance);
     instance->shape = sim_shape_fit(&instance->shape, &target);
+    instance->shape.gpus = target.gpus;
     sim_post_shaped(sim, instance->id, step->number, &instance->shape, NULL);
     sim_guest_settle(sim, instance);
 }

@@ -107,7 +107,7 @@ static GError *migrate_obstacle(const struct vm *vm)
         return hbr_error_new(HBR_ERROR_UNAVAILABLE, "the host is down");
     if (vm->live->disk_device != NULL)
         return hbr_error_new(HBR_ERROR_UNSUPPORTED, "the disk of the instance is a file of its host");
-    if (vm->live->gpus[0] != NULL)
+    if (vm_gpu_count(vm) > 0)
         return hbr_error_new(HBR_ERROR_UNSUPPORTED, "an instance with a GPU cannot be moved");
     return NULL;
 }

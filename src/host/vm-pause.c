@@ -103,6 +103,8 @@ void vm_pause(struct libvirt_host *host, const char *id)
     const char *use = vm == NULL ? "the instance is not there" : vm_use(vm);
     if (use == NULL && (vm->wish != VM_WISH_NONE || vm->state != VM_READY))
         use = "the instance is paused already, or on its way there";
+    if (use == NULL && vm_gpu_count(vm) > 0)
+        use = "an instance with a GPU is not paused: nobody else could have that";
     if (use != NULL) {
         post_paused(host, id, hbr_error_new(HBR_ERROR_CONFLICT, "%s", use));
         return;

@@ -100,7 +100,7 @@ static GError *save_obstacle(const struct vm *vm)
         return hbr_error_new(HBR_ERROR_CONFLICT, "%s", use);
     if (vm->agent == TEMPLATE_AGENT_QEMU)
         return hbr_error_new(HBR_ERROR_UNSUPPORTED, "clones cannot be told apart by qemu-guest-agent");
-    if (vm->live->gpus[0] != NULL)
+    if (vm_gpu_count(vm) > 0)
         return hbr_error_new(HBR_ERROR_UNSUPPORTED, "an instance with a GPU cannot be saved");
     GError *error = NULL;
     if (vm->host->link != NULL)

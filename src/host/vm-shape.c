@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "host/vm.h"
 
 /* Changes of a running instance. To grow, libvirt and the guest are asked at the same time; it is done when libvirt has taken all of it and the
  * guest says that it has it. To shrink, the guest is asked first, and then memory is taken and QEMU asked how much is gone: a guest may lie.
- * What fails is told with what the instance has, and may still get, so that the core's book is never overdrawn. */
+ * GPUs come and go by libvirt's word alone (vm-gpu.c). What fails is told with what the instance has, and may still get, so that the core's book is never overdrawn. */
 
 #define CONFIRM_MS 10000     /* unless the command says */
 #define GRACE_MS 2000        /* for the way of the guest's answer */
@@ -19,7 +20,7 @@ void vm_shape_begin(struct vm *vm, const struct guest_facts *facts)
         .memory_mib = MAX(facts->memory_mib, vm->boot.shape.memory_mib),
         .network_mbps = vm->live->network_mbps,
         .disk_mbps = vm->live->disk_mbps,
-        .gpus = vm->boot.shape.gpus,
+        .gpus = vm_gpu_count(vm),
         .cpu_percent = vm->live->cpu_percent,
     };
     vm->asked = vm->held = vm->shape;
@@ -36,6 +37,7 @@ void vm_shape_restored(struct vm *vm, const struct guest_facts *facts)
         .memory_mib = vm->live->boot_memory_mib + vm->live->requested_mib,
         .network_mbps = vm->live->network_mbps,
         .disk_mbps = vm->live->disk_mbps,
+        .gpus = vm_gpu_count(vm),
         .cpu_percent = vm->live->cpu_percent,
     };
     vm->asked = vm->held = vm->shape;
@@ -43,7 +45,7 @@ void vm_shape_restored(struct vm *vm, const struct guest_facts *facts)
     vm->held.vcpus = MAX(vm->held.vcpus, vm->live->vcpus);
 }
 
-static struct shaping *shaping_find(const struct vm *vm, guint64 ticket)
+struct shaping *shaping_find(const struct vm *vm, guint64 ticket)
 {
     for (guint i = 0; i < vm->shapings->len; i++) {
         struct shaping *shaping = vm->shapings->pdata[i];
@@ -56,6 +58,7 @@ static struct shaping *shaping_find(const struct vm *vm, guint64 ticket)
 static void shaping_free(struct shaping *shaping)
 {
     timer_cancel(&shaping->deadline);
+    timer_cancel(&shaping->gpu_deadline);
     g_clear_error(&shaping->error);
     g_free(shaping);
 }
@@ -85,12 +88,15 @@ static guint vm_vcpus_to_come(const struct vm *vm)
 static void shaping_report(struct shaping *shaping)
 {
     struct vm *vm = shaping->vm;
+    if (shaping->changes_gpus)
+        vm->asked.gpus = vm->shape.gpus;
     if (shaping->is_binding) {
         shaping_bound(shaping);
         return;
     }
     struct event *event = host_event(vm->host, EVENT_INSTANCE_SHAPED, vm->id);
     event->serial = shaping->serial;
+    event->at = shaping->stepped_at;
     event->shape = vm->shape;
     if (shaping->error != NULL) {
         event->shape.vcpus = vm_vcpus_to_come(vm);
@@ -102,7 +108,7 @@ static void shaping_report(struct shaping *shaping)
     shaping_free(shaping);
 }
 
-static void shaping_fail(struct shaping *shaping, const GError *error)
+void shaping_fail(struct shaping *shaping, const GError *error)
 {
     if (shaping->error == NULL)
         shaping->error = g_error_copy(error);
@@ -228,8 +234,6 @@ static void step_free(gpointer data)
     g_free(step);
 }
 
-static void shaping_release(struct shaping *shaping);
-
 static void shaping_guest_done(struct shaping *shaping)
 {
     shaping->awaits_guest = FALSE;
@@ -245,6 +249,7 @@ static void on_step(gpointer owner, gpointer data, gpointer call, const GError *
     if (vm != NULL)
         step->kind->note(vm, step->value, call, error);
     if (shaping != NULL && step->kind != &step_unplug) {
+        shaping->stepped_at = clock_now();
         if (error != NULL && (!shaping->is_binding || step->kind != &step_network))
             shaping_fail(shaping, error);
         else if (error != NULL)
@@ -320,7 +325,7 @@ static void shaping_undo(struct shaping *shaping)
 }
 
 /* One step has answered; the last one ends the whole. */
-static void shaping_release(struct shaping *shaping)
+void shaping_release(struct shaping *shaping)
 {
     if (--shaping->references > 0)
         return;
@@ -510,8 +515,9 @@ static GError *shape_obstacle(const struct vm *vm, const struct vm_shape *shape)
         what = memory_obstacle(vm, shape->memory_mib);
     if (what == NULL && limit_is_change(shape->network_mbps, vm->shape.network_mbps, boot->network_mbps))
         what = network_obstacle(vm);
-    if (what == NULL && shape->gpus > MAX(vm->shape.gpus, boot->gpus))
-        what = "a running instance gets no more GPUs";
+    if (what == NULL && shape->gpus > vm->asked.gpus &&
+        host_free_gpu_count(vm->host) < shape->gpus - MIN(vm->shape.gpus, shape->gpus))
+        return hbr_error_new(HBR_ERROR_EXHAUSTED, "no GPU of the host is free");
     if (what == NULL && limit_is_change(shape->disk_mbps, vm->shape.disk_mbps, boot->disk_mbps))
         what = disk_obstacle(vm);
     if (what == NULL && limit_is_change(shape->cpu_percent, vm->shape.cpu_percent, boot->cpu_percent))
@@ -582,6 +588,7 @@ static void shaping_begin_growth(struct shaping *shaping, const struct vm_shape 
 static void shaping_begin(struct shaping *shaping, const struct vm_shape *shape)
 {
     shaping_begin_limits(shaping, shape);
+    shaping_begin_gpus(shaping, shape->gpus);
     if (!shaping->is_binding && shape_is_shrink(shaping->vm, shape))
         shaping_begin_shrink(shaping, shape);
     else

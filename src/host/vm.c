@@ -65,7 +65,7 @@ void vm_free(gpointer data)
     g_free(vm->saved_id);
     g_free(vm->fingerprint);
     g_clear_error(&vm->end_error);
-    g_strfreev(vm->gpus);
+    vm_free_gpus(vm);
     g_free(vm->migrating_to);
     g_free(vm->uuid);
     g_free(vm->id);
@@ -280,6 +280,8 @@ static gboolean vm_on_heartbeat(gpointer data)
 {
     struct vm *vm = data;
     const gint64 silent_ms = (g_get_monotonic_time() - vm->guest->heard_at) / 1000;
+    if (silent_ms < vm->host->settings.heartbeat_ms)
+        return G_SOURCE_CONTINUE; /* its usage, or anything else that it says, is as good */
     if (silent_ms < vm->host->settings.silence_ms) {
         guest_ping(vm->guest);
         return G_SOURCE_CONTINUE;
@@ -456,7 +458,7 @@ static struct create_call *vm_create_call(const struct vm *vm)
     call->disk_dir = g_strdup(host->disk_dir);
     call->saved_dir = host_saved_dir(host);
     call->origin = host_saved_origin(host);
-    call->gpus = g_strdupv(vm->gpus);
+    call->gpus = vm_gpu_addresses(vm);
     call->use_kvm = vm->is_proof || host->acceleration == ACCELERATION_KVM;
     call->drop_cpu_check = !host->settings.keep_cpu_check && host->link->facts.libvirt_version < 12000000;
     call->has_bandwidth = host->is_system && !host->bandwidth_failed;
@@ -478,33 +480,6 @@ static void vm_create(struct vm *vm)
     vm->is_calling = TRUE;
     vm_time_start(vm);
     workers_submit(vm->host->workers, &job);
-}
-
-static gboolean gpu_is_free(const struct libvirt_host *host, const char *gpu)
-{
-    GHashTableIter iter;
-    gpointer value;
-    g_hash_table_iter_init(&iter, host->vms);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        char **used = ((struct vm *)value)->gpus;
-        if (used != NULL && g_strv_contains((const char *const *)used, gpu))
-            return FALSE;
-    }
-    return TRUE;
-}
-
-static gboolean vm_take_gpus(struct vm *vm)
-{
-    g_autoptr(GStrvBuilder) gpus = g_strv_builder_new();
-    guint count = 0;
-    for (char **gpu = vm->host->spec->gpus; gpu != NULL && *gpu != NULL && count < vm->boot.shape.gpus; gpu++) {
-        if (!gpu_is_free(vm->host, *gpu))
-            continue;
-        g_strv_builder_add(gpus, *gpu);
-        count++;
-    }
-    vm->gpus = g_strv_builder_end(gpus);
-    return count == vm->boot.shape.gpus;
 }
 
 static void host_refuse(struct libvirt_host *host, const char *id, int code, const char *text)
@@ -533,7 +508,7 @@ void vm_boot(struct libvirt_host *host, const struct boot_spec *boot)
     struct vm *vm = vm_begin(host, boot);
     if (vm == NULL)
         return;
-    if (vm_take_gpus(vm)) {
+    if (vm_take_gpus(vm, boot->shape.gpus)) {
         vm_create(vm);
         return;
     }
@@ -556,7 +531,7 @@ static void vm_on_looked(gpointer owner, gpointer context, gpointer data, const 
         vm->live = g_steal_pointer(&call->live);
         vm->agent = vm->live->channel_path != NULL ? TEMPLATE_AGENT_HARBINGER : TEMPLATE_AGENT_QEMU;
         vm->has_bandwidth = vm->host->is_system && vm->live->nic_device != NULL && !vm->host->bandwidth_failed;
-        vm->gpus = g_strdupv(vm->live->gpus);
+        vm_adopt_gpus(vm);
         vm_wake(vm);
     }
 }

@@ -37,8 +37,17 @@ struct shaping {
     gboolean takes_memory;   /* it has consented: libvirt was asked to take memory from it */
     gboolean is_binding;     /* not by COMMAND_SHAPE, but part of a claim, or of the start of a clone */
     gboolean awaits_guest;
-    GSource *deadline; /* of the guest's answer: its agent has a clock of its own, but it may lie */
-    GError *error;     /* of the first step that failed */
+    gboolean changes_gpus;
+    gint64 stepped_at;     /* libvirt has answered the last of its calls */
+    GSource *deadline;     /* of the guest's answer: its agent has a clock of its own, but it may lie */
+    GSource *gpu_deadline; /* the guest is to have let go of its GPUs by then */
+    GError *error;         /* of the first step that failed */
+};
+
+/* A GPU of the host that an instance has, or may have. */
+struct vm_gpu {
+    char *address, *alias;
+    guint64 awaited_by; /* the ticket of the shaping that waits until the guest has let go of it; 0: none */
 };
 
 /* Counters of a VM, from outside. */
@@ -80,7 +89,7 @@ struct vm {
     struct domain_live *live;
     struct channel *channel;
     struct guest *guest;
-    char **gpus;
+    GPtrArray *gpus;        /* struct vm_gpu; NULL: none yet */
     char *migrating_to;     /* name of the target */
     GSource *migrate_timer; /* its time is up */
     gboolean is_prepared, is_shaped, has_bandwidth;
@@ -162,6 +171,28 @@ void vm_shape_restored(struct vm *vm, const struct guest_facts *facts);
 
 /* Gives it what it lacks of boot.shape and has the guest confirm all of it; is_shaped and vm_check_ready(), or vm_lose(), follow. */
 void vm_shape_bind(struct vm *vm);
+
+/* Of vm-shape.c, for vm-gpu.c. The last step that is released ends the shaping. */
+struct shaping *shaping_find(const struct vm *vm, guint64 ticket);
+void shaping_fail(struct shaping *shaping, const GError *error);
+void shaping_release(struct shaping *shaping);
+
+/* vm-gpu.c: which GPUs of the host an instance has. One is its own from before libvirt is asked for it until it is known to be gone, so
+ * that no other instance is given it meanwhile. */
+guint vm_gpu_count(const struct vm *vm);
+
+/* So many more that are free. FALSE: there are not so many, and none was taken. */
+gboolean vm_take_gpus(struct vm *vm, guint count);
+guint host_free_gpu_count(const struct libvirt_host *host);
+char **vm_gpu_addresses(const struct vm *vm);
+
+/* Those that its domain was found with. */
+void vm_adopt_gpus(struct vm *vm);
+
+/* Of a running one: attaches or detaches as many as it takes; shape_obstacle() has been asked. */
+void shaping_begin_gpus(struct shaping *shaping, guint gpus);
+void vm_gpu_removed(struct vm *vm, const char *alias);
+void vm_free_gpus(struct vm *vm);
 
 /* vm-run.c. vm_run and vm_stage take the run. */
 void vm_run(struct libvirt_host *host, const char *id, struct run_spec *run);

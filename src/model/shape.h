@@ -13,6 +13,9 @@ struct vm_shape {
     guint disk_mbps;   /* MB/s each way, of the instance's own disk; 0: not limited, or no disk */
 };
 
+/* Of a shape that is asked for by hand, since 0 GPUs are what may be wanted: they stay as they are. */
+#define SHAPE_GPUS_KEPT G_MAXUINT
+
 CODEC_DECLARE(vm_shape)
 
 gboolean vm_shape_equal(const struct vm_shape *a, const struct vm_shape *b);

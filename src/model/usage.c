@@ -52,7 +52,7 @@ static const struct codec_field run_result_fields[] = {
 
 CODEC_DEFINE(run_result, run_result_fields)
 
-CODEC_WORDS_DEFINE(resource_words, "cpu", "memory", "network", "disk");
+CODEC_WORDS_DEFINE(resource_words, "cpu", "memory", "network", "disk", "gpu");
 
 CODEC_WORDS_DEFINE(adjustment_reason_words, "excess", "need", "pressure", "slack", "room", "hand");
 

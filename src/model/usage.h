@@ -72,7 +72,16 @@ struct run_result {
 
 CODEC_DECLARE(run_result)
 
-enum resource { RESOURCE_CPU, RESOURCE_MEMORY, RESOURCE_NETWORK, RESOURCE_DISK, RESOURCE_COUNT };
+/* Of a GPU nothing is measured or predicted: it is changed by hand alone. */
+enum resource {
+    RESOURCE_CPU,
+    RESOURCE_MEMORY,
+    RESOURCE_NETWORK,
+    RESOURCE_DISK,
+    RESOURCE_COUNT, /* of those that are measured */
+    RESOURCE_GPU = RESOURCE_COUNT,
+    RESOURCE_ALL,
+};
 
 extern const struct codec_words resource_words;
 

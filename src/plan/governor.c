@@ -2,8 +2,8 @@
 #include "plan/governor.h"
 
 #define MINUTE_US G_GINT64_CONSTANT(60000000)
-#define SOON 4  /* dwell times between a shrink and a growth that shows that it was wrong */
-#define REST 16 /* dwell times without a change, after which the dwell time halves */
+#define SOON 16 /* dwell times between a shrink and a growth that shows that it was wrong */
+#define REST 64 /* dwell times without a change, after which the dwell time halves */
 
 static gint64 governor_dwell(const struct governor *governor, const struct governor_settings *settings)
 {

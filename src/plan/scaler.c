@@ -2,16 +2,17 @@
 #include "plan/scaler.h"
 
 #include <math.h>
-#include <stdlib.h>
 
-#define WINDOW 96       /* looks that are remembered */
-#define HALF_LIFE 48.0  /* in looks: a factor that old counts half */
-#define PRIOR_POINTS 16 /* of the prediction's spread */
-#define PRIOR_LOOKS 4.0 /* that the prediction counts for, before what is seen outweighs it */
-#define LOSS_DECAY 0.98 /* of what each way has cost so far, by each look */
-#define UNSEEN 0.5      /* looks that count as beyond all that was seen */
-#define BEYOND 1.2      /* and lie there, times the most that was seen */
-#define SPREAD_MIN 0.05 /* standard deviation of the logarithm: nothing is predicted better */
+#define WINDOW 96               /* looks that are remembered */
+#define HALF_LIFE_DECAY 0.98566 /* by each look: a factor counts half after 48 */
+#define PRIOR_POINTS 16         /* of the prediction's spread */
+#define PRIOR_LOOKS 8.0         /* that the prediction counts for, before what is seen outweighs it */
+#define LOSS_DECAY 0.995        /* of what each way has cost so far, by each look */
+#define STAY 0.8                /* what the other way must have cost, in parts of what this one did, to be followed */
+#define UNSEEN 1.0              /* looks that count as beyond all that was seen */
+#define BEYOND 1.1              /* one in x^2 of them is beyond x times that; x is tried in these steps */
+#define BEYOND_MAX 20.0         /* and up to this */
+#define SPREAD_MIN 0.05         /* standard deviation of the logarithm: nothing is predicted better */
 
 /* Added before taking logarithms, so that nothing is not infinitely far from a little: what goes on in any guest. */
 static const double least[RESOURCE_COUNT] = {
@@ -20,9 +21,11 @@ static const double least[RESOURCE_COUNT] = {
 enum way { WAY_COURSE, WAY_LAST, WAYS };
 
 struct deep {
-    float factors[WAYS][WINDOW];    /* logarithms: of what was used to what the way had expected */
+    float factors[WAYS][WINDOW];    /* of what was used to what the way had expected */
+    guint8 orders[WAYS][WINDOW];    /* the places of those that are remembered, by their factor */
     guint count, next;              /* of each; the newest stands before `next` */
     gboolean has_looked, is_adrift; /* the course is given up: it counts no more than what was seen */
+    enum way way;                   /* that is followed */
     double last;
     double offers[WAYS], losses[WAYS];
     struct drift drift;
@@ -43,58 +46,83 @@ static double spread_of(enum resource resource, const struct quantiles *quantile
     return MAX(SPREAD_MIN, (log_of(resource, quantiles->p90) - log_of(resource, quantiles->p50)) / 1.2816);
 }
 
+/* How many looks ago the one at this place was. */
+static guint deep_age(const struct deep *deep, guint place)
+{
+    return (deep->next + WINDOW - 1 - place) % WINDOW;
+}
+
 static void deep_forget(struct deep *deep, guint kept)
 {
+    for (guint way = 0; way < WAYS; way++)
+        for (guint i = 0, count = 0; i < deep->count; i++)
+            if (deep_age(deep, deep->orders[way][i]) < kept)
+                deep->orders[way][count++] = deep->orders[way][i];
     deep->count = MIN(deep->count, kept);
+}
+
+static void deep_insert(struct deep *deep, enum way way, double factor)
+{
+    guint8 *order = deep->orders[way];
+    guint i = deep->count;
+    for (; i > 0 && deep->factors[way][order[i - 1]] > (float)factor; i--)
+        order[i] = order[i - 1];
+    order[i] = (guint8)deep->next;
+    deep->factors[way][deep->next] = (float)factor;
 }
 
 static void deep_remember(struct deep *deep, const struct scaler_look *look)
 {
     const enum resource resource = look->resource;
-    const double used = log_of(resource, look->used[resource]);
-    const double before = log_of(resource, deep->has_looked ? deep->last : look->used[resource]);
-    deep->factors[WAY_COURSE][deep->next] = (float)(used - log_of(resource, look->now.p50));
-    deep->factors[WAY_LAST][deep->next] = (float)(used - before);
+    const double used = CLAMP(look->used[resource], 0, 1e12), course = MAX(look->now.p50, 0) + least[resource];
+    deep_forget(deep, WINDOW - 1);
+    deep_insert(deep, WAY_COURSE, (used + least[resource]) / course);
+    deep_insert(deep, WAY_LAST, (used + least[resource]) / ((deep->has_looked ? deep->last : used) + least[resource]));
     deep->next = (deep->next + 1) % WINDOW;
-    deep->count = MIN(deep->count + 1, WINDOW);
-    deep->last = look->used[resource];
+    deep->count++;
+    deep->last = used;
     deep->has_looked = TRUE;
 }
 
-static int point_compare(const void *a, const void *b)
+/* What the prediction's spread makes of an amount, of which `base` is the logarithm. */
+static guint prior_collect(const struct scaler_look *look, double base, struct point *points)
 {
-    const struct point *left = a, *right = b;
-    return (left->amount > right->amount) - (left->amount < right->amount);
+    static const double normal[PRIOR_POINTS] = {-1.86, -1.32, -1.01, -0.78, -0.58, -0.40, -0.24, -0.08,
+                                                0.08,  0.24,  0.40,  0.58,  0.78,  1.01,  1.32,  1.86};
+    const double spread = spread_of(look->resource, &look->next);
+    for (guint i = 0; i < PRIOR_POINTS; i++)
+        points[i] = (struct point){exp(base + spread * normal[i]) - least[look->resource], PRIOR_LOOKS / PRIOR_POINTS};
+    return PRIOR_POINTS;
 }
 
-/* The factors of a way, as amounts: those that were seen, and those of the prediction. */
+/* The factors of a way, as amounts in ascending order: those that were seen, and those of the prediction. */
 static guint deep_collect(const struct deep *deep, enum way way, const struct scaler_look *look, struct point *points)
 {
     const enum resource resource = look->resource;
-    const double base = way == WAY_COURSE ? log_of(resource, look->next.p50) : log_of(resource, deep->last);
-    const double decay = exp2(-1 / HALF_LIFE);
-    guint count = 0;
-    double weight = 1;
-    for (guint age = 0; age < deep->count; age++, weight *= decay) {
-        const double factor = deep->factors[way][(deep->next + WINDOW - 1 - age) % WINDOW];
-        points[count++] = (struct point){exp(base + factor) - least[resource], weight};
+    const double base = (way == WAY_COURSE ? MAX(look->next.p50, 0) : deep->last) + least[resource];
+    double weights[WINDOW] = {1};
+    for (guint age = 1; age < WINDOW; age++)
+        weights[age] = weights[age - 1] * HALF_LIFE_DECAY;
+    struct point prior[PRIOR_POINTS];
+    /* The level may be known better by now; how far amounts spread is not known before there are some. */
+    const guint prior_count = way == WAY_LAST || !deep->is_adrift ? prior_collect(look, log(base), prior) : 0;
+    guint count = 0, merged = 0;
+    for (guint i = 0; i < deep->count; i++) {
+        const guint place = deep->orders[way][i];
+        const double amount = base * deep->factors[way][place] - least[resource];
+        while (merged < prior_count && prior[merged].amount < amount)
+            points[count++] = prior[merged++];
+        points[count++] = (struct point){amount, weights[deep_age(deep, place)]};
     }
-    if (way != WAY_COURSE || deep->is_adrift)
-        return count;
-    const double spread = spread_of(resource, &look->next);
-    for (guint i = 0; i < PRIOR_POINTS; i++) {
-        static const double normal[PRIOR_POINTS] = {-1.86, -1.32, -1.01, -0.78, -0.58, -0.40, -0.24, -0.08,
-                                                    0.08,  0.24,  0.40,  0.58,  0.78,  1.01,  1.32,  1.86};
-        points[count++] = (struct point){exp(base + spread * normal[i]) - least[resource], PRIOR_LOOKS / PRIOR_POINTS};
-    }
+    while (merged < prior_count)
+        points[count++] = prior[merged++];
     return count;
 }
 
 /* Of all amounts that come into question, the one of least expected cost. */
-static double cheapest(struct point *points, guint count, double shortage_cost)
+static double cheapest(const struct point *points, guint count, double shortage_cost)
 {
     double total = UNSEEN, weight = 0, sum = 0, best = 0, best_cost = INFINITY;
-    qsort(points, count, sizeof *points, point_compare);
     for (guint i = 0; i < count; i++)
         total += points[i].weight;
     for (guint i = 0; i < count; i++) {
@@ -106,8 +134,15 @@ static double cheapest(struct point *points, guint count, double shortage_cost)
             best = points[i].amount;
         }
     }
-    const double beyond = points[count - 1].amount * BEYOND;
-    return beyond * weight - sum < best_cost ? beyond : best;
+    const double most = points[count - 1].amount;
+    for (double times = BEYOND; times <= BEYOND_MAX; times *= BEYOND) {
+        const double cost = most * times * weight - sum + shortage_cost * UNSEEN / (times * times);
+        if (cost < best_cost) {
+            best_cost = cost;
+            best = most * times;
+        }
+    }
+    return best;
 }
 
 /* What each way had offered for this look, and what that has cost. */
@@ -128,11 +163,13 @@ static void deep_compare(struct deep *deep, const struct scaler_settings *settin
     if (deep->is_adrift && deep->count > 1) {
         double squares = 0;
         for (guint i = 0; i < deep->count; i++) {
-            const double factor = deep->factors[WAY_COURSE][(deep->next + WINDOW - 1 - i) % WINDOW];
+            const double factor = log(deep->factors[WAY_COURSE][deep->orders[WAY_COURSE][i]]);
             expected += factor / deep->count;
             squares += factor * factor / deep->count;
         }
-        spread = MAX(SPREAD_MIN, sqrt(MAX(0, squares - expected * expected)));
+        /* Few looks tell little of the spread, and of the level: else one alarm brings the next. */
+        const double seen = MAX(0, squares - expected * expected) * deep->count + spread * spread * PRIOR_LOOKS;
+        spread = MAX(SPREAD_MIN, sqrt(seen / (deep->count + PRIOR_LOOKS) * (1 + 1.0 / deep->count)));
     }
     guint samples;
     const double base = log_of(resource, look->now.p50);
@@ -156,7 +193,10 @@ static struct scaler_verdict deep_look(gpointer state, const struct scaler_setti
     deep_remember(deep, look);
     for (guint way = 0; way < WAYS; way++)
         deep->offers[way] = cheapest(points, deep_collect(deep, way, look, points), settings->shortage_cost);
-    verdict.want = MAX(0, deep->offers[deep->losses[WAY_LAST] < deep->losses[WAY_COURSE] ? WAY_LAST : WAY_COURSE]);
+    const enum way other = deep->way == WAY_COURSE ? WAY_LAST : WAY_COURSE;
+    if (deep->losses[other] < STAY * deep->losses[deep->way])
+        deep->way = other;
+    verdict.want = MAX(0, deep->offers[deep->way]);
     return verdict;
 }
 

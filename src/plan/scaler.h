@@ -39,7 +39,7 @@ struct scaler_class {
 };
 
 /* By expected cost. What the code will use is a random amount: the predicted course times a factor, or the last look times a factor, whichever has
- * cost less so far. Both factors are known by their decaying history, and before there is one by the spread of the prediction. Of the amounts that
+ * clearly cost less so far. Both factors are known by their decaying history, and before there is one by the spread of the prediction. Of the amounts that
  * come into question the one of least expected cost is wanted, where what is held for nothing costs its amount, and shortage
  * settings->shortage_cost: the newsvendor's choice, for a shortage that costs by time and not by amount. When the drift test finds a steady
  * shift, what was before it is forgotten. */

@@ -81,7 +81,8 @@ struct policy_scaling {
     double step_max;   /* one step at most multiplies a resource by this */
     double pressure;   /* usage above this share of what the VM has counts as crossing the threshold too */
     gint64 confirm_timeout_ms;
-    double cpu_shortage, memory_shortage_mib, network_shortage_mbps, disk_shortage_mbps; /* scaler_settings.shortage_cost of each */
+    double cpu_shortage, memory_shortage_mib, network_shortage_mbps,
+        disk_shortage_mbps; /* scaler_settings.shortage_cost of each */
     gint64 false_alarms_ms; /* between two false alarms of the drift test, on average */
     gboolean shrink;
     double hysteresis;             /* an amount shrinks to what is wanted and this share more */

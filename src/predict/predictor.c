@@ -271,6 +271,7 @@ void predictor_observe(struct predictor *predictor, const struct policy *policy,
     if (exit_is_cut_short(observation->reason))
         sample_raise_to_median(&sample, &function->history, &policy->history);
     history_add(&function->history, &sample, policy->history.samples_max);
-    courses_add(&function->courses, observation->course);
+    if (!exit_is_cut_short(observation->reason)) /* of those the rest is not known */
+        courses_add(&function->courses, observation->course);
     function_forget_demand(function);
 }

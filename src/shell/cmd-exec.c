@@ -152,6 +152,12 @@ static void exec_say_adjusted(const json_t *adjustment)
     g_free(confirmed.text);
 }
 
+static void exec_say_retried(const json_t *execution)
+{
+    g_printerr("harbinger: %s ran out of memory, and is run once more with more of it\n",
+               output_string_at(execution, "id"));
+}
+
 static void exec_append_used(GString *text, const json_t *result, const char *member, field_render render,
                              const char *what)
 {
@@ -189,6 +195,8 @@ static void exec_say(const char *name, const json_t *event)
         g_printerr("harbinger: %s waits for an instance\n", output_string_at(execution, "id"));
     else if (strcmp(name, "started") == 0)
         exec_say_started(execution);
+    else if (strcmp(name, "retried") == 0)
+        exec_say_retried(execution);
     else if (strcmp(name, "adjusted") == 0)
         exec_say_adjusted(json_object_get(event, "adjustment"));
     else if (strcmp(name, "finished") == 0)

@@ -2,6 +2,7 @@
 #include "shell/command.h"
 #include "shell/complete.h"
 #include "shell/failure.h"
+#include "shell/render.h"
 #include "shell/views.h"
 
 /* Reservations, executions and instances: the same commands for each. */
@@ -36,16 +37,18 @@ static const struct command_option instance_options[] = {ID_OPTION(complete_inst
 #define SHAPE_VCPUS_MAX 1024
 #define SHAPE_PERCENT_MAX (SHAPE_VCPUS_MAX * 100)
 #define SHAPE_MBPS_MAX 1000000
+#define SHAPE_GPUS_MAX 16
 
 static const struct command_option instance_shape_options[] = {
     ID_OPTION(complete_instance),
     {"vcpus", 'c', OPTION_INT, 0, "COUNT", "vCPUs online in the guest", 1, SHAPE_VCPUS_MAX, NULL},
-    {"memory", 'm', OPTION_SIZE, 0, "SIZE", "memory, in whole MiB", 1 << 20, 0, NULL},
+    {"memory", 'm', OPTION_SIZE, 0, "SIZE", "memory, in whole MiB", 1 << 20, G_GINT64_CONSTANT(1) << 46, NULL},
     {"network", 'n', OPTION_INT, 0, "MBIT", "limit of its network rate, each way, in Mbit/s", 1, SHAPE_MBPS_MAX, NULL},
     {"disk", 'd', OPTION_INT, 0, "MB", "limit of its own disk's throughput, each way, in MB/s", 1, SHAPE_MBPS_MAX,
      NULL},
     {"cpu-percent", 'p', OPTION_INT, 0, "PERCENT", "cap on its CPU time, in percent of one CPU", 1, SHAPE_PERCENT_MAX,
      NULL},
+    {"gpus", 'g', OPTION_INT, 0, "COUNT", "GPUs of the host, 0 for none", 0, SHAPE_GPUS_MAX, NULL},
 };
 
 static gboolean object_list(struct session *session, const struct arguments *arguments, enum hbr_kind kind,
@@ -138,11 +141,8 @@ static json_t *instance_shape_new(const struct arguments *arguments, GError **er
     static const struct {
         const char *option, *member;
         gint64 unit;
-    } amounts[] = {{"vcpus", "vcpus", 1},
-                   {"memory", "memory_mib", 1 << 20},
-                   {"network", "network_mbps", 1},
-                   {"disk", "disk_mbps", 1},
-                   {"cpu-percent", "cpu_percent", 1}};
+    } amounts[] = {{"vcpus", "vcpus", 1},    {"memory", "memory_mib", 1 << 20}, {"network", "network_mbps", 1},
+                   {"disk", "disk_mbps", 1}, {"cpu-percent", "cpu_percent", 1}, {"gpus", "gpus", 1}};
     g_autoptr(json_auto) shape = json_object();
     for (guint i = 0; i < G_N_ELEMENTS(amounts); i++)
         if (arguments_has(arguments, amounts[i].option))
@@ -150,7 +150,8 @@ static json_t *instance_shape_new(const struct arguments *arguments, GError **er
                                 json_integer(arguments_number(arguments, amounts[i].option) / amounts[i].unit));
     if (json_object_size(shape) > 0)
         return g_steal_pointer(&shape);
-    failure_usage(error, "there is nothing to change: give --vcpus, --memory, --network, --disk or --cpu-percent");
+    failure_usage(error,
+                  "there is nothing to change: give --vcpus, --memory, --network, --disk, --cpu-percent or --gpus");
     return NULL;
 }
 
@@ -170,8 +171,8 @@ static gboolean instance_shape_run(struct session *session, const struct argumen
     g_autoptr(json_auto) instance = session_parse(text, error);
     if (instance == NULL)
         return FALSE;
-    output_result(&session->output, instance, id, "%s: %.0f vCPU, %.0f MiB", id,
-                  output_number_at(instance, "shape/vcpus"), output_number_at(instance, "shape/memory_mib"));
+    g_autofree char *now = render_shape_text(json_object_get(instance, "shape"));
+    output_result(&session->output, instance, id, "%s: %s", id, now);
     return TRUE;
 }
 

@@ -168,6 +168,25 @@ void render_tenant(const struct output *output, const json_t *value, struct cell
         render_text(output, value, cell);
 }
 
+static void render_disk_mbps(const struct output *output, const json_t *value, struct cell *cell)
+{
+    (void)output;
+    if (json_is_number(value))
+        cell->text = g_strdup_printf("%.0f MB/s", json_number_value(value));
+}
+
+/* Of an instance that has less than its CPUs. */
+static gboolean render_cap_change(const json_t *value, const char *resource, struct cell *cell)
+{
+    const double before = output_number_at(value, "before/cpu_percent"),
+                 after = output_number_at(value, "after/cpu_percent");
+    if (g_strcmp0(resource, "cpu") != 0 || before == after)
+        return FALSE;
+    g_autofree char *from = before > 0 ? g_strdup_printf("%.0f", before) : g_strdup("no limit");
+    cell->text = g_strdup_printf("%s -> %.0f %% CPU", from, after);
+    return TRUE;
+}
+
 void render_change(const struct output *output, const json_t *value, struct cell *cell)
 {
     static const struct {
@@ -177,30 +196,51 @@ void render_change(const struct output *output, const json_t *value, struct cell
         {"cpu", "vcpus", render_count},
         {"memory", "memory_mib", render_mib},
         {"network", "network_mbps", render_mbps},
+        {"disk", "disk_mbps", render_disk_mbps},
     };
     const char *resource = output_string_at(value, "resource");
+    if (render_cap_change(value, resource, cell))
+        return;
     for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
         struct cell before = {NULL, TONE_PLAIN}, after = {NULL, TONE_PLAIN};
         if (g_strcmp0(resource, kinds[i].resource) != 0)
             continue;
         kinds[i].render(output, json_object_get(json_object_get(value, "before"), kinds[i].member), &before);
         kinds[i].render(output, json_object_get(json_object_get(value, "after"), kinds[i].member), &after);
-        cell->text = g_strdup_printf("%s -> %s%s", before.text != NULL ? before.text : "?",
-                                     after.text != NULL ? after.text : "?", i == 0 ? " vCPU" : "");
+        cell->text = g_strdup_printf("%s -> %s%s", before.text != NULL ? before.text : "no limit",
+                                     after.text != NULL ? after.text : "no limit", i == 0 ? " vCPU" : "");
         g_free(before.text);
         g_free(after.text);
     }
 }
 
+static void render_between(const json_t *value, const char *from, const char *to, struct cell *cell)
+{
+    gint64 from_at = 0, to_at = 0;
+    if (output_time_at(value, from, &from_at) && output_time_at(value, to, &to_at))
+        cell->text = units_format_duration(MAX(0, to_at - from_at));
+}
+
+void render_decided(const struct output *output, const json_t *value, struct cell *cell)
+{
+    (void)output;
+    render_between(value, "signalled_at", "at", cell);
+}
+
+void render_hypervisor(const struct output *output, const json_t *value, struct cell *cell)
+{
+    (void)output;
+    render_between(value, "at", "hypervisor_at", cell);
+}
+
 void render_confirmed(const struct output *output, const json_t *value, struct cell *cell)
 {
     (void)output;
-    gint64 at = 0, confirmed_at = 0;
     if (output_string_at(value, "error") != NULL)
         *cell = (struct cell){g_strdup("failed"), TONE_BAD};
-    else if (output_time_at(value, "at", &at) && output_time_at(value, "confirmed_at", &confirmed_at))
-        cell->text = units_format_duration(confirmed_at - at);
     else
+        render_between(value, "at", "confirmed_at", cell);
+    if (cell->text == NULL)
         cell->text = g_strdup("not yet");
 }
 
@@ -210,6 +250,7 @@ char *render_shape_text(const json_t *shape)
     render_append_amount(text, shape, "vcpus", "vCPU");
     render_append_memory(text, shape);
     render_append_amount(text, shape, "network_mbps", "Mbit/s");
+    render_append_amount(text, shape, "disk_mbps", "MB/s of disk");
     render_append_amount(text, shape, "gpus", "GPU");
     render_append_amount(text, shape, "cpu_percent", "% CPU at most");
     return g_string_free(text, FALSE);

@@ -31,7 +31,10 @@ void render_result(const struct output *output, const json_t *value, struct cell
 /* Of a whole adjustment: "512 MiB -> 1 GiB". */
 void render_change(const struct output *output, const json_t *value, struct cell *cell);
 
-/* Whole adjustment: how long its confirmation took. */
+/* Whole adjustment: the times of its phases. How long from the signal until it was decided, and from then until libvirt had done its part, and until
+ * the guest had confirmed. */
+void render_decided(const struct output *output, const json_t *value, struct cell *cell);
+void render_hypervisor(const struct output *output, const json_t *value, struct cell *cell);
 void render_confirmed(const struct output *output, const json_t *value, struct cell *cell);
 
 /* "1 vCPU, 512 MiB, 10 Mbit/s". Free with g_free. */

@@ -83,9 +83,11 @@ void views_print_timeline(struct output *output, const json_t *entries)
 }
 
 static const struct field adjustment_fields[] = {
-    {"time", "at", render_clock, TABLE_LEFT},    {"resource", "resource", render_text, TABLE_LEFT},
-    {"change", ".", render_change, TABLE_LEFT},  {"confirmed", ".", render_confirmed, TABLE_RIGHT},
-    {"cause", "cause", render_text, TABLE_LEFT}, {"error", "error", render_error, TABLE_LEFT},
+    {"time", "at", render_clock, TABLE_LEFT},      {"resource", "resource", render_text, TABLE_LEFT},
+    {"change", ".", render_change, TABLE_LEFT},    {"reason", "reason", render_text, TABLE_LEFT},
+    {"decided", ".", render_decided, TABLE_RIGHT}, {"libvirt", ".", render_hypervisor, TABLE_RIGHT},
+    {"guest", ".", render_confirmed, TABLE_RIGHT}, {"cause", "cause", render_text, TABLE_LEFT},
+    {"error", "error", render_error, TABLE_LEFT},
 };
 
 void views_print_adjustments(struct output *output, const json_t *adjustments)
@@ -210,6 +212,7 @@ static const struct field execution_fields[] = {
     {"Match", "match", render_text, TABLE_LEFT},
     {"Path", "path", render_text, TABLE_LEFT},
     {"Code", "code_place", render_text, TABLE_LEFT},
+    {"Run again", "retries", render_count, TABLE_LEFT},
     {"Ran here before", "instance_uses", render_count, TABLE_LEFT},
     {"Reservation", "reservation_id", render_text, TABLE_LEFT},
     {"Instance", "instance_id", render_text, TABLE_LEFT},

@@ -130,8 +130,8 @@ static void plane_draw(const struct plane *plane, struct svg *svg)
 {
     const struct svg_panel panel = {
         .title = plane->key,
-        .x = {"time in shortage, %", 0.1, 50, TRUE},
-        .y = {"slack: idle / used", 0.05, 100, TRUE},
+        .x = {"time in shortage, %", 0.01, 50, TRUE},
+        .y = {"slack: idle / used", 0.02, 100, TRUE},
     };
     svg_begin_panel(svg, &panel);
     for (guint i = 0; i < controller_count; i++) {

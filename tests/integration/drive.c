@@ -10,6 +10,7 @@
 #include <string.h>
 
 gboolean drive_uses_streams;
+char **drive_gpus;
 gint64 drive_silence_ms;
 
 static void on_event(struct event *event, gpointer data)
@@ -42,7 +43,8 @@ struct drive *drive_new(const char *network, const char *owner, enum acceleratio
     g_chmod(drive->state_dir, 0755);
     drive->name = g_strdup("here");
     const char *uri = g_getenv("HBR_LIBVIRT_URI");
-    const struct host_spec spec = {.name = drive->name, .uri = (char *)uri, .network = (char *)network};
+    const struct host_spec spec = {
+        .name = drive->name, .uri = (char *)uri, .network = (char *)network, .gpus = drive_gpus};
     const struct hypervisor_settings settings = {
         .template_dir = templates,
         .image_dir = images,

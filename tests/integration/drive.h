@@ -28,6 +28,9 @@ extern gboolean drive_uses_streams;
 /* Likewise: an agent is given up after so long a silence; 0: as usual. */
 extern gint64 drive_silence_ms;
 
+/* Likewise: the host's list of GPUs; NULL: none. */
+extern char **drive_gpus;
+
 /* Connects to $HBR_LIBVIRT_URI, with the templates of $HBR_TEMPLATES or the shipped ones; `state_dir` may be NULL: a new one. The images are those of $HARBINGER_IMAGES or $HBR_BUILD_DIR/images. NULL when the host does not come up. */
 struct drive *drive_new(const char *network, const char *owner, enum acceleration acceleration, const char *state_dir);
 void drive_free(struct drive *drive);

@@ -86,10 +86,12 @@ class World:
         self.process.wait()
 
     def ask(self, method, path, body=None, timeout=120):
+        return self.ask_raw(method, path, json.dumps(body) if body is not None else None, "application/json", timeout)
+
+    def ask_raw(self, method, path, body, content="application/octet-stream", timeout=120):
         connection = Connection(self.socket, timeout)
-        headers = {"Content-Type": "application/json"} if body is not None else {}
         with contextlib.closing(connection):
-            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+            connection.request(method, path, body, {"Content-Type": content} if body is not None else {})
             response = connection.getresponse()
             text = response.read()
         value = json.loads(text) if text else None

@@ -86,10 +86,17 @@ FAILED = {
 }
 
 ADJUSTMENTS = [
-    {"at": at(13.2), "confirmed_at": at(13.243), "resource": "memory", "cause": "memory 410 MiB > predicted 320 MiB x 1.2",
+    {"signalled_at": at(13.199), "at": at(13.2), "hypervisor_at": at(13.22), "confirmed_at": at(13.243), "resource": "memory", "reason": "excess",
+     "cause": "memory 410 MiB > predicted 320 MiB x 1.2",
      "predicted": 320, "actual": 410, "before": shape(1, 512), "after": shape(1, 1024)},
-    {"at": at(14.2), "resource": "cpu", "cause": "runnable 3.0 > predicted 1.0 x 1.2", "predicted": 1, "actual": 3,
+    {"signalled_at": at(14.2), "at": at(14.2), "resource": "cpu", "reason": "excess", "cause": "runnable 3.0 > predicted 1.0 x 1.2",
+     "predicted": 1, "actual": 3,
      "before": shape(1, 1024), "after": shape(2, 1024), "error": "the guest did not bring vCPU 1 online within 5 s"},
+    {"at": at(14.8), "hypervisor_at": at(14.81), "confirmed_at": at(14.82), "resource": "cpu", "reason": "hand", "cause": "asked for by hand",
+     "predicted": 0, "actual": 0, "before": shape(1, 1024), "after": {**shape(1, 1024), "cpu_percent": 50}},
+    {"signalled_at": at(15), "at": at(15), "hypervisor_at": at(15.01), "confirmed_at": at(15.011), "resource": "disk", "reason": "need",
+     "cause": "18.0 MB/s used, 9.0 predicted: up to 40.0 may come", "predicted": 9, "actual": 18, "before": {**shape(1, 1024), "disk_mbps": 20},
+     "after": {**shape(1, 1024), "disk_mbps": 40}},
 ]
 
 EXECUTION = {
@@ -258,17 +265,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.objects(path[1], path[2:], query)
         raise Problem("not-found", f"{self.path}: there is no such path")
 
+    def find_object(self, kind, name):
+        for item in OBJECTS[kind]:
+            if key_of(item) == urllib.parse.unquote(name):
+                return item
+        raise Problem("not-found", f"there is no {kind[:-1]} \"{urllib.parse.unquote(name)}\"")
+
     def objects(self, kind, rest, query):
         if not rest:
             rows = [o for o in OBJECTS[kind] if ("all" in query or o["state"] not in ENDED)
                     and query.get("state", o["state"]) == o["state"]
                     and query.get("function", function_of(o)) == function_of(o)]
             return self.send_body(200, {kind: rows[:int(query.get("limit", 100))]})
-        for item in OBJECTS[kind]:
-            if key_of(item) == urllib.parse.unquote(rest[0]):
-                break
-        else:
-            raise Problem("not-found", f"there is no {kind[:-1]} \"{urllib.parse.unquote(rest[0])}\"")
+        item = self.find_object(kind, rest[0])
         if self.command == "GET":
             return self.send_body(200, item)
         if item["state"] in ENDED:
@@ -296,6 +305,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 "host": "alpha", "created_at": NOW}
         del made["id"]
         return self.send_body(200, {"reservation": made})
+
+    def post_instances(self, rest, _query, body):
+        instance = self.find_object("instances", rest[0])
+        wanted = json.loads(body)
+        if wanted.get("memory_mib", 0) > instance["maximum"]["memory_mib"]:
+            raise Problem("invalid", f"/memory_mib: is more than {rest[0]} was made for; right would be at most 2 vCPU, 2048 MiB")
+        return self.send_body(200, {**instance, "shape": {**instance["shape"], **wanted}})
 
     def post_hosts(self, _rest, _query, body):
         spec = json.loads(body)
@@ -404,6 +420,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_event({"event": "queued", "execution": {**execution, "state": "queued"}})
         self.send_event({"event": "started", "execution": execution})
         self.finish(execution, state="finished", result=self.result(status=int(request["program"]["source"].split()[1])))
+
+    def run_memory(self, execution, _request):
+        self.send_event({"event": "started", "execution": execution})
+        self.send_event({"event": "retried", "execution": {**execution, "state": "queued", "retries": 1}})
+        self.send_event({"event": "queued", "execution": {**execution, "state": "queued", "retries": 1}})
+        self.send_event({"event": "started", "execution": {**execution, "retries": 1}})
+        self.finish(execution, state="finished", retries=1, result=self.result())
 
     def run_signal(self, execution, _request):
         self.send_event({"event": "started", "execution": execution})

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define ID "/v1/pools/fast@a"
+#define SHAPE "/v1/instances/vm-1/shape"
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define SHORT "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
 #define NOTIFY(program) "{\"code\":{\"function\":\"f\"},\"program\":" program "}"
@@ -29,6 +30,10 @@ static char *describe(const struct event *event)
                                setting->has_paused, setting->paused, setting->has_saved, setting->saved);
     case EVENT_POOL_DRAIN:
         return g_strdup_printf("drain %s %d", event->id, event->eof);
+    case EVENT_INSTANCE_SHAPE:
+        return g_strdup_printf("shape %s %u %u %u %u %u %d", event->id, event->shape.vcpus, event->shape.memory_mib,
+                               event->shape.network_mbps, event->shape.disk_mbps, event->shape.cpu_percent,
+                               (int)event->shape.gpus);
     case EVENT_NOTIFY:
     case EVENT_EXPLAIN:
         return g_strdup_printf("notify %s", event->notification->program->source_sha256);
@@ -90,6 +95,19 @@ static const struct {
     {"POST", ID "/drain", "{}", NULL, "/drain"},
     {"POST", ID "/drain", "{\"drain\":1}", NULL, "/drain"},
     {"POST", ID "/drain", "{\"drain\":true,\"now\":true}", NULL, "/now"},
+    {"POST", SHAPE, "{\"vcpus\":2}", "shape vm-1 2 0 0 0 0 -1"},
+    {"POST", SHAPE, "{\"memory_mib\":1024,\"network_mbps\":10,\"disk_mbps\":20,\"cpu_percent\":50}",
+     "shape vm-1 0 1024 10 20 50 -1"},
+    {"POST", SHAPE, "{\"vcpus\":1025}", NULL, "/vcpus"},
+    {"POST", SHAPE, "{\"memory_mib\":-1}", NULL, "/memory_mib"},
+    {"POST", SHAPE, "{\"memory_mib\":\"1G\"}", NULL, "/memory_mib"},
+    {"POST", SHAPE, "", NULL, ""},
+    {"POST", "/v1/instances/-/shape", "{\"vcpus\":2}", NULL},
+    {"POST", SHAPE, "{\"gpus\":0}", "shape vm-1 0 0 0 0 0 0"},
+    {"POST", SHAPE, "{\"gpus\":16}", "shape vm-1 0 0 0 0 0 16"},
+    {"POST", SHAPE, "{\"gpus\":17}", NULL, "/gpus"},
+    {"POST", SHAPE, "{\"gpus\":null}", "shape vm-1 0 0 0 0 0 -1"},
+    {"POST", SHAPE, "{\"gpu\":1}", NULL, "/gpu"},
     {"POST", "/v1/notifications", NOTIFY("{\"interpreter\":\"sh\",\"source_sha256\":\"" SHA "\"}"), "notify " SHA},
     {"POST", "/v1/notifications",
      NOTIFY("{\"interpreter\":\"sh\",\"source_sha256\":\"" SHA "\",\"source_url\":\"https://x.example/a?b=c\"}"),

@@ -107,6 +107,9 @@ static void script_client(struct harness *harness, const struct event *event)
     case EVENT_POOL_DRAIN:
         script_pool(harness, event->request, event->id, event->eof ? "drained" : "filled");
         break;
+    case EVENT_INSTANCE_SHAPE:
+        script_pool(harness, event->request, event->id, event->shape.vcpus == 2 ? "shaped" : "?");
+        break;
     case EVENT_QUERY:
         script_query(harness, event);
         break;
@@ -175,7 +178,7 @@ START_TEST(test_calls)
 }
 END_TEST
 
-/* Rule: the same for pools, whose ids hold an at sign, and for code. */
+/* Rule: the same for pools, whose ids hold an at sign, for shapes and for code. */
 START_TEST(test_pools_and_code)
 {
     char *text = NULL;
@@ -187,6 +190,8 @@ START_TEST(test_pools_and_code)
                 "{\"id\":\"a@b\",\"was\":\"reset\"}");
     expect_text(hbr_pool_drain(client, "a@b", true, &text, &error), &text, "{\"id\":\"a@b\",\"was\":\"drained\"}");
     expect_text(hbr_pool_drain(client, "a@b", false, &text, &error), &text, "{\"id\":\"a@b\",\"was\":\"filled\"}");
+    expect_text(hbr_instance_shape(client, "vm-1", "{\"vcpus\":2}", &text, &error), &text,
+                "{\"id\":\"vm-1\",\"was\":\"shaped\"}");
     ck_assert(!hbr_pool_set(client, "a@b", "{}", NULL, &error));
     ck_assert_str_eq(error.id, "invalid");
     hbr_error_clear(&error);

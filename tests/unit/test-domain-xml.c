@@ -53,6 +53,7 @@ static const struct golden_case golden_cases[] = {
      {4, 2048, 100},
      {.network = "network=default", .disk_path = "/state/vm-test.raw"}},
     {"domain-guest-agent-gpu.xml", "guest-agent", {8, 8192, 0, 1}, {8, 16384}, {.gpus = test_gpus}},
+    {"domain-base-gpu-later.xml", "base", {1, 512}, {4, 2048, 0, 2}, {.network = "none"}},
 };
 
 /* The domain of each shipped template is exactly what was reviewed. */

@@ -558,10 +558,10 @@ START_TEST(words_and_values_belong_together)
     for (guint i = 0; i < G_N_ELEMENTS(all); i++)
         for (guint value = 0; value < all[i]->count; value++)
             ck_assert_int_eq(codec_value(all[i], codec_word(all[i], value)), (int)value);
-    ck_assert_str_eq(codec_word(&resource_words, RESOURCE_COUNT), "?");
+    ck_assert_str_eq(codec_word(&resource_words, RESOURCE_ALL), "?");
     ck_assert_int_eq(codec_value(&resource_words, "tape"), -1);
     ck_assert_int_eq(codec_value(&resource_words, NULL), -1);
-    ck_assert_uint_eq(resource_words.count, RESOURCE_COUNT);
+    ck_assert_uint_eq(resource_words.count, RESOURCE_ALL);
     ck_assert_uint_eq(execution_state_words.count, EXECUTION_STATE_COUNT);
     ck_assert_uint_eq(reservation_state_words.count, RESERVATION_STATE_COUNT);
     ck_assert_uint_eq(instance_state_words.count, INSTANCE_STATE_COUNT);

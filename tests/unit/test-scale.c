@@ -19,7 +19,6 @@
     "scaling: {" scaling "}\n" more
 #define EXECUTE(more) "{\"code\":{\"function\":\"f\"},\"program\":{\"argv\":[\"true\"]}" more "}"
 #define BRISK "dwell: 1 s, shrink_pause: 0 s"
-#define RETRY "functions:\n  - { name: f, function: f, retry_out_of_memory: true }\n"
 
 static struct world *world;
 
@@ -445,6 +444,45 @@ START_TEST(test_full_host_asks_the_next)
 }
 END_TEST
 
+/* Rule: nor does one that is being changed already. */
+START_TEST(test_full_host_passes_over_the_busy)
+{
+    begin_on(POLICY("", ""), 16, 2304);
+    const struct job rich[] = {job_start(EXECUTE("")), job_start(EXECUTE(""))}, poor = job_start(EXECUTE(""));
+    grow_memory(rich[0].vm);
+    grow_memory(rich[1].vm);
+    world_pass(world, 2000);
+    look(rich[0].vm, 0.2, 60);
+    look(rich[1].vm, 0.2, 60);
+    press(rich[0].vm, PRESSURE_CPU_STALL, 3, 60);
+    ck_assert_uint_eq(expect_shape(rich[0].vm)->shape.vcpus, 2);
+    press(poor.vm, PRESSURE_MEMORY, 1, 380);
+    ck_assert_uint_eq(expect_shape(rich[1].vm)->shape.memory_mib, 512);
+    end();
+}
+END_TEST
+
+/* Rule: nobody is asked for more than is missing: what is on its way counts. */
+START_TEST(test_full_host_waits_for_what_comes)
+{
+    begin_on(POLICY("", ""), 16, 2304);
+    const struct job rich[] = {job_start(EXECUTE("")), job_start(EXECUTE(""))}, poor = job_start(EXECUTE(""));
+    grow_memory(rich[0].vm);
+    grow_memory(rich[1].vm);
+    world_pass(world, 2000);
+    look(rich[0].vm, 0.2, 60);
+    look(rich[1].vm, 0.2, 60);
+    press(poor.vm, PRESSURE_MEMORY, 1, 380);
+    const struct command *shrink = expect_shape(rich[0].vm);
+    press(poor.vm, PRESSURE_MEMORY, 1, 380);
+    expect_no_shape();
+    confirm(shrink);
+    ck_assert_uint_eq(expect_shape(poor.vm)->shape.memory_mib, 1024);
+    expect_no_shape();
+    end();
+}
+END_TEST
+
 /* Rule: what is still missing waits, and is served by deadline. */
 START_TEST(test_full_host_serves_by_deadline)
 {
@@ -461,6 +499,8 @@ START_TEST(test_full_host_serves_by_deadline)
     ck_assert_uint_eq(expect_shape(first.vm)->shape.memory_mib, 1024);
     expect_no_shape(); /* nothing is left */
     ck_assert_uint_eq(booked_mib(), 1536);
+    job_end(&first);
+    ck_assert_uint_eq(expect_shape(last.vm)->shape.memory_mib, 1024);
     end();
 }
 END_TEST
@@ -717,12 +757,16 @@ START_TEST(test_hand_refused)
         {{.memory_mib = 4096}, HBR_ERROR_INVALID}, {{.vcpus = 5}, HBR_ERROR_INVALID},
         {{.memory_mib = 256}, HBR_ERROR_INVALID},  {{.memory_mib = 1536}, HBR_ERROR_EXHAUSTED},
         {{.vcpus = 4}, HBR_ERROR_EXHAUSTED},       {{.network_mbps = 200}, HBR_ERROR_INVALID},
+        {{.disk_mbps = 200}, HBR_ERROR_INVALID},   {{.cpu_percent = 200}, HBR_ERROR_INVALID},
     };
     begin_on(POLICY("", ""), 2, 1024);
-    ((struct policy_profile *)world->policy->profiles->pdata[0])->maximum.network_mbps = 100;
+    struct vm_shape *maximum = &((struct policy_profile *)world->policy->profiles->pdata[0])->maximum;
+    maximum->network_mbps = maximum->disk_mbps = maximum->cpu_percent = 100;
     const struct job job = job_start(EXECUTE(""));
     for (guint i = 0; i < G_N_ELEMENTS(wishes); i++)
         expect_error(shape_by_hand(job.vm, wishes[i].shape), wishes[i].code);
+    const guint64 request = shape_by_hand(job.vm, (struct vm_shape){.memory_mib = 4096});
+    ck_assert(g_str_has_prefix(world_expect(world, COMMAND_REPLY, request)->error->message, "/memory_mib: is more"));
     expect_error(shape_by_hand("vm-none", (struct vm_shape){.vcpus = 2}), HBR_ERROR_NOT_FOUND);
     expect_no_shape();
     shape_by_hand(job.vm, (struct vm_shape){.vcpus = 2});
@@ -753,6 +797,25 @@ START_TEST(test_hand_vetoed)
     expect_error(request, HBR_ERROR_CONFLICT);
     ck_assert_uint_eq(booked_mib(), 896);
     expect_no_shape();
+    end();
+}
+END_TEST
+
+/* Rule: each resource is asked for once, also where less of it than that was confirmed. */
+START_TEST(test_hand_asks_once)
+{
+    static const struct vm_shape wishes[] = {
+        {.network_mbps = 50}, {.disk_mbps = 50}, {.vcpus = 4}, {.memory_mib = 1024}};
+    begin(POLICY("", ""));
+    const struct job job = job_start(EXECUTE(""));
+    for (guint i = 0; i < G_N_ELEMENTS(wishes); i++) {
+        const guint64 request = shape_by_hand(job.vm, wishes[i]);
+        struct event *event = world_answer(EVENT_INSTANCE_SHAPED, expect_shape(job.vm));
+        event->shape = (struct vm_shape){.vcpus = 2, .memory_mib = 768, .network_mbps = 40, .disk_mbps = 40};
+        world_event(world, event);
+        expect_no_shape();
+        ck_assert_ptr_null(world_expect(world, COMMAND_REPLY, request)->error);
+    }
     end();
 }
 END_TEST
@@ -808,6 +871,8 @@ int main(void)
     tcase_add_test(cases, test_full_host_takes_slack);
     tcase_add_loop_test(cases, test_full_host_leaves_alone, 0, 2);
     tcase_add_test(cases, test_full_host_asks_the_next);
+    tcase_add_test(cases, test_full_host_passes_over_the_busy);
+    tcase_add_test(cases, test_full_host_waits_for_what_comes);
     tcase_add_test(cases, test_full_host_serves_by_deadline);
     tcase_add_test(cases, test_short_no_more);
     tcase_add_loop_test(cases, test_tenant_limits, 0, 2);
@@ -823,6 +888,7 @@ int main(void)
     tcase_add_test(hand, test_hand_refused);
     tcase_add_test(hand, test_hand_too_early);
     tcase_add_test(hand, test_hand_vetoed);
+    tcase_add_test(hand, test_hand_asks_once);
     tcase_add_test(hand, test_hand_instance_dies);
     tcase_add_test(hand, test_hand_is_alone);
     suite_add_tcase(suite, hand);

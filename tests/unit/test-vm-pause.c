@@ -492,7 +492,18 @@ static void have_gpu(void)
 {
     g_strfreev(world->vm->live->gpus);
     world->vm->live->gpus = g_strsplit("0000:65:00.0", " ", -1);
+    vm_adopt_gpus(world->vm);
 }
+
+/* One with a GPU keeps running: it would hold it for nobody. */
+START_TEST(test_pause_gpu)
+{
+    have_gpu();
+    vm_pause(&world->host, ID);
+    expect(EVENT_INSTANCE_PAUSED, HBR_ERROR_CONFLICT);
+    ck_assert_int_eq(world->vm->state, VM_READY);
+}
+END_TEST
 
 static void have_changed(void)
 {
@@ -612,6 +623,7 @@ int main(void)
     TCase *tests = tcase_create("all");
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_loop_test(tests, test_pause_refused, 0, G_N_ELEMENTS(refusals));
+    tcase_add_test(tests, test_pause_gpu);
     tcase_add_test(tests, test_pause_is_quiet);
     tcase_add_loop_test(tests, test_claim, 0, 2);
     tcase_add_test(tests, test_pause_waits);

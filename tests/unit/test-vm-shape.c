@@ -3,13 +3,15 @@
 #include "host/vm.h"
 
 #include <check.h>
+#include <dlfcn.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Changes of shape on libvirt's test driver, with a guest that is played by the test. That driver sets vCPUs and a NIC's bandwidth, and refuses
- * a quota of CPU time and changes of a memory device: the failures that are wanted here. Its balloon obeys at once. */
+ * a quota of CPU time and changes of a memory device: the failures that are wanted here. Its balloon obeys at once. Devices it does not
+ * know at all: GPUs are played by the test too. */
 
 #define UUID "3f1b6f6e-6a0f-4d56-8a5e-0c3f5b7a9d10"
 
@@ -228,7 +230,7 @@ static const struct {
     {be_session, {.vcpus = 1, .memory_mib = 512, .cpu_percent = 50}, HBR_ERROR_UNSUPPORTED, "cannot cap CPU time"},
     {be_session, {.vcpus = 1, .memory_mib = 512, .network_mbps = 9}, HBR_ERROR_UNSUPPORTED, "session libvirt"},
     {lose_tc, {.vcpus = 1, .memory_mib = 512, .network_mbps = 9}, HBR_ERROR_UNSUPPORTED, "tc cannot"},
-    {lose_nothing, {.vcpus = 1, .memory_mib = 512, .gpus = 1}, HBR_ERROR_UNSUPPORTED, "no more GPUs"},
+    {lose_nothing, {.vcpus = 1, .memory_mib = 512, .gpus = 1}, HBR_ERROR_EXHAUSTED, "no GPU"},
     {lose_disk, {.vcpus = 1, .memory_mib = 512, .disk_mbps = 9}, HBR_ERROR_UNSUPPORTED, "no disk of its own"},
     {lose_nothing, {.vcpus = 1, .memory_mib = 500}, HBR_ERROR_UNSUPPORTED, "than it was booted with"},
     {lose_memory, {.vcpus = 2, .memory_mib = 1024}, HBR_ERROR_UNSUPPORTED, "without a device for more memory"},
@@ -488,6 +490,278 @@ START_TEST(test_ends)
 }
 END_TEST
 
+/* libvirt's side of GPUs, in the calls' workers: what it does with them, and which it has attached. */
+static struct {
+    GMutex lock;
+    gboolean is_played, is_unreadable; /* is_unreadable: nobody can tell what it has */
+    guint attaches;                    /* that succeed before the test driver refuses the next */
+    gboolean lets_go;                  /* the guest does when it is asked */
+    GHashTable *attached;              /* XML, of which the alias is a part */
+} cards;
+
+static gpointer real_call(const char *name)
+{
+    return dlsym(RTLD_NEXT, name);
+}
+
+int virDomainAttachDeviceFlags(virDomainPtr domain, const char *xml, unsigned int flags)
+{
+    int (*refuse)(virDomainPtr, const char *, unsigned int) = real_call("virDomainAttachDeviceFlags");
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&cards.lock);
+    if (cards.attaches == 0)
+        return refuse(domain, xml, flags);
+    cards.attaches--;
+    g_hash_table_add(cards.attached, g_strdup(xml));
+    return 0;
+}
+
+int virDomainDetachDeviceFlags(virDomainPtr domain, const char *xml, unsigned int flags)
+{
+    int (*refuse)(virDomainPtr, const char *, unsigned int) = real_call("virDomainDetachDeviceFlags");
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&cards.lock);
+    if (!g_hash_table_contains(cards.attached, xml))
+        return refuse(domain, xml, flags);
+    if (cards.lets_go)
+        g_hash_table_remove(cards.attached, xml);
+    return 0;
+}
+
+char *virDomainGetXMLDesc(virDomainPtr domain, unsigned int flags)
+{
+    char *(*read)(virDomainPtr, unsigned int) = real_call("virDomainGetXMLDesc");
+    if (!cards.is_played)
+        return read(domain, flags);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&cards.lock);
+    if (cards.is_unreadable)
+        return NULL;
+    g_autoptr(GString) text = g_string_new("<domain><devices>");
+    GHashTableIter iter;
+    gpointer xml;
+    g_hash_table_iter_init(&iter, cards.attached);
+    while (g_hash_table_iter_next(&iter, &xml, NULL))
+        g_string_append(text, strchr(strchr(xml, '?') == NULL ? xml : strchr(xml, '>') + 1, '<'));
+    g_string_append(text, "</devices></domain>");
+    return strdup(text->str);
+}
+
+static char *gpu_list[] = {(char *)"0000:65:00.0", (char *)"0:66:0.0", NULL};
+static struct host_spec gpu_spec = {.gpus = gpu_list};
+static const char first_gpu[] = "ua-gpu-0000-65-00-0", second_gpu[] = "ua-gpu-0000-66-00-0";
+
+static void setup_gpus(void)
+{
+    setup();
+    cards.is_played = TRUE;
+    cards.is_unreadable = cards.lets_go = FALSE;
+    cards.attaches = G_MAXUINT;
+    cards.attached = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    world->host.spec = &gpu_spec;
+}
+
+static void teardown_gpus(void)
+{
+    teardown();
+    cards.is_played = FALSE;
+    g_clear_pointer(&cards.attached, g_hash_table_unref);
+}
+
+static const struct vm_shape with[] = {{.vcpus = 1, .memory_mib = 512},
+                                       {.vcpus = 1, .memory_mib = 512, .gpus = 1},
+                                       {.vcpus = 1, .memory_mib = 512, .gpus = 2}};
+
+/* Asks for so many. The answer says how many it has, and that all others are free. */
+static void expect_gpus(guint wanted, int code, guint has)
+{
+    g_autoptr(event_auto) event = reshape(&with[wanted]);
+    ck_assert_int_eq(event->error == NULL ? -1 : event->error->code, code);
+    ck_assert_uint_eq(event->shape.gpus, has);
+    ck_assert_uint_eq(host_free_gpu_count(&world->host), 2 - has);
+    ck_assert_uint_eq(world->waits + world->shrinks, 0); /* the agent has no say in it */
+}
+
+#define FINE (-1)
+
+/* Rule: what libvirt has attached is the instance's, and nobody else's; what it refuses stays free, and may be asked for again. */
+START_TEST(test_gpu_attach)
+{
+    expect_gpus(1, FINE, 1);
+    expect_gpus(1, FINE, 1); /* nothing to do */
+    cards.attaches = 0;
+    expect_gpus(2, HBR_ERROR_UNSUPPORTED, 1);
+    expect_gpus(2, HBR_ERROR_UNSUPPORTED, 1);
+    cards.attaches = 1;
+    expect_gpus(2, FINE, 2);
+    ck_assert_uint_eq(g_hash_table_size(cards.attached), 2);
+}
+END_TEST
+
+/* Rule: of several, those that came stay, and are told. */
+START_TEST(test_gpu_partly)
+{
+    cards.attaches = 1;
+    expect_gpus(2, HBR_ERROR_UNSUPPORTED, 1);
+    cards.attaches = 1;
+    expect_gpus(2, FINE, 2);
+}
+END_TEST
+
+/* Rule: a GPU is not given twice. */
+START_TEST(test_gpu_taken)
+{
+    struct vm other = {.host = &world->host};
+    g_hash_table_insert(world->host.vms, (gpointer) "vm-2", &other);
+    ck_assert(vm_take_gpus(&other, 1) && !vm_take_gpus(&other, 2) && vm_gpu_count(&other) == 1);
+    g_autoptr(event_auto) full = reshape(&with[2]);
+    ck_assert(full->error->code == HBR_ERROR_EXHAUSTED && full->shape.gpus == 0);
+    g_autoptr(event_auto) event = reshape(&with[1]);
+    ck_assert(event->error == NULL && event->shape.gpus == 1 && host_free_gpu_count(&world->host) == 0);
+    g_auto(GStrv) addresses = vm_gpu_addresses(world->vm);
+    ck_assert_str_eq(addresses[0], gpu_list[1]);
+    g_hash_table_remove(world->host.vms, "vm-2");
+    vm_free_gpus(&other);
+    ck_assert_uint_eq(host_free_gpu_count(&world->host), 1);
+}
+END_TEST
+
+static struct shaping *detach_begin(guint left, gint64 confirm_ms)
+{
+    expect_gpus(2, FINE, 2);
+    vm_reshape(world->vm, 77, &with[left], confirm_ms);
+    struct shaping *shaping = world->vm->shapings->pdata[0];
+    return shaping;
+}
+
+static void expect_detached(guint64 serial, int code, guint has)
+{
+    g_autoptr(event_auto) event = next_event();
+    ck_assert_uint_eq(event->serial, serial);
+    ck_assert_int_eq(event->error == NULL ? -1 : event->error->code, code);
+    ck_assert_uint_eq(event->shape.gpus, has);
+    ck_assert_uint_eq(host_free_gpu_count(&world->host), 2 - has);
+}
+
+/* Rule: one is free again when the guest has let go of it, not when it was asked to. The newest goes. */
+START_TEST(test_gpu_detach)
+{
+    const struct shaping *shaping = detach_begin(1, 0);
+    while (shaping->gpu_deadline == NULL)
+        g_main_context_iteration(world->host.context, TRUE);
+    ck_assert_uint_eq(host_free_gpu_count(&world->host), 0);
+    vm_gpu_removed(world->vm, "balloon0");
+    ck_assert(g_queue_is_empty(&world->events));
+    vm_gpu_removed(world->vm, second_gpu);
+    expect_detached(77, FINE, 1);
+}
+END_TEST
+
+/* Rule: the event may come before the call has returned, and all may be done when it returns. */
+START_TEST(test_gpu_detach_early)
+{
+    detach_begin(1, 0);
+    vm_gpu_removed(world->vm, second_gpu);
+    expect_detached(77, FINE, 1);
+    cards.lets_go = TRUE;
+    expect_gpus(0, FINE, 0);
+}
+END_TEST
+
+/* Rule: a guest that holds on keeps it, on all books; when it lets go after all, the core is told unasked. */
+START_TEST(test_gpu_detach_late)
+{
+    detach_begin(0, 1);
+    expect_detached(77, HBR_ERROR_TIMEOUT, 2);
+    vm_gpu_removed(world->vm, first_gpu);
+    expect_detached(0, FINE, 1);
+    ck_assert_uint_eq(world->vm->asked.gpus, 1);
+    /* an event that was lost with the connection: libvirt does not have it any more */
+    g_hash_table_remove_all(cards.attached);
+    expect_gpus(0, FINE, 0);
+    expect_gpus(1, FINE, 1);
+}
+END_TEST
+
+/* Rule: what nobody can tell of stays the instance's until it is known to be gone. */
+START_TEST(test_gpu_unknown)
+{
+    cards.attaches = 0;
+    cards.is_unreadable = TRUE;
+    expect_gpus(1, HBR_ERROR_UNSUPPORTED, 1);
+    expect_gpus(0, HBR_ERROR_UNSUPPORTED, 1);
+    cards.is_unreadable = FALSE;
+    expect_gpus(0, FINE, 0);
+}
+END_TEST
+
+/* Rule: an instance that ends holds what it had until its domain is gone, and nobody is told of it any more. */
+START_TEST(test_gpu_ends)
+{
+    g_autoptr(GError) error = hbr_error_new(HBR_ERROR_INTERRUPTED, "gone");
+    detach_begin(1, 0);
+    vm_forget_shapings(world->vm, error);
+    world->vm->state = VM_ENDING;
+    expect_detached(77, HBR_ERROR_INTERRUPTED, 2);
+    while (g_atomic_int_get(&world->link.references) > 1)
+        g_main_context_iteration(world->host.context, TRUE);
+    vm_gpu_removed(world->vm, second_gpu);
+    ck_assert_uint_eq(host_free_gpu_count(&world->host), 1);
+    g_hash_table_remove(world->host.vms, world->vm->id);
+    ck_assert_uint_eq(host_free_gpu_count(&world->host), 2);
+}
+END_TEST
+
+/* Rule: a change of something else leaves the GPUs alone, and so does an adopted instance's first shape. */
+START_TEST(test_gpu_adopted)
+{
+    g_strfreev(world->vm->live->gpus);
+    world->vm->live->gpus = g_strsplit("0000:66:00.0", " ", -1);
+    vm_adopt_gpus(world->vm);
+    vm_shape_begin(world->vm, &as_before);
+    ck_assert_uint_eq(host_free_gpu_count(&world->host), 1);
+    g_autoptr(event_auto) event =
+        reshape(&(struct vm_shape){.vcpus = 1, .memory_mib = 512, .network_mbps = 30, .gpus = 1});
+    ck_assert(event->error == NULL && event->shape.gpus == 1 && g_hash_table_size(cards.attached) == 0);
+}
+END_TEST
+
+/* Rule: libvirt understands what it is asked to attach, and keeps the name that its events will carry. */
+START_TEST(test_gpu_xml)
+{
+    g_autofree char *device = domain_gpu_xml(gpu_list[1], NULL);
+    const char *hostdev = strstr(device, "<hostdev");
+    g_autofree char *xml =
+        g_strdup_printf("<domain type='test'><name>gpu</name><memory>1024</memory><os><type>hvm</type>"
+                        "</os><devices>%s</devices></domain>",
+                        hostdev);
+    cards.is_played = FALSE;
+    virDomainPtr domain = virDomainDefineXML(world->link.connections[LINK_CONTROL], xml);
+    ck_assert_msg(domain != NULL, "%s", virGetLastErrorMessage());
+    char *text = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
+    g_autoptr(domain_live_auto) live = domain_live_parse(text, "none", NULL);
+    ck_assert_str_eq(live->gpus[0], "0000:66:00.0");
+    ck_assert(strstr(text, second_gpu) != NULL && strstr(text, "managed='yes'") != NULL);
+    free(text);
+    virDomainFree(domain);
+    ck_assert_ptr_null(domain_gpu_xml("66:00", NULL));
+}
+END_TEST
+
+static TCase *gpu_cases(void)
+{
+    TCase *tests = tcase_create("gpus");
+    tcase_add_checked_fixture(tests, setup_gpus, teardown_gpus);
+    tcase_add_test(tests, test_gpu_attach);
+    tcase_add_test(tests, test_gpu_partly);
+    tcase_add_test(tests, test_gpu_taken);
+    tcase_add_test(tests, test_gpu_detach);
+    tcase_add_test(tests, test_gpu_detach_early);
+    tcase_add_test(tests, test_gpu_detach_late);
+    tcase_add_test(tests, test_gpu_unknown);
+    tcase_add_test(tests, test_gpu_ends);
+    tcase_add_test(tests, test_gpu_adopted);
+    tcase_add_test(tests, test_gpu_xml);
+    return tests;
+}
+
 int main(void)
 {
     Suite *suite = suite_create("vm-shape");
@@ -509,6 +783,7 @@ int main(void)
     tcase_add_test(tests, test_shrink_refused);
     tcase_add_test(tests, test_ends);
     suite_add_tcase(suite, tests);
+    suite_add_tcase(suite, gpu_cases());
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     const int failed = srunner_ntests_failed(runner);

@@ -6,6 +6,7 @@
 
 #include <glib/gstdio.h>
 #include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -603,9 +604,80 @@ static gboolean test_boot_refused(void)
     drive_boot(drive, "vm-r", "guest-agent", &small, &small, 10000);
     g_autoptr(event_auto) missing = drive_wait(drive, EVENT_INSTANCE_FAILED, "vm-r", 5000);
     REQUIRE(missing != NULL && strstr(missing->error->message, "guest-agent.qcow2") != NULL);
-    drive_boot(drive, "vm-r", "base", &(struct vm_shape){1, 512, 0, 1}, &small, 10000);
+    drive_boot(drive, "vm-r", "base", &(struct vm_shape){1, 512, 0, 2}, &small, 10000);
     g_autoptr(event_auto) no_gpu = drive_wait(drive, EVENT_INSTANCE_FAILED, "vm-r", 5000);
     REQUIRE(no_gpu != NULL && no_gpu->error->code == HBR_ERROR_EXHAUSTED);
+    return TRUE;
+}
+
+static gboolean change_device(const char *name, const char *xml,
+                              int (*change)(virDomainPtr, const char *, unsigned int))
+{
+    virDomainPtr domain = virDomainLookupByName(libvirt, name);
+    const gboolean is_done = domain != NULL && change(domain, xml, VIR_DOMAIN_AFFECT_LIVE) == 0;
+    if (!is_done)
+        printf("    %s\n", virGetLastErrorMessage());
+    if (domain != NULL)
+        virDomainFree(domain);
+    return is_done;
+}
+
+static gboolean has_devices(const char *id, const char *execution, guint count)
+{
+    g_autoptr(GString) output = g_string_new(NULL);
+    g_autofree char *wait = g_strdup_printf(
+        "while [ $(ls /sys/bus/virtio/drivers/virtio_rng | grep -c '^virtio') -ne %u ]; do :; done", count);
+    return script(id, execution, wait, output, 0);
+}
+
+/* How many devices, at most `max`, a running domain takes. */
+static guint attach_devices(const char *name, guint max)
+{
+    for (guint i = 0; i < max; i++) {
+        g_autofree char *xml = g_strdup_printf(
+            "<rng model='virtio'><backend model='random'>/dev/urandom</backend><alias name='ua-rng-%u'/></rng>", i);
+        if (!change_device(name, xml, virDomainAttachDeviceFlags))
+            return i;
+    }
+    return max;
+}
+
+#define GPUS 4
+
+/* A guest that may be given GPUs has a port to spare for each, where devices come and go. Any PCI device shows it. libvirt itself spares one. */
+static gboolean test_gpu_ports(void)
+{
+    const gint64 since = g_get_monotonic_time();
+    REQUIRE(drive_start(drive, "vm-n", "base", &small, &large));
+    const gint64 then = g_get_monotonic_time();
+    REQUIRE(drive_start(drive, "vm-g", "base", &small, &(struct vm_shape){4, 2048, 0, GPUS}));
+    printf("    ready after %" G_GINT64_FORMAT " ms without ports to spare, %" G_GINT64_FORMAT " ms with them\n",
+           (then - since) / 1000, (g_get_monotonic_time() - then) / 1000);
+    REQUIRE(attach_devices("harbinger-vm-n", GPUS) < GPUS && drive_destroy(drive, "vm-n"));
+    REQUIRE(attach_devices("harbinger-vm-g", GPUS) == GPUS);
+    REQUIRE(has_devices("vm-g", "exec-gpu1", 1 + GPUS));
+    REQUIRE(change_device("harbinger-vm-g", "ua-rng-0", virDomainDetachDeviceAlias));
+    REQUIRE(has_devices("vm-g", "exec-gpu2", GPUS));
+    return TRUE;
+}
+
+/* A GPU that libvirt does not attach stays free, as often as it is asked for, and the instance goes on. */
+static gboolean test_gpu_refused(void)
+{
+    g_autoptr(GString) output = g_string_new(NULL);
+    for (guint i = 0; i < 2; i++) {
+        const guint64 serial = drive_shape(drive, "vm-g", &(struct vm_shape){1, 512, 0, 1});
+        g_autoptr(event_auto) event = drive_wait(drive, EVENT_INSTANCE_SHAPED, "vm-g", 20000);
+        REQUIRE(event != NULL && event->serial == serial && event->error != NULL && event->shape.gpus == 0);
+        printf("    %s\n", event->error->message);
+        REQUIRE(event->error->code != HBR_ERROR_EXHAUSTED);
+    }
+    REQUIRE(grow("vm-g", &(struct vm_shape){2, 1024}));
+    REQUIRE(script("vm-g", "exec-gpu3", "echo fine", output, 0));
+    drive_boot(drive, "vm-r", "base", &(struct vm_shape){1, 512, 0, 1}, &small, 10000);
+    g_autoptr(event_auto) failed = drive_wait(drive, EVENT_INSTANCE_FAILED, "vm-r", 20000);
+    REQUIRE(failed != NULL && failed->error->code != HBR_ERROR_EXHAUSTED);
+    REQUIRE(!has_domain("harbinger-vm-r") && drive_destroy(drive, "vm-g"));
     return TRUE;
 }
 
@@ -768,6 +840,8 @@ static const struct drive_case cases[] = {
     {"qemu-hangs", test_qemu_hangs},
     {"boot-timeout", test_boot_timeout},
     {"boot-refused", test_boot_refused},
+    {"gpu-ports", test_gpu_ports},
+    {"gpu-refused", test_gpu_refused},
     {"foreign", test_foreign},
     {"runtimes", test_runtimes},
     {"libvirt-stream", test_libvirt_stream},
@@ -777,7 +851,9 @@ static const struct drive_case cases[] = {
 int main(int argc, char **argv)
 {
     const char *uri = g_getenv("HBR_LIBVIRT_URI");
+    char *gpus[] = {(char *)"0000:65:00.0", NULL};
     setvbuf(stdout, NULL, _IOLBF, 0);
+    drive_gpus = gpus;
     drive = drive_new("none", OWNER, ACCELERATION_TCG, NULL);
     libvirt = virConnectOpen(uri);
     if (drive == NULL || libvirt == NULL)
