@@ -374,6 +374,9 @@ static GError *adjust_objection(struct core *core, const struct instance_entry *
     if (instance->doc->state != INSTANCE_READY && instance->doc->state != INSTANCE_BUSY)
         return hbr_error_new(HBR_ERROR_CONFLICT, "%s is %s; only one that is ready or busy can be given another shape",
                              instance->doc->id, codec_word(&instance_state_words, instance->doc->state));
+    if (instance->is_migrating)
+        return hbr_error_new(HBR_ERROR_CONFLICT, "%s is being moved to another host; try again when that is done",
+                             instance->doc->id);
     if (instance->wish != NULL || !adjust_is_quiet(instance))
         return hbr_error_new(HBR_ERROR_CONFLICT,
                              "the shape of %s is being changed already; try again when that is done",

@@ -3,7 +3,7 @@
 
 CODEC_WORDS_DEFINE(command_kind_words, "reply", "stream", "persist", "code-fetch", "code-keep", "host-connect",
                    "host-disconnect", "boot", "adopt", "shape", "alarm", "run", "stdin", "output-credit", "cancel-run",
-                   "pause", "claim", "save", "forget-saved", "stage", "destroy");
+                   "pause", "claim", "save", "forget-saved", "stage", "migrate", "destroy");
 
 G_STATIC_ASSERT(G_N_ELEMENTS(command_kind_words_list) == COMMAND_KIND_COUNT);
 

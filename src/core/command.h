@@ -25,7 +25,7 @@ enum command_kind {
     COMMAND_HOST_DISCONNECT, /* forget it */
     COMMAND_BOOT,            /* boot: define and start; answered by EVENT_INSTANCE_READY or EVENT_INSTANCE_FAILED */
     COMMAND_ADOPT, /* boot: take over the domain of that instance, which runs already and never had code in it, after a restart of the
-                              * daemon; answered as COMMAND_BOOT */
+                              * daemon or a migration; answered as COMMAND_BOOT, at once when it is ready there */
     COMMAND_SHAPE, /* id, serial, shape, count (ms that the guest may take to confirm): up, or down with the guest's consent; answered by
                     * EVENT_INSTANCE_SHAPED. One that goes down in vCPUs or memory goes up in neither, and is alone until its answer; memory goes down to
                     * what it was booted with, or by the balloon where it has no device for more. 0 vCPUs or memory: as they are */
@@ -42,6 +42,9 @@ enum command_kind {
     COMMAND_FORGET_SAVED, /* saved: remove its files */
     COMMAND_STAGE, /* id, run: put the program into that ready instance, and start its interpreter as far as it goes without running a line of it;
                     * answered by EVENT_STAGED. The COMMAND_RUN with is_staged that may follow only says go */
+    COMMAND_MIGRATE, /* id, host_spec (the target), count (ms that it may take): move that ready instance, in which nothing runs or stands staged, to
+                      * another host, while it runs. Answered by EVENT_INSTANCE_MIGRATED; whatever that says, COMMAND_ADOPT is next, where the instance is
+                      * then: until its answer nobody speaks with its agent */
     COMMAND_DESTROY, /* id: destroy its domain and files, whatever state it is in; answered by EVENT_INSTANCE_DESTROYED */
     COMMAND_KIND_COUNT
 };
@@ -77,6 +80,7 @@ struct boot_spec {
     gint64 timeout_ms;              /* for all of it */
     char *reservation_id, *profile; /* for the metadata */
     char *language;                 /* of the code that is expected, or NULL: its interpreter is warmed up meanwhile */
+    gboolean is_migrated;           /* COMMAND_ADOPT: it came from another host a moment ago */
     char *pool;                     /* id of the pool that it is warmed up for, or NULL; for the metadata */
     char *
         saved; /* COMMAND_BOOT: id of the saved state that it is a clone of; its shape and maximum are `shape` and `maximum`. NULL: it boots */

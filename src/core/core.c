@@ -375,6 +375,7 @@ static void (*const core_handlers[EVENT_KIND_COUNT])(struct core *core, struct e
     [EVENT_INSTANCE_SHAPED] = core_shaped,
     [EVENT_INSTANCE_PAUSED] = pool_on_event,
     [EVENT_INSTANCE_SAVED] = pool_on_event,
+    [EVENT_INSTANCE_MIGRATED] = migrate_on_event,
     [EVENT_SAVED_LOST] = pool_on_event,
     [EVENT_STAGED] = stage_on_event,
     [EVENT_CODE] = stage_on_event,

@@ -5,8 +5,8 @@ CODEC_WORDS_DEFINE(event_kind_words, "notify", "execute", "stdin", "query", "rem
                    "host-attach", "pool-set", "pool-drain", "instance-shape", "client-gone", "output-consumed",
                    "host-up", "host-down", "host-inventory", "instance-progress", "instance-ready", "instance-failed",
                    "instance-gone", "instance-destroyed", "instance-shaped", "instance-paused", "instance-saved",
-                   "saved-lost", "staged", "sample", "run-started", "run-output", "run-exit", "stdin-taken",
-                   "committed", "commit-failed", "code", "tick", "shutdown");
+                   "instance-migrated", "saved-lost", "staged", "sample", "run-started", "run-output", "run-exit",
+                   "stdin-taken", "committed", "commit-failed", "code", "tick", "shutdown");
 
 CODEC_WORDS_DEFINE(object_kind_words, "reservation", "execution", "instance", "host", "policy", "pool");
 

@@ -46,6 +46,8 @@ enum event_kind {
     EVENT_INSTANCE_PAUSED, /* id; error: it could not be suspended, and runs on */
     EVENT_INSTANCE_SAVED, /* id, saved; error: there is no saved state (HBR_ERROR_UNSUPPORTED: nor will there be on this host). The instance is gone
                            * in either case, without EVENT_INSTANCE_GONE */
+    EVENT_INSTANCE_MIGRATED, /* id, text (name of the target): it is there now, and not here. Error: it is where it was, if it is anywhere;
+                              * HBR_ERROR_UNSUPPORTED: it cannot be moved at all */
     EVENT_SAVED_LOST, /* id of a saved state, error: it is damaged or its files are gone; what is left of it was removed */
     EVENT_STAGED, /* id, execution_id, count: microseconds that it took; error: it is not staged, COMMAND_RUN starts from nothing */
     EVENT_SAMPLE, /* id, sample: each interval while code runs in it, and whenever its agent speaks up (COMMAND_ALARM) */

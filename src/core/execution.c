@@ -252,7 +252,7 @@ static void execution_give_program(struct core *core, struct execution_entry *en
 void execution_send(struct core *core, struct execution_entry *entry, struct instance_entry *instance)
 {
     struct execution *doc = entry->doc;
-    if (entry->awaits_code)
+    if (entry->awaits_code || instance->is_migrating)
         return;
     struct reservation_entry *reservation = execution_reservation(core, entry);
     if (reservation != NULL)
@@ -434,7 +434,7 @@ static void execution_proceed(struct core *core, struct execution_entry *entry, 
         doc->instance_id != NULL ? g_hash_table_lookup(core->instances, doc->instance_id) : NULL;
     execution_find_source(entry, reservation);
     stage_fetch_for(core, entry);
-    if (doc->state == RESERVATION_READY && instance != NULL && !entry->awaits_code) {
+    if (doc->state == RESERVATION_READY && instance != NULL && !instance->is_migrating && !entry->awaits_code) {
         execution_send(core, entry, instance);
         return;
     }

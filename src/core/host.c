@@ -216,10 +216,12 @@ static void host_destroy_orphan(struct core *core, const struct host_entry *entr
 static void host_reconcile_item(struct core *core, const struct host_entry *entry, const struct inventory_item *item)
 {
     struct instance_entry *instance = g_hash_table_lookup(core->instances, item->instance_id);
-    if (instance != NULL && instance->saving_until_at > core->now)
+    if (instance != NULL && (instance->saving_until_at > core->now || instance->is_migrating))
         return; /* its host tells what becomes of it */
     if (instance == NULL || instance->doc->state == INSTANCE_GONE)
         host_destroy_orphan(core, entry, item->instance_id);
+    else if (g_strcmp0(instance->doc->host, entry->doc->spec->name) != 0)
+        return; /* the list is older than its migration */
     else if (instance->doc->state == INSTANCE_STOPPING)
         core_emit(core, core_command_for(instance->doc->host, COMMAND_DESTROY, instance->doc->id));
     else if (instance->is_adopting && item->is_running)
@@ -243,7 +245,8 @@ static gboolean host_inventory_has(const GPtrArray *inventory, const char *owner
 static gboolean host_should_have(const struct instance_entry *instance, const char *host, gint64 listed_at)
 {
     const struct instance *doc = instance->doc;
-    if (g_strcmp0(doc->host, host) != 0 || doc->state == INSTANCE_GONE || instance->saving_until_at > listed_at)
+    if (g_strcmp0(doc->host, host) != 0 || doc->state == INSTANCE_GONE || instance->saving_until_at > listed_at ||
+        instance->is_migrating)
         return FALSE;
     if (doc->state == INSTANCE_STARTING)
         return instance->is_adopting;

@@ -8,6 +8,7 @@ void instance_entry_free(struct instance_entry *entry)
     for (guint i = 0; i < RESOURCE_ALL; i++)
         adjustment_free(entry->adjusting[i]);
     g_clear_pointer(&entry->wish, shape_wish_free);
+    g_free(entry->migrating_to);
     instance_free(entry->doc);
     g_free(entry);
 }
@@ -272,6 +273,7 @@ void instance_adopt(struct core *core, struct instance_entry *entry)
 {
     struct command *command = core_command_for(entry->doc->host, COMMAND_ADOPT, entry->doc->id);
     command->boot = instance_boot_spec(core, entry->doc, core->policy);
+    command->boot->is_migrated = entry->is_migrating;
     core_emit(core, command);
 }
 
@@ -362,6 +364,7 @@ void instance_gone(struct core *core, struct instance_entry *entry, const char *
         host->evictions -= entry->is_evicted && host->evictions > 0 ? 1 : 0;
     }
     adjust_forget(core, entry);
+    migrate_forget(core, entry);
     instance_book(core, entry, &(struct vm_shape){0});
     core->place_again = core->pools_changed = TRUE;
     core_retain_finished(core, OBJECT_INSTANCE, entry->doc->id);
@@ -443,7 +446,8 @@ void instance_on_host(struct core *core, const struct event *event)
         timeline_add(&entry->doc->timeline, event->at != 0 ? event->at : core->now, event->text, NULL);
         break;
     case EVENT_INSTANCE_READY:
-        instance_ready(core, entry, event);
+        if (!migrate_proven(core, entry))
+            instance_ready(core, entry, event);
         break;
     case EVENT_INSTANCE_FAILED:
         instance_gone(core, entry, event_reason(event, "the start failed"));

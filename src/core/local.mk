@@ -12,6 +12,7 @@ libhbr_core_la_SOURCES = \
 	src/core/intake.c \
 	src/core/ladder.c \
 	src/core/metrics.c \
+	src/core/migrate.c \
 	src/core/persist.c \
 	src/core/pool.c \
 	src/core/private.h \

@@ -20,6 +20,8 @@ static const struct {
     [COUNTER_INSTANCES_LOST] = {"instances_lost_total", "Ready or busy instances that were lost."},
     [COUNTER_ADJUSTMENTS] = {"adjustments_total", "Changes of a running instance's shape."},
     [COUNTER_ADJUSTMENTS_FAILED] = {"adjustments_failed_total", "Changes of shape that failed or had no room."},
+    [COUNTER_MIGRATIONS] = {"migrations_total", "Instances that were moved to another host."},
+    [COUNTER_MIGRATIONS_FAILED] = {"migrations_failed_total", "Migrations that failed."},
     [COUNTER_COMMITS_FAILED] = {"commits_failed_total", "Writes that the database did not take."},
     [COUNTER_ORPHANS] = {"orphans_total", "Domains of ours removed because nobody knew of them."},
 };

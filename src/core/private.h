@@ -94,6 +94,9 @@ struct instance_entry {
     struct vm_shape promised; /* on the host's book: doc->shape, and what is being grown or not yet given back */
     struct vm_shape aimed;    /* what it is to have when all changes under way are confirmed: see adjust_aimed() */
     guint floor_mib;          /* memory that it started with: it cannot have less */
+    char *migrating_to;       /* name of the host that it is on its way to; NULL: it is on none */
+    gboolean is_migrating;    /* on its way, or not proven since: it is ready, but handed to nobody */
+    gboolean is_pinned;       /* a migration of it failed: it is not tried again */
     guint floor_network_mbps,
         floor_disk_mbps;  /* limits that its code began with: to lower them gives nobody anything */
     gboolean is_adopting; /* found again after a restart, not proven yet */
@@ -131,6 +134,7 @@ struct host_entry {
     guint claims;         /* warm instances being made ready for reservations */
     guint evictions;      /* idle ones being destroyed to make room */
     guint warmups;        /* instances being started for pools */
+    guint migrations;     /* of instances, to and from it */
     guint64 epoch;        /* counts its connections: with a new one, what failed before is worth a try */
     gint64 changes_since; /* a minute of adjustments began */
     guint changes;        /* in it */
@@ -170,6 +174,8 @@ enum counter {
     COUNTER_INSTANCES_LOST,
     COUNTER_ADJUSTMENTS,
     COUNTER_ADJUSTMENTS_FAILED,
+    COUNTER_MIGRATIONS,
+    COUNTER_MIGRATIONS_FAILED,
     COUNTER_COMMITS_FAILED,
     COUNTER_ORPHANS,
     COUNTER_COUNT
@@ -380,6 +386,15 @@ void relief_make_room(struct core *core, const struct instance_entry *instance, 
 void relief_queue(struct core *core, struct execution_entry *entry);
 /* Room was given back: those who wait for it try again, by deadline. */
 void relief_serve(struct core *core);
+
+/* migrate.c: the last resort on a full host */
+/* Begins to move one that waits for its request to another host, so that there is room for `after`. */
+void migrate_make_room(struct core *core, const struct instance_entry *needy, const struct vm_shape *after);
+void migrate_on_event(struct core *core, struct event *event);
+/* It is ready, where it is now. FALSE: that is not the end of a migration. */
+gboolean migrate_proven(struct core *core, struct instance_entry *entry);
+/* The instance is gone. */
+void migrate_forget(struct core *core, struct instance_entry *entry);
 
 /* host.c */
 void host_entry_free(struct host_entry *entry);

@@ -6,7 +6,8 @@
 #include <string.h>
 
 /* A host that is full, and code on it that needs more. In the order of what it costs: idle warm instances go; running ones that have more than they
- * want give it back, with their guests' consent; what is still missing waits, by deadline, until something ends. */
+ * want give it back, with their guests' consent; then one in which nothing runs is moved to another host (migrate.c); what is still missing waits, by
+ * deadline, until something ends. */
 
 void relief_fit(struct core *core, const struct instance_entry *instance, struct vm_shape *after)
 {
@@ -48,11 +49,13 @@ static struct execution_entry *relief_donor(struct core *core, const struct inst
     return donor;
 }
 
-static void relief_take_slack(struct core *core, const struct instance_entry *needy, enum resource resource)
+/* FALSE when there is none. */
+static gboolean relief_take_slack(struct core *core, const struct instance_entry *needy, enum resource resource)
 {
     struct execution_entry *donor = relief_donor(core, needy, resource);
     if (donor != NULL)
         scale_give_up(core, donor, g_hash_table_lookup(core->instances, donor->doc->instance_id), resource);
+    return donor != NULL;
 }
 
 /* What an instance will have given back when what is under way is done. */
@@ -87,10 +90,13 @@ void relief_make_room(struct core *core, const struct instance_entry *instance, 
     if (host == NULL || relief_is_coming(core, instance, after) ||
         pools_make_room_on(core, host, "running code needs the room"))
         return;
+    gboolean has_slack = FALSE;
     if (after->memory_mib > instance->promised.memory_mib)
-        relief_take_slack(core, instance, RESOURCE_MEMORY);
+        has_slack |= relief_take_slack(core, instance, RESOURCE_MEMORY);
     if (after->vcpus > instance->promised.vcpus)
-        relief_take_slack(core, instance, RESOURCE_CPU);
+        has_slack |= relief_take_slack(core, instance, RESOURCE_CPU);
+    if (!has_slack)
+        migrate_make_room(core, instance, after);
 }
 
 void relief_queue(struct core *core, struct execution_entry *entry)

@@ -97,7 +97,8 @@ void stage_proceed(struct core *core, struct reservation_entry *reservation)
     const struct reservation *doc = reservation->doc;
     const struct instance_entry *instance =
         doc->instance_id != NULL ? g_hash_table_lookup(core->instances, doc->instance_id) : NULL;
-    if (reservation->code_state == CODE_KNOWN && doc->state == RESERVATION_READY && instance != NULL)
+    if (reservation->code_state == CODE_KNOWN && doc->state == RESERVATION_READY && instance != NULL &&
+        !instance->is_migrating)
         stage_send(core, reservation, instance);
 }
 

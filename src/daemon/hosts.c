@@ -121,6 +121,7 @@ static struct event *hosts_answer_for_lost(const struct command *command)
         {COMMAND_DESTROY, EVENT_INSTANCE_DESTROYED}, {COMMAND_RUN, EVENT_RUN_EXIT},
         {COMMAND_PAUSE, EVENT_INSTANCE_PAUSED},      {COMMAND_CLAIM, EVENT_INSTANCE_FAILED},
         {COMMAND_SAVE, EVENT_INSTANCE_SAVED},        {COMMAND_STAGE, EVENT_STAGED},
+        {COMMAND_MIGRATE, EVENT_INSTANCE_MIGRATED},
     };
     for (guint i = 0; i < G_N_ELEMENTS(answers); i++) {
         if (answers[i].command != command->kind)

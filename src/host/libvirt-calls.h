@@ -94,6 +94,18 @@ gboolean suspend_call_run(gpointer call, GError **error);
 gboolean resume_call_run(gpointer call, GError **error);
 void power_call_free(gpointer call);
 
+/* libvirt-migrate.c: moving one to another host while it runs. */
+struct migrate_call {
+    struct link *link;
+    char *uuid, *target_uri;
+    char *address; /* of the target for QEMU; NULL: as the libvirt there offers it */
+};
+gboolean migrate_call_run(gpointer call, GError **error);
+void migrate_call_free(gpointer call);
+
+/* struct power_call: ends a migration that is under way, which returns with an error then. */
+gboolean abort_call_run(gpointer call, GError **error);
+
 /* Writing our metadata anew. */
 struct metadata_call {
     struct link *link;

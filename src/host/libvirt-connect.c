@@ -329,7 +329,7 @@ static void on_lifecycle(gpointer owner, gpointer data)
 {
     struct link_event *event = data;
     struct vm *vm = vm_of_event(owner, event);
-    if (vm != NULL && vm->state != VM_ENDING && vm->state != VM_CREATING) {
+    if (vm != NULL && vm->state != VM_ENDING && vm->state != VM_CREATING && vm->state != VM_MIGRATING) {
         g_autoptr(GError) error = hbr_error_new(HBR_ERROR_INTERRUPTED, "%s", stopped_reason(event->detail));
         vm_lose(vm, error);
     }

@@ -138,6 +138,11 @@ static void do_forget_saved(struct libvirt_host *host, struct command *command)
     vm_forget_saved(host, command->saved->id);
 }
 
+static void do_migrate(struct libvirt_host *host, struct command *command)
+{
+    vm_migrate(host, command->id, command->host_spec, command->count);
+}
+
 static void do_destroy(struct libvirt_host *host, struct command *command)
 {
     vm_destroy(host, command->id);
@@ -159,6 +164,7 @@ static void (*const host_commands[COMMAND_KIND_COUNT])(struct libvirt_host *host
     [COMMAND_CLAIM] = do_claim,
     [COMMAND_SAVE] = do_save,
     [COMMAND_FORGET_SAVED] = do_forget_saved,
+    [COMMAND_MIGRATE] = do_migrate,
     [COMMAND_DESTROY] = do_destroy,
 };
 
@@ -266,8 +272,7 @@ static void libvirt_free(struct hypervisor *hypervisor)
 
 static const struct hypervisor_class libvirt_class = {.submit = libvirt_submit, .free = libvirt_free};
 
-/* "qemu:///session" and "qemu+unix:///system" speak of this machine, "qemu+ssh://other/system" of another. */
-static gboolean uri_is_local(const char *uri)
+gboolean uri_is_local(const char *uri)
 {
     const char *authority = strstr(uri, "://");
     return authority != NULL && authority[3] == '/';

@@ -60,6 +60,8 @@ struct libvirt_host {
 /* libvirt-host.c */
 struct hypervisor *libvirt_hypervisor_new(const struct host_spec *spec, const struct hypervisor_settings *settings,
                                           event_sink sink, gpointer sink_data, GError **error);
+/* "qemu:///session" and "qemu+unix:///system" speak of this machine, "qemu+ssh://other/system" of another. */
+gboolean uri_is_local(const char *uri);
 struct event *host_event(const struct libvirt_host *host, enum event_kind kind, const char *id);
 void host_post(const struct libvirt_host *host, struct event *event);
 

@@ -9,6 +9,7 @@ void sim_instance_free(gpointer data)
     g_ptr_array_unref(instance->runs);
     g_array_unref(instance->shapings);
     saved_state_free(instance->saving);
+    g_free(instance->migrating_to);
     g_free(instance->staging_id);
     g_free(instance->staging_digest);
     g_free(instance->staged_digest);
@@ -26,10 +27,10 @@ static void sim_free_run(gpointer run)
 const char *sim_instance_condition(const struct sim_instance *instance)
 {
     static const char *const conditions[SIM_STATE_COUNT] = {
-        [SIM_BOOTING] = "the domain is being started",      [SIM_READY] = "the domain is ready",
-        [SIM_PAUSING] = "the domain is being paused",       [SIM_PAUSED] = "the domain is paused",
-        [SIM_CLAIMING] = "the domain is being claimed",     [SIM_SAVING] = "the domain is being saved",
-        [SIM_DESTROYING] = "the domain is being destroyed",
+        [SIM_BOOTING] = "the domain is being started",    [SIM_READY] = "the domain is ready",
+        [SIM_PAUSING] = "the domain is being paused",     [SIM_PAUSED] = "the domain is paused",
+        [SIM_CLAIMING] = "the domain is being claimed",   [SIM_SAVING] = "the domain is being saved",
+        [SIM_MIGRATING] = "the domain is being migrated", [SIM_DESTROYING] = "the domain is being destroyed",
     };
     return conditions[instance->state];
 }
@@ -143,12 +144,30 @@ static void sim_step_adopted(struct sim *sim, struct sim_instance *instance, str
     sim_post_ready(sim, instance);
 }
 
+/* Simulated hosts do not know each other: one that was moved comes into being where it is adopted. */
+static void sim_arrive(struct sim *sim, const struct boot_spec *boot)
+{
+    GError *error = sim_check_room(sim, boot->shape.vcpus, boot->shape.memory_mib);
+    if (error != NULL) {
+        sim_post_failed(sim, boot->instance_id, error);
+        return;
+    }
+    struct sim_instance *instance = sim_instance_new(boot, NULL);
+    instance->state = SIM_READY;
+    instance->epoch = sim->step_count; /* it may have been here before */
+    instance->settled_at = sim->now;
+    g_hash_table_insert(sim->instances, instance->id, instance);
+    sim_plan(sim, instance, sim_draw_us(sim->random, sim->model.shape_other_ms, 0), sim_step_adopted);
+}
+
 void sim_adopt(struct sim *sim, struct command *command)
 {
     const char *id = command->boot->instance_id;
     struct sim_instance *instance = g_hash_table_lookup(sim->instances, id);
     if (!sim_is_up(sim)) {
         sim_post_failed(sim, id, sim_down_error(sim));
+    } else if (instance == NULL && command->boot->is_migrated) {
+        sim_arrive(sim, command->boot);
     } else if (instance == NULL || instance->state != SIM_READY) {
         sim_post_failed(sim, id, hbr_error_new(HBR_ERROR_NOT_FOUND, "%s: no such domain runs here", id));
     } else {
@@ -164,6 +183,7 @@ static void sim_instance_stop(struct sim *sim, struct sim_instance *instance, co
     sim_guest_lose(sim, instance, reason->message);
     sim_shape_lose(sim, instance, reason);
     sim_stage_lose(sim, instance, reason);
+    sim_migrate_lose(sim, instance, reason);
 }
 
 void sim_instance_die(struct sim *sim, struct sim_instance *instance, GError *reason)

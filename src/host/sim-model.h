@@ -17,6 +17,7 @@ struct sim_model {
     double pause_ms, save_ms;
     double resume_ms, claim_ms; /* a paused instance is claimed in the sum of both; what its shape takes comes to it */
     double stage_ms;
+    double migrate_ms;
     double go_ms;      /* in place of run_overhead_ms, for a program that was staged */
     double warm_sigma; /* of all these, from clone_ms on */
     double saved_mib;  /* size of a saved state */
@@ -35,6 +36,7 @@ struct sim_model {
     double fail_boot, hang_boot;                           /* of a boot: it fails; it never answers */
     double fail_clone, hang_clone, fail_claim, hang_claim; /* the same of a clone, of a claim */
     double fail_pause, fail_save, fail_stage, fail_shape;
+    double fail_migrate, hang_migrate; /* it stays where it is; it gets no further before its time is up */
     double refuse_shrink, hang_shrink,
         lie_shrink;    /* of a guest that is asked to have less: it refuses; it never answers; it says that it has */
     double hold_ms;    /* at the mark of COMMAND_ALARM a program waits for memory so long at most */

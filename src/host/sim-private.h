@@ -21,6 +21,7 @@ enum sim_state {
     SIM_PAUSED,
     SIM_CLAIMING,
     SIM_SAVING,
+    SIM_MIGRATING,
     SIM_DESTROYING,
     SIM_STATE_COUNT
 };
@@ -33,6 +34,7 @@ struct sim_instance {
     struct vm_shape target; /* that its start, or claim, ends with */
     gint64 paused_at;       /* SIM_PAUSING: it will be then */
     struct saved_state *saving;
+    char *migrating_to; /* name of the target */
     char *staging_id,
         *staging_digest; /* the program that is being staged: the execution_id that came with it, and which it is */
     char *staged_digest; /* the one that stands staged */
@@ -176,6 +178,11 @@ void sim_post_save_failed(struct sim *sim, struct sim_instance *instance, GError
 const struct saved_state *sim_saved_open(struct sim *sim, const char *id, GError **error);
 /* struct saved_state, by id; freed with g_ptr_array_unref. */
 GPtrArray *sim_saved_list(const struct sim *sim);
+
+/* sim-migrate.c */
+void sim_migrate(struct sim *sim, struct command *command);
+/* A migration under way ends with this error. */
+void sim_migrate_lose(struct sim *sim, struct sim_instance *instance, const GError *reason);
 
 /* sim-stage.c */
 void sim_stage(struct sim *sim, struct command *command);

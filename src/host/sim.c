@@ -216,6 +216,7 @@ static const sim_command_handler sim_commands[COMMAND_KIND_COUNT] = {
     [COMMAND_SAVE] = sim_save,
     [COMMAND_FORGET_SAVED] = sim_forget_saved,
     [COMMAND_STAGE] = sim_stage,
+    [COMMAND_MIGRATE] = sim_migrate,
     [COMMAND_DESTROY] = sim_destroy,
 };
 

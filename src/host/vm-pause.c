@@ -120,6 +120,8 @@ static char *uuid_digits(const char *uuid)
     return g_strjoinv("", parts);
 }
 
+static const struct guest_identity as_it_is; /* only the time is told */
+
 void vm_prepare(struct vm *vm)
 {
     const gboolean is_clone = vm->boot.saved != NULL;
@@ -133,12 +135,11 @@ void vm_prepare(struct vm *vm)
         .hostname = hostname, .machine_id = machine_id, .mac = is_clone && !is_claim ? vm->live->mac : NULL};
     vm->clock_sent_at = g_get_monotonic_time();
     vm->clock_tries = 0;
-    guest_prepare(vm->guest, &identity, clock_now());
+    guest_prepare(vm->guest, vm->boot.is_migrated ? &as_it_is : &identity, clock_now());
 }
 
 gboolean vm_clock_again(struct vm *vm)
 {
-    static const struct guest_identity as_it_is = {0};
     const gint64 now = g_get_monotonic_time();
     if (vm->agent != TEMPLATE_AGENT_HARBINGER || vm->is_proof || now - vm->clock_sent_at <= CLOCK_OFF_MAX_US)
         return FALSE;

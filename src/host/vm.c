@@ -11,7 +11,8 @@
 /* libvirt asks QEMU politely for 10 s before it kills it, and waits for the kernel to reap it. */
 #define DESTROY_MS 40000
 #define HAIL_MS 500
-#define HAIL_CLONE_MS 10 /* its guest runs already, but may not hear what is sent at once after the restore */
+#define HAIL_CLONE_MS \
+    10 /* its guest runs already, but may not hear what is sent at once after the restore, or the move */
 #define HAIL_LAST_MS 2000
 #define PROOF_MEMORY_MIB 256
 
@@ -42,6 +43,7 @@ static void vm_drop_guest(struct vm *vm)
     timer_cancel(&vm->heart_timer);
     timer_cancel(&vm->cancel_timer);
     timer_cancel(&vm->warm_timer);
+    timer_cancel(&vm->migrate_timer);
     vm_sampling_stop(vm);
     if (vm->channel == NULL)
         guest_free(vm->guest);
@@ -64,6 +66,7 @@ void vm_free(gpointer data)
     g_free(vm->fingerprint);
     g_clear_error(&vm->end_error);
     vm_free_gpus(vm);
+    g_free(vm->migrating_to);
     g_free(vm->uuid);
     g_free(vm->id);
     g_free(vm);
@@ -159,15 +162,30 @@ void vm_called(struct vm *vm)
     vm_tear_down(vm);
 }
 
+void vm_let_go(struct vm *vm, enum vm_state state)
+{
+    vm_drop_guest(vm);
+    vm->state = state;
+}
+
+void vm_migrated(struct vm *vm)
+{
+    if (vm->state == VM_ENDING)
+        vm_called(vm);
+    else
+        vm_remove(vm);
+}
+
 void vm_end(struct vm *vm, enum vm_end end, const GError *error)
 {
     if (vm->state == VM_ENDING)
         return;
+    if (vm->state == VM_MIGRATING)
+        vm_migrate_abort(vm);
     const GError closing = {.domain = HBR_ERROR, .code = HBR_ERROR_CANCELLED, .message = (char *)"the VM is destroyed"};
     vm_lose_runs(vm, error != NULL ? error : &closing);
     vm_forget_shapings(vm, error != NULL ? error : &closing);
-    vm_drop_guest(vm);
-    vm->state = VM_ENDING;
+    vm_let_go(vm, VM_ENDING);
     vm->end = end;
     vm->end_error = error == NULL ? NULL : g_error_copy(error);
     if (vm->is_proof)
@@ -286,6 +304,14 @@ void vm_heart_stop(struct vm *vm)
     timer_cancel(&vm->heart_timer);
 }
 
+static void vm_tell_ready(const struct vm *vm)
+{
+    struct event *event = host_event(vm->host, EVENT_INSTANCE_READY, vm->id);
+    event->shape = vm->shape;
+    event->text = vm_shape_to_string(&vm->shape);
+    host_post(vm->host, event);
+}
+
 void vm_check_ready(struct vm *vm)
 {
     if (vm->state != VM_WAKING || !vm->is_prepared || !vm->is_shaped)
@@ -296,10 +322,7 @@ void vm_check_ready(struct vm *vm)
         vm_end(vm, VM_END_DESTROYED, NULL);
         return;
     }
-    struct event *event = host_event(vm->host, EVENT_INSTANCE_READY, vm->id);
-    event->shape = vm->shape;
-    event->text = vm_shape_to_string(&vm->shape);
-    host_post(vm->host, event);
+    vm_tell_ready(vm);
     if (vm->is_claim)
         vm_write_metadata(vm);
     else
@@ -374,7 +397,7 @@ static const struct guest_watch vm_watch = {
 
 void vm_has_guest(struct vm *vm)
 {
-    vm_hail_later(vm, vm->boot.saved != NULL ? HAIL_CLONE_MS : HAIL_MS);
+    vm_hail_later(vm, vm->boot.saved != NULL || vm->boot.is_migrated ? HAIL_CLONE_MS : HAIL_MS);
     guest_hail(vm->guest);
 }
 
@@ -518,6 +541,10 @@ void vm_adopt(struct libvirt_host *host, const struct boot_spec *boot)
     const struct vm *present = vm_find(host, boot->instance_id);
     if (present != NULL && (present->state == VM_CREATING || present->state == VM_WAKING))
         return; /* asked for again by an inventory that was taken meanwhile */
+    if (present != NULL && present->state == VM_READY) {
+        vm_tell_ready(present);
+        return;
+    }
     struct vm *vm = vm_begin(host, boot);
     if (vm == NULL)
         return;

@@ -10,8 +10,9 @@ enum vm_state {
     VM_CREATING, /* the domain is being started */
     VM_WAKING,   /* its agent has not answered, or not confirmed the shape; also of a warm one that is being claimed */
     VM_READY,
-    VM_PAUSED, /* suspended, or being so */
-    VM_ENDING, /* being destroyed, or waiting for a connection to be destroyed through */
+    VM_PAUSED,    /* suspended, or being so */
+    VM_MIGRATING, /* on its way to another host: nobody speaks with its agent */
+    VM_ENDING,    /* being destroyed, or waiting for a connection to be destroyed through */
 };
 
 /* Which event tells the core that it has ended. */
@@ -88,7 +89,9 @@ struct vm {
     struct domain_live *live;
     struct channel *channel;
     struct guest *guest;
-    GPtrArray *gpus; /* struct vm_gpu; NULL: none yet */
+    GPtrArray *gpus;        /* struct vm_gpu; NULL: none yet */
+    char *migrating_to;     /* name of the target */
+    GSource *migrate_timer; /* its time is up */
     gboolean is_prepared, is_shaped, has_bandwidth;
     struct vm_shape asked; /* what libvirt has, or is being asked for: that is not asked for again */
     struct vm_shape shape; /* vCPUs and memory as the guest confirms them, limits as they are in force (0: none) */
@@ -120,6 +123,12 @@ void vm_progress(struct vm *vm, const char *text);
 
 /* A call for which vm_end() has waited returned. */
 void vm_called(struct vm *vm);
+
+/* Its agent is let go of; `state` is its state from now on. */
+void vm_let_go(struct vm *vm, enum vm_state state);
+
+/* The call that moved it has returned: who adopts it, here or there, begins anew. */
+void vm_migrated(struct vm *vm);
 
 /* The time that it has to become ready in begins. */
 void vm_time_start(struct vm *vm);
@@ -224,6 +233,10 @@ gboolean vm_clock_again(struct vm *vm);
 
 /* Whose it is now is written on the domain, whenever libvirt comes to it. */
 void vm_write_metadata(struct vm *vm);
+
+/* vm-migrate.c */
+void vm_migrate(struct libvirt_host *host, const char *id, const struct host_spec *target, gint64 timeout_ms);
+void vm_migrate_abort(const struct vm *vm);
 
 /* vm-save.c */
 void vm_save(struct libvirt_host *host, const char *id, const struct saved_state *state);

@@ -92,6 +92,7 @@ struct policy_scaling {
     guint host_changes_per_minute; /* of all instances of a host, pressure excepted; 0: any number */
     double stall; /* the guest tells when a task stood still for want of a resource for this share of stall_window */
     gint64 stall_window_ms;
+    gboolean migrate; /* ready instances make room on a full host for running ones */
 };
 
 struct policy_limits {

@@ -307,6 +307,7 @@ static const struct policy_key scaling_keys[] = {
       QUANTITY_SHARE, 0, AT(policy_scaling, stall), 0.2, 0, 1 },
     { "stall_window", "the time over which stalls are counted", POLICY_INT64, QUANTITY_DURATION, 0,
       AT(policy_scaling, stall_window_ms), 500, 500, 10000 },
+    { "migrate", "whether ready instances are moved from a full host to make room for running ones", POLICY_BOOL, .offset = AT(policy_scaling, migrate), .fallback = FALSE },
 };
 SECTION(scaling, "scaling");
 

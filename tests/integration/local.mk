@@ -25,6 +25,11 @@ tests_integration_session_test_hypervisor_SOURCES = tests/integration/session/te
 integration_targets += tests/integration/session/test-warm
 tests_integration_session_test_warm_SOURCES = tests/integration/session/test-warm.c \
 	tests/integration/drive.c tests/integration/drive.h
+integration_targets += tests/integration/session/test-migrate
+tests_integration_session_test_migrate_SOURCES = tests/integration/session/test-migrate.c \
+	tests/integration/drive.c tests/integration/drive.h
+integration_targets += tests/integration/system/test-migrate
+tests_integration_system_test_migrate_SOURCES = $(tests_integration_session_test_migrate_SOURCES)
 integration_targets += tests/integration/system/test-limits
 tests_integration_system_test_limits_SOURCES = tests/integration/system/test-limits.c \
 	tests/integration/drive.c tests/integration/drive.h

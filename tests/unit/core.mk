@@ -8,6 +8,9 @@ tests_unit_test_warm_SOURCES = tests/unit/test-warm.c tests/unit/core-fixture.c 
 check_PROGRAMS += tests/unit/test-scale
 tests_unit_test_scale_SOURCES = tests/unit/test-scale.c tests/unit/core-fixture.c tests/unit/core-fixture.h \
 	tests/unit/policy-fixture.h
+check_PROGRAMS += tests/unit/test-migrate
+tests_unit_test_migrate_SOURCES = tests/unit/test-migrate.c tests/unit/core-fixture.c tests/unit/core-fixture.h \
+	tests/unit/policy-fixture.h
 check_PROGRAMS += tests/unit/test-retry
 tests_unit_test_retry_SOURCES = tests/unit/test-retry.c tests/unit/core-fixture.c tests/unit/core-fixture.h \
 	tests/unit/policy-fixture.h

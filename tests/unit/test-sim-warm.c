@@ -76,6 +76,27 @@ static void do_shape(char **words)
     sim_bed_shape(&bed, words[0], 1, (struct vm_shape){.vcpus = number(words[1]), .network_mbps = 10});
 }
 
+static void do_migrate(char **words)
+{
+    struct command *command = command_new(COMMAND_MIGRATE);
+    command->id = g_strdup(words[0]);
+    command->host_spec = g_new0(struct host_spec, 1);
+    command->host_spec->name = g_strdup("other");
+    command->count = number(words[1]);
+    bed.host->klass->submit(bed.host, bed.now, command);
+}
+
+static void do_arrive(char **words)
+{
+    struct command *command = command_new(COMMAND_ADOPT);
+    command->id = g_strdup(words[0]);
+    command->boot = g_new0(struct boot_spec, 1);
+    *command->boot = (struct boot_spec){.instance_id = g_strdup(words[0]),
+                                        .shape = {.vcpus = number(words[1]), .memory_mib = number(words[2])},
+                                        .is_migrated = TRUE};
+    bed.host->klass->submit(bed.host, bed.now, command);
+}
+
 static void do_destroy(char **words)
 {
     sim_bed_send(&bed, COMMAND_DESTROY, words[0], NULL, 0);
@@ -92,9 +113,10 @@ static const struct {
     guint arguments;
     void (*handle)(char **words);
 } verbs[] = {
-    {"boot", 4, do_boot}, {"clone", 5, do_clone},   {"claim", 4, do_claim},     {"pause", 1, do_pause},
-    {"save", 2, do_save}, {"forget", 1, do_forget}, {"stage", 3, do_stage},     {"go", 3, do_go},
-    {"run", 3, do_run},   {"shape", 2, do_shape},   {"destroy", 1, do_destroy}, {"reconnect", 0, do_reconnect},
+    {"boot", 4, do_boot},       {"clone", 5, do_clone},   {"claim", 4, do_claim},     {"pause", 1, do_pause},
+    {"save", 2, do_save},       {"forget", 1, do_forget}, {"stage", 3, do_stage},     {"go", 3, do_go},
+    {"run", 3, do_run},         {"shape", 2, do_shape},   {"destroy", 1, do_destroy}, {"reconnect", 0, do_reconnect},
+    {"migrate", 2, do_migrate}, {"arrive", 3, do_arrive},
 };
 
 static void play_line(const char *line)
@@ -452,6 +474,40 @@ START_TEST(test_stage)
 }
 END_TEST
 
+static const struct scene migrations[] = {
+    {"then it is not here", "", "200 migrate vm 1000; 400 stage vm s a; 500 reconnect",
+     "250 instance-migrated vm\n400 staged s !not-found\n500 host-up\n500 host-inventory\n"},
+    {"it fails, and stays", "fail_migrate=1", "200 migrate vm 1000; 400 run vm x a",
+     "250 instance-migrated vm !hypervisor\n410 run-started x\n510 run-exit x exited 0\n"},
+    {"it hangs until its time is up", "hang_migrate=1", "200 migrate vm 1000; 1300 run vm x a",
+     "1200 instance-migrated vm !timeout\n1310 run-started x\n1410 run-exit x exited 0\n"},
+    {"it takes too long", "migrate_ms=2000", "200 migrate vm 1000", "1200 instance-migrated vm !timeout\n"},
+    {"nothing else meanwhile", "", "200 migrate vm 1000; 210 stage vm s a; 220 pause vm; 230 migrate vm 1000",
+     "210 staged s !conflict\n220 instance-paused vm !conflict\n230 instance-migrated vm !conflict\n250 instance-migrated vm\n"},
+    {"not one that is in use", "", "200 run vm x a; 220 migrate vm 1000; 220 migrate none 1000",
+     "210 run-started x\n220 instance-migrated vm !conflict\n220 instance-migrated none !not-found\n310 run-exit x exited 0\n"},
+    {"the VM is destroyed", "", "200 migrate vm 1000; 220 destroy vm",
+     "220 instance-migrated vm !cancelled\n240 instance-destroyed vm\n"},
+    {"the connection is lost", "down_at_s=0.22&up_at_s=1", "200 migrate vm 1000; 1100 run vm x a",
+     "220 host-down !unavailable\n220 instance-migrated vm !unavailable\n1000 host-up\n1000 host-inventory vm\n"
+     "1110 run-started x\n1210 run-exit x exited 0\n"},
+    {"one arrives", "shape_other_ms=3", "200 arrive new 2 1024; 300 run new x a",
+     "203 instance-ready new 2 vCPU, 1024 MiB\n310 run-started x\n410 run-exit x exited 0\n"},
+    {"one arrives where no room is", "", "200 arrive new 2 99999", "200 instance-failed new !exhausted\n"},
+    {"one comes back", "migrate_ms=5&shape_other_ms=3",
+     "200 arrive new 1 512; 300 migrate new 1000; 400 arrive new 1 512",
+     "203 instance-ready new 1 vCPU, 512 MiB\n305 instance-migrated new\n403 instance-ready new 1 vCPU, 512 MiB\n"},
+};
+
+START_TEST(test_migrate)
+{
+    const struct scene *scene = &migrations[_i];
+    g_autofree char *query = g_strdup_printf("migrate_ms=50&%s", scene->query);
+    const struct scene timed = {scene->what, query, scene->script, scene->log};
+    play_scene(&timed);
+}
+END_TEST
+
 /* Rule: on c CPUs, beside k boots, clones and saves, what begins takes (k + 1) / c as long, but never less than alone. */
 static const struct scene contentions[] = {
     {"not unless asked for", "vcpus=1", "200 boot a 1 128 0; 210 claim vm 1 512 0",
@@ -615,6 +671,7 @@ int main(void)
     tcase_add_loop_test(tests, test_clone, 0, G_N_ELEMENTS(clones));
     tcase_add_test(tests, test_saved_state);
     tcase_add_loop_test(tests, test_stage, 0, G_N_ELEMENTS(stages));
+    tcase_add_loop_test(tests, test_migrate, 0, G_N_ELEMENTS(migrations));
     tcase_add_loop_test(tests, test_contention, 0, G_N_ELEMENTS(contentions));
     tcase_add_loop_test(tests, test_spread, 0, 3);
     tcase_add_test(tests, test_determinism);

@@ -141,6 +141,7 @@ static void simulation_init(struct simulation *simulation, guint32 seed, gboolea
     g_autoptr(GError) error = NULL;
     simulation->policy = policy_parse(all, &error);
     ck_assert_msg(simulation->policy != NULL, "%s", error != NULL ? error->message : "");
+    simulation->policy->scaling.migrate = TRUE;
     simulation->random = g_rand_new_with_seed(seed);
     simulation->hypervisors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)hypervisor_free);
     const struct core_settings settings = {
@@ -225,8 +226,8 @@ static void assert_warm(struct simulation *simulation)
 
 #define REQUESTS 3000
 
-/* Rule: whatever hosts do, every request is answered, everything ends and nothing stays booked. */
-static void run_day(const char *first_uri, const char *second_uri, guint32 seed, gboolean is_warm)
+/* Rule: whatever hosts do, every request is answered, everything ends and nothing stays booked. Returns how many instances were moved. */
+static guint64 run_day(const char *first_uri, const char *second_uri, guint32 seed, gboolean is_warm)
 {
     struct simulation simulation;
     simulation_init(&simulation, seed, is_warm);
@@ -268,7 +269,9 @@ static void run_day(const char *first_uri, const char *second_uri, guint32 seed,
     ck_assert_uint_gt(simulation_metric(&simulation, "harbinger_execution_ends_total{reason=\"exited\"} "),
                       REQUESTS / 10);
     ck_assert_uint_gt(simulation_metric(&simulation, "\nharbinger_adjustments_total "), 0);
+    const guint64 migrations = simulation_metric(&simulation, "\nharbinger_migrations_total ");
     simulation_clear(&simulation);
+    return migrations;
 }
 
 START_TEST(test_calm_day)
@@ -287,8 +290,9 @@ END_TEST
 
 START_TEST(test_crowded_day)
 {
-    run_day("sim:a?vcpus=1&memory_mib=2048&boot_ms=1000&seed=5",
-            "sim:b?vcpus=1&memory_mib=2048&boot_ms=1000&crash=0.2&seed=6", 3, FALSE);
+    ck_assert_uint_gt(run_day("sim:a?vcpus=1&memory_mib=2048&boot_ms=1000&seed=5",
+                              "sim:b?vcpus=1&memory_mib=2048&boot_ms=1000&crash=0.2&seed=6", 3, FALSE),
+                      0);
 }
 END_TEST
 
@@ -311,8 +315,8 @@ END_TEST
 
 START_TEST(test_crowded_warm_day)
 {
-    run_day("sim:a?vcpus=2&memory_mib=2560&boot_ms=1000&seed=11",
-            "sim:b?vcpus=1&memory_mib=2048&boot_ms=1000&crash=0.2&seed=12", 6, TRUE);
+    run_day("sim:a?vcpus=2&memory_mib=2560&boot_ms=1000&fail_migrate=0.3&hang_migrate=0.2&seed=11",
+            "sim:b?vcpus=1&memory_mib=2048&boot_ms=1000&crash=0.2&fail_migrate=0.3&hang_migrate=0.2&seed=12", 6, TRUE);
 }
 END_TEST
 

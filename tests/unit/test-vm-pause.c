@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Pausing, claiming and saving on libvirt's test driver, with a guest that is played by the test. */
+/* Pausing, claiming, saving and moving on libvirt's test driver, with a guest that is played by the test. */
 
 #define UUID "3f1b6f6e-6a0f-4d56-8a5e-0c3f5b7a9d10"
 #define ID "vm-1"
@@ -545,6 +545,78 @@ START_TEST(test_save_refused)
 }
 END_TEST
 
+static void migrate(void)
+{
+    const struct host_spec target = {.name = (char *)"other", .uri = (char *)"test:///default"};
+    vm_migrate(&world->host, ID, &target, 20000);
+}
+
+static void have_disk(void)
+{
+    world->vm->live->disk_device = g_strdup("vdb");
+}
+
+static const struct {
+    void (*prepare)(void);
+    int code;
+} migrate_refusals[] = {{have_run, HBR_ERROR_CONFLICT},    {be_paused, HBR_ERROR_CONFLICT},
+                        {be_waking, HBR_ERROR_CONFLICT},   {be_down, HBR_ERROR_UNAVAILABLE},
+                        {have_gpu, HBR_ERROR_UNSUPPORTED}, {have_disk, HBR_ERROR_UNSUPPORTED}};
+
+/* Only what is idle and bound to nothing of its host is moved; the others stay as they are. */
+START_TEST(test_migrate_refused)
+{
+    migrate_refusals[_i].prepare();
+    const enum vm_state before = world->vm->state;
+    migrate();
+    expect(EVENT_INSTANCE_MIGRATED, migrate_refusals[_i].code);
+    ck_assert_int_eq(world->vm->state, before);
+    world->host.link = &world->link;
+}
+END_TEST
+
+/* One that is adopted and ready is told to be so at once: as after a migration that was refused. */
+START_TEST(test_adopt_again)
+{
+    const struct boot_spec boot = {.instance_id = (char *)ID, .uuid = (char *)UUID};
+    vm_adopt(&world->host, &boot);
+    expect(EVENT_INSTANCE_READY, -1);
+}
+END_TEST
+
+/* Where it has come to, it keeps who it is; its clock may have stood still. */
+START_TEST(test_migrated_keeps_identity)
+{
+    world->vm->boot.is_migrated = TRUE;
+    vm_prepare(world->vm);
+    ck_assert_str_eq(world->said->str, "clock ");
+}
+END_TEST
+
+/* A migration that fails leaves the domain as it was, to be adopted anew. */
+START_TEST(test_migrate_fails)
+{
+    migrate();
+    ck_assert(world->vm->state == VM_MIGRATING && world->vm->guest == NULL);
+    g_autoptr(event_auto) event = next_event(EVENT_INSTANCE_MIGRATED);
+    ck_assert_ptr_nonnull(event->error);
+    ck_assert_str_eq(event->text, "other");
+    ck_assert_ptr_null(g_hash_table_lookup(world->host.vms, ID));
+    ck_assert_int_eq(domain_state(), VIR_DOMAIN_RUNNING);
+}
+END_TEST
+
+/* One that is destroyed meanwhile answers both. */
+START_TEST(test_migrate_destroyed)
+{
+    migrate();
+    vm_destroy(&world->host, ID);
+    g_autoptr(event_auto) event = next_event(EVENT_INSTANCE_MIGRATED);
+    expect(EVENT_INSTANCE_DESTROYED, -1);
+    ck_assert_int_eq(domain_state(), -1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("vm-pause");
@@ -562,6 +634,11 @@ int main(void)
     tcase_add_loop_test(tests, test_lost, 0, 3);
     tcase_add_loop_test(tests, test_claim_fails, 0, 3);
     tcase_add_loop_test(tests, test_save_refused, 0, G_N_ELEMENTS(save_refusals));
+    tcase_add_loop_test(tests, test_migrate_refused, 0, G_N_ELEMENTS(migrate_refusals));
+    tcase_add_test(tests, test_adopt_again);
+    tcase_add_test(tests, test_migrated_keeps_identity);
+    tcase_add_test(tests, test_migrate_fails);
+    tcase_add_test(tests, test_migrate_destroyed);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
