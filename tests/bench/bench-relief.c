@@ -9,7 +9,7 @@
  * CPUs busy to the first further CPU online, both seen in the guest. */
 
 #define ROUNDS 20
-#define RATE_MIB 64
+#define RATE_MIB 512
 #define TOTAL_MIB 1400
 #define SAMPLE_MS 1000
 
