@@ -227,6 +227,10 @@ void migrate_on_event(struct core *core, struct event *event)
     }
     if (entry->migrating_to == NULL)
         return;
+    if (event->error == NULL && !g_hash_table_contains(core->hosts, entry->migrating_to)) {
+        instance_gone(core, entry, "the host that it was moved to is detached");
+        return;
+    }
     if (event->error != NULL)
         migrate_failed(core, entry, event->error->message);
     else
