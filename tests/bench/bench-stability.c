@@ -82,7 +82,7 @@ static guint units_of(enum resource resource, double amount)
 static struct scaler_settings scaler_settings_of(enum resource resource)
 {
     return (struct scaler_settings){
-        .shortage_cost = resource == RESOURCE_CPU ? 10 : 10 * 1024,
+        .shortage_cost = resource == RESOURCE_CPU ? 2 : 2048, /* as the policy by default */
         .drift_threshold = drift_threshold(3600),
     };
 }
