@@ -319,7 +319,10 @@ void adjust_shaped(struct core *core, const struct event *event)
             continue;
         instance->shaping[resource] = 0;
         g_autoptr(adjustment_auto) adjustment = g_steal_pointer(&instance->adjusting[resource]);
-        adjust_settle(core, instance, (enum resource)resource, event);
+        if (event->shape.vcpus > 0)
+            adjust_settle(core, instance, (enum resource)resource, event);
+        else /* its host does not know it: what is booked stays until it is gone */
+            instance->aimed = instance->promised;
         adjust_report(core, instance, adjustment, event);
         struct execution_entry *entry = adjust_execution(core, instance);
         if (entry != NULL)

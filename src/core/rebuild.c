@@ -40,6 +40,7 @@ static void rebuild_open_instance(struct core *core, struct instance_entry *entr
     if (host != NULL)
         host->doc->instance_count++;
     instance_book(core, entry, &doc->shape);
+    entry->floor_mib = doc->shape.memory_mib; /* it may have begun with less; that is not known any more */
     entry->is_adopting = (doc->state == INSTANCE_READY || doc->state == INSTANCE_WARM) && !doc->used;
     doc->state = entry->is_adopting ? INSTANCE_STARTING : INSTANCE_STOPPING;
     if (entry->is_adopting && host != NULL && doc->reservation_id != NULL)

@@ -15,7 +15,8 @@
 #define OBSTACLE_MAX_MS 600000 /* but no longer than this */
 #define PRESSED_MS 500         /* the same where the guest is under pressure: what waits may die */
 #define PRESSED_MAX_MS 4000
-#define AHEAD_LOOKS 2 /* what is predicted until then has to be there now */
+#define SHRINK_CONFIRM_MS 1000 /* nothing grows while a guest gives back */
+#define AHEAD_LOOKS 2          /* what is predicted until then has to be there now */
 #define MINUTE (60 * CLOCK_SECOND)
 #define CALM_US CLOCK_SECOND /* without pressure for memory, and CPUs are thought of */
 
@@ -92,7 +93,7 @@ void scale_begin(struct core *core, struct execution_entry *entry, struct instan
     instance->floor_network_mbps = instance->promised.network_mbps;
     instance->floor_disk_mbps = instance->promised.disk_mbps;
     scaling->class = scale_class(core, entry->policy);
-    scaling->drift_threshold = drift_threshold((double)entry->policy->scaling.false_alarms_ms /
+    scaling->drift_threshold = drift_threshold(RESOURCE_COUNT * (double)entry->policy->scaling.false_alarms_ms /
                                                (double)entry->policy->scaling.sample_interval_ms);
     predictor_course(core->predictor, entry->policy, &entry->doc->code, entry->doc->demand, &scaling->course);
     scale_alarm(core, entry, instance);
@@ -253,9 +254,10 @@ static gboolean scale_tenant_allows(struct core *core, const struct execution_en
     g_hash_table_iter_init(&iter, core->executions);
     while (g_hash_table_iter_next(&iter, NULL, &item)) {
         const struct execution_entry *other = item;
-        const struct instance_entry *others = other->scaling != NULL && other->doc->instance_id != NULL
-                                                  ? g_hash_table_lookup(core->instances, other->doc->instance_id)
-                                                  : NULL;
+        const gboolean has_instance = !execution_state_is_terminal(other->doc->state) &&
+                                      other->doc->state != EXECUTION_QUEUED && other->doc->instance_id != NULL;
+        const struct instance_entry *others =
+            has_instance ? g_hash_table_lookup(core->instances, other->doc->instance_id) : NULL;
         if (others == NULL || others == instance || g_strcmp0(other->doc->code.tenant, entry->doc->code.tenant) != 0)
             continue;
         vcpus += others->promised.vcpus;
@@ -363,7 +365,8 @@ static void scale_commit(struct core *core, struct execution_entry *entry, struc
     if (host != NULL && !need->is_pressure)
         host->changes++;
     entry->scaling->short_of &= ~(1u << need->resource);
-    adjust_change(core, instance, adjustment, entry->policy->scaling.confirm_timeout_ms);
+    const gint64 confirm_ms = entry->policy->scaling.confirm_timeout_ms;
+    adjust_change(core, instance, adjustment, amount < has ? MIN(confirm_ms, SHRINK_CONFIRM_MS) : confirm_ms);
     scale_alarm(core, entry, instance);
 }
 
@@ -544,8 +547,8 @@ void scale_sample(struct core *core, struct instance_entry *instance, const stru
 void scale_settled(struct core *core, struct execution_entry *entry, struct instance_entry *instance,
                    const struct adjustment *adjustment, const GError *error)
 {
-    if (entry->scaling == NULL)
-        return;
+    if (entry->scaling == NULL || adjustment->resource >= RESOURCE_COUNT)
+        return; /* of GPUs nothing is decided here */
     const guint before = shape_amount(&adjustment->before, adjustment->resource);
     const enum direction direction =
         shape_amount(&adjustment->after, adjustment->resource) > before ? DIRECTION_UP : DIRECTION_DOWN;
@@ -566,6 +569,8 @@ guint scale_slack(struct core *core, const struct execution_entry *entry, struct
                   enum resource resource)
 {
     const struct scaling *scaling = entry->scaling;
+    if (resource == RESOURCE_CPU && instance->promised.cpu_percent > 0)
+        return 0; /* a lower cap is not fewer vCPUs on the host's book */
     if (scaling == NULL || !scale_may_shrink(entry) || instance->wish != NULL || !adjust_is_quiet(instance) ||
         scale_is_barred(core, entry, instance, resource, DIRECTION_DOWN, FALSE) ||
         core->now - scaling->looked_at > AHEAD_LOOKS * entry->policy->scaling.sample_interval_ms * CLOCK_MS)

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "model/limits.h"
 #include "wire/message.h"
 
 #include <sys/random.h>
@@ -18,7 +19,7 @@ static char *slice_text(struct wire_slice slice)
 
 static guint whole_mib(guint64 bytes)
 {
-    return (guint)MIN(bytes >> 20, G_MAXUINT);
+    return (guint)MIN(bytes >> 20, MODEL_MEMORY_MIB_MAX - 1); /* one more may be added */
 }
 
 void session_fail(struct session *session, const GError *error)
@@ -376,7 +377,7 @@ static void on_pressure(struct session *session, const struct wire_frame *frame)
         .memory_total_mib = whole_mib(pressure.memory_total_bytes),
         .memory_limit_mib = whole_mib(pressure.memory_limit_bytes),
         .swap_mib = whole_mib(pressure.swap_used_bytes),
-        .vcpus = pressure.vcpus_online,
+        .vcpus = MIN(pressure.vcpus_online, MODEL_VCPUS_MAX),
         .oom_kills = pressure.oom_kills,
     };
     const guint causes = pressure.causes & (PRESSURE_OOM * 2 - 1);
@@ -392,7 +393,7 @@ static void on_usage(struct session *session, const struct wire_frame *frame)
             .runnable = usage->runnable,
             .cpu_busy_us = usage->cpu_busy_us,
             .memory_total_mib = whole_mib(usage->memory_total_bytes),
-            .vcpus = usage->vcpus_online,
+            .vcpus = MIN(usage->vcpus_online, MODEL_VCPUS_MAX),
             .memory_limit_mib = whole_mib(usage->memory_limit_bytes),
             .swap_mib = whole_mib(usage->swap_used_bytes),
             .cpu_stalled_us = usage->cpu_some_us,
@@ -411,7 +412,7 @@ static void on_usage(struct session *session, const struct wire_frame *frame)
             figures.runnable = usage->runnable_permille > 0 ? usage->runnable_permille / 1000.0 : (double)runnable;
         if (usage->n_execs == 0 || memory == 0)
             memory = usage->memory_total_bytes - MIN(usage->memory_total_bytes, usage->memory_available_bytes);
-        figures.memory_used_mib = (guint)MIN((memory >> 20) + 1, G_MAXUINT);
+        figures.memory_used_mib = whole_mib(memory) + 1;
         session->guest.watch->used(session->guest.owner, &figures);
     }
     g_free(usage);

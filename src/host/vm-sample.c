@@ -7,16 +7,19 @@
  * FACTS: of libvirt's ways virDomainGetInfo() is the cheapest by far, because QEMU is not asked for it. */
 
 #define START_DELAY_MS 100
+#define PRESSED_MIN_US 10000 /* the agent's own least interval */
+
+#define RATE_MAX 1e9 /* a guest may say anything */
 
 static double mbps(gint64 bytes, gint64 elapsed_us)
 {
-    return elapsed_us > 0 && bytes > 0 ? (double)bytes * 8 / (double)elapsed_us : 0;
+    return elapsed_us > 0 && bytes > 0 ? MIN((double)bytes * 8 / (double)elapsed_us, RATE_MAX) : 0;
 }
 
-/* Growth of a counter for each unit of time; 0 when it fell. */
+/* Growth of a counter for each unit of time; 0 when it fell, or was not known before. */
 static double rate(guint64 now, guint64 before, gint64 elapsed_us)
 {
-    return elapsed_us > 0 && now > before ? (double)(now - before) / (double)elapsed_us : 0;
+    return elapsed_us > 0 && before > 0 && now > before ? (double)(now - before) / (double)elapsed_us : 0;
 }
 
 static double share(guint64 now, guint64 before, gint64 elapsed_us)
@@ -257,8 +260,14 @@ void vm_on_used(gpointer owner, const struct guest_usage *usage)
 void vm_on_pressed(gpointer owner, guint causes, const struct guest_usage *usage)
 {
     struct vm *vm = owner;
-    if (!vm->sampling.is_on)
+    struct vm_sampling *sampling = &vm->sampling;
+    const gint64 now = g_get_monotonic_time();
+    /* It is not the guest that says how often. */
+    const guint told = now - sampling->pressed_at < PRESSED_MIN_US ? sampling->pressed_causes : 0;
+    if (!sampling->is_on || (causes & ~told) == 0)
         return;
+    sampling->pressed_at = told == 0 ? now : sampling->pressed_at;
+    sampling->pressed_causes = told | causes;
     struct event *event = host_event(vm->host, EVENT_SAMPLE, vm->id);
     event->sample = g_new0(struct usage_sample, 1);
     *event->sample = (struct usage_sample){
@@ -271,7 +280,7 @@ void vm_on_pressed(gpointer owner, guint causes, const struct guest_usage *usage
         .memory_limit_mib = usage->memory_limit_mib,
         .swap_mib = usage->swap_mib,
         .vcpus_online = usage->vcpus,
-        .oom_kills = (gint64)usage->oom_kills,
+        .oom_kills = (gint64)MIN(usage->oom_kills, G_MAXINT64),
     };
     host_post(vm->host, event);
 }

@@ -13,18 +13,29 @@
 #define TAKEN_MS 2000        /* QEMU tells changes of memory once a second */
 #define QEMU_UNPLUGS 8000000 /* FACTS: older ones crash of it */
 
+/* A guest may say anything; it has no more than it could be given. */
+static guint vm_vcpus_said(const struct vm *vm, const struct guest_facts *facts)
+{
+    return MIN(facts->vcpus, MAX(vm->boot.maximum.vcpus, vm->boot.shape.vcpus));
+}
+
+static guint vm_memory_said(const struct vm *vm, const struct guest_facts *facts)
+{
+    return MIN(facts->memory_mib, MAX(vm->boot.maximum.memory_mib, vm->boot.shape.memory_mib));
+}
+
 void vm_shape_begin(struct vm *vm, const struct guest_facts *facts)
 {
     vm->shape = (struct vm_shape){
-        .vcpus = facts->vcpus,
-        .memory_mib = MAX(facts->memory_mib, vm->boot.shape.memory_mib),
+        .vcpus = vm_vcpus_said(vm, facts),
+        .memory_mib = MAX(vm_memory_said(vm, facts), vm->boot.shape.memory_mib),
         .network_mbps = vm->live->network_mbps,
         .disk_mbps = vm->live->disk_mbps,
         .gpus = vm_gpu_count(vm),
         .cpu_percent = vm->live->cpu_percent,
     };
     vm->asked = vm->held = vm->shape;
-    vm->vcpus_known = facts->vcpus;
+    vm->vcpus_known = vm->shape.vcpus;
     /* An adopted instance may hold what it was given in an earlier life and never took. */
     vm->held.vcpus = MAX(vm->held.vcpus, vm->live->vcpus);
     vm->held.memory_mib = MAX(vm->held.memory_mib, vm->live->boot_memory_mib + vm->live->requested_mib);
@@ -33,7 +44,7 @@ void vm_shape_begin(struct vm *vm, const struct guest_facts *facts)
 void vm_shape_restored(struct vm *vm, const struct guest_facts *facts)
 {
     vm->shape = (struct vm_shape){
-        .vcpus = facts->vcpus,
+        .vcpus = vm_vcpus_said(vm, facts),
         .memory_mib = vm->live->boot_memory_mib + vm->live->requested_mib,
         .network_mbps = vm->live->network_mbps,
         .disk_mbps = vm->live->disk_mbps,
@@ -41,7 +52,7 @@ void vm_shape_restored(struct vm *vm, const struct guest_facts *facts)
         .cpu_percent = vm->live->cpu_percent,
     };
     vm->asked = vm->held = vm->shape;
-    vm->vcpus_known = facts->vcpus;
+    vm->vcpus_known = vm->shape.vcpus;
     vm->held.vcpus = MAX(vm->held.vcpus, vm->live->vcpus);
 }
 
@@ -98,10 +109,9 @@ static void shaping_report(struct shaping *shaping)
     event->serial = shaping->serial;
     event->at = shaping->stepped_at;
     event->shape = vm->shape;
-    if (shaping->error != NULL) {
-        event->shape.vcpus = vm_vcpus_to_come(vm);
+    event->shape.vcpus = vm_vcpus_to_come(vm);
+    if (shaping->error != NULL)
         event->shape.memory_mib = MAX(vm->shape.memory_mib, vm->held.memory_mib);
-    }
     event->error = g_steal_pointer(&shaping->error);
     host_post(vm->host, event);
     g_ptr_array_remove_fast(vm->shapings, shaping);
@@ -289,7 +299,7 @@ static void shaping_step(struct shaping *shaping, const struct step_kind *kind, 
     struct change_call *call = change_new(vm, kind, value);
     call->wait_ms = kind == &step_balloon ? shaping->confirm_ms : shaping->error == NULL ? TAKEN_MS : 0;
     struct job job = host_job(vm->host, kind->lane);
-    job.key = kind->lane == LINK_CONTROL ? g_strdup(vm->id) : NULL;
+    job.key = kind->lane == LINK_CONTROL || kind == &step_unplug ? g_strdup(vm->id) : NULL;
     job.timeout_ms += call->wait_ms;
     job.run = kind->run;
     job.call = call;
@@ -361,14 +371,16 @@ static void vm_unplug(struct vm *vm, struct shaping *shaping)
 {
     const struct libvirt_host *host = vm->host;
     if (host->settings.unplug_vcpus && host->acceleration == ACCELERATION_KVM && host->link != NULL &&
-        host->link->facts.qemu_version >= QEMU_UNPLUGS)
+        host->link->facts.qemu_version >= QEMU_UNPLUGS) {
         shaping_step(shaping, &step_unplug, shaping->vcpus);
+        vm->vcpus_known = shaping->vcpus; /* a growth asks libvirt again, after it */
+    }
 }
 
 static void shaping_give_vcpus(struct shaping *shaping, const struct guest_facts *facts)
 {
     struct vm *vm = shaping->vm;
-    vm->shape.vcpus = facts->vcpus;
+    vm->shape.vcpus = vm_vcpus_said(vm, facts);
     if (facts->vcpus > shaping->vcpus) {
         g_autoptr(GError) error = hbr_error_new(HBR_ERROR_GUEST, "the guest consents to %u vCPU and has %u online",
                                                 shaping->vcpus, facts->vcpus);
@@ -395,7 +407,7 @@ static void shaping_take_memory(struct shaping *shaping)
 /* It consented too late: it is to be as the core was told. */
 static void vm_take_back(struct vm *vm, const struct guest_facts *facts)
 {
-    vm->shape.vcpus = facts->vcpus;
+    vm->shape.vcpus = vm_vcpus_said(vm, facts);
     if (facts->vcpus < vm->asked.vcpus)
         guest_wait_shape(vm->guest, ++vm->next_ticket, vm->asked.vcpus, 0, 0, CONFIRM_MS);
 }
@@ -443,10 +455,10 @@ void vm_on_shaped(gpointer owner, guint64 ticket, const struct guest_facts *fact
     }
     struct shaping *shaping = shaping_find(vm, ticket);
     if (facts != NULL) {
-        vm->shape.vcpus = facts->vcpus;
-        vm->vcpus_known = MAX(facts->vcpus, vm->vcpus_known);
+        vm->shape.vcpus = vm_vcpus_said(vm, facts);
+        vm->vcpus_known = MAX(vm->shape.vcpus, vm->vcpus_known);
         if (vm->live->memory_xml != NULL)
-            vm->shape.memory_mib = MAX(facts->memory_mib, vm->shape.memory_mib);
+            vm->shape.memory_mib = MAX(vm_memory_said(vm, facts), vm->shape.memory_mib);
     }
     if (shaping == NULL || !shaping->awaits_guest)
         return;

@@ -59,6 +59,8 @@ struct outside {
 
 struct vm_sampling {
     gint64 interval_ms;
+    gint64 pressed_at; /* monotonic; its agent spoke up, and for what since then */
+    guint pressed_causes;
     gboolean is_on, is_subscribed, is_pending;
     GSource *start_timer;
     gint64 silent_at; /* monotonic; it is looked at without the guest's word by then */

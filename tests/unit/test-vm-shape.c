@@ -110,6 +110,7 @@ static void setup(void)
     vm->state = VM_READY;
     vm->has_bandwidth = TRUE;
     vm->boot.shape = (struct vm_shape){.vcpus = 1, .memory_mib = 512};
+    vm->boot.maximum = (struct vm_shape){.vcpus = 8, .memory_mib = 8192};
     vm->live = domain_live_parse(domain_xml, "none", NULL);
     vm->live->memory_xml = g_strdup(memory_xml);
     vm->live->boot_memory_mib = 512;
