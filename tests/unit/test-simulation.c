@@ -217,6 +217,11 @@ static void assert_warm(struct simulation *simulation)
         ck_assert_msg(simulation_metric(simulation, stock) == 1, "%s%" G_GUINT64_FORMAT, stock,
                       simulation_metric(simulation, stock));
     }
+}
+
+/* Rule: where there is room for stocks, every path is taken. */
+static void assert_paths(struct simulation *simulation)
+{
     static const char *const paths[] = {"running", "paused", "saved", "boot"};
     for (guint i = 0; i < G_N_ELEMENTS(paths); i++) {
         g_autofree char *taken = g_strdup_printf("harbinger_paths_total{path=\"%s\"} ", paths[i]);
@@ -226,11 +231,13 @@ static void assert_warm(struct simulation *simulation)
 
 #define REQUESTS 3000
 
+enum day { DAY_COLD, DAY_WARM, DAY_WARM_CROWDED };
+
 /* Rule: whatever hosts do, every request is answered, everything ends and nothing stays booked. Returns how many instances were moved. */
-static guint64 run_day(const char *first_uri, const char *second_uri, guint32 seed, gboolean is_warm)
+static guint64 run_day(const char *first_uri, const char *second_uri, guint32 seed, enum day day)
 {
     struct simulation simulation;
-    simulation_init(&simulation, seed, is_warm);
+    simulation_init(&simulation, seed, day != DAY_COLD);
     simulation_attach(&simulation, "a", first_uri);
     simulation_attach(&simulation, "b", second_uri);
     simulation_pass(&simulation, simulation.now + CLOCK_SECOND);
@@ -262,7 +269,9 @@ static guint64 run_day(const char *first_uri, const char *second_uri, guint32 se
         "harbinger_host_committed_vcpus{host=\"a\"} ", "harbinger_host_committed_memory_mib{host=\"b\"} ",
     };
     assert_zero(&simulation, open_states, G_N_ELEMENTS(open_states));
-    if (is_warm)
+    if (day == DAY_WARM)
+        assert_paths(&simulation);
+    if (day != DAY_COLD)
         assert_warm(&simulation);
     else
         assert_zero(&simulation, open_without_pools, G_N_ELEMENTS(open_without_pools));
@@ -277,21 +286,21 @@ static guint64 run_day(const char *first_uri, const char *second_uri, guint32 se
 START_TEST(test_calm_day)
 {
     run_day("sim:a?vcpus=8&memory_mib=16384&boot_ms=1000&seed=1", "sim:b?vcpus=4&memory_mib=8192&boot_ms=2000&seed=2",
-            1, FALSE);
+            1, DAY_COLD);
 }
 END_TEST
 
 START_TEST(test_faulty_day)
 {
     run_day("sim:a?vcpus=8&memory_mib=16384&boot_ms=1000&fail_boot=0.05&hang_boot=0.02&crash=0.05&seed=3",
-            "sim:b?vcpus=4&memory_mib=8192&boot_ms=3000&down_at_s=600&up_at_s=1200&seed=4", 2, FALSE);
+            "sim:b?vcpus=4&memory_mib=8192&boot_ms=3000&down_at_s=600&up_at_s=1200&seed=4", 2, DAY_COLD);
 }
 END_TEST
 
 START_TEST(test_crowded_day)
 {
     ck_assert_uint_gt(run_day("sim:a?vcpus=1&memory_mib=2048&boot_ms=1000&seed=5",
-                              "sim:b?vcpus=1&memory_mib=2048&boot_ms=1000&crash=0.2&seed=6", 3, FALSE),
+                              "sim:b?vcpus=1&memory_mib=2048&boot_ms=1000&crash=0.2&seed=6", 3, DAY_COLD),
                       0);
 }
 END_TEST
@@ -299,7 +308,7 @@ END_TEST
 START_TEST(test_warm_day)
 {
     run_day("sim:a?vcpus=8&memory_mib=16384&boot_ms=1000&seed=7", "sim:b?vcpus=4&memory_mib=8192&boot_ms=2000&seed=8",
-            4, TRUE);
+            4, DAY_WARM);
 }
 END_TEST
 
@@ -309,14 +318,15 @@ START_TEST(test_faulty_warm_day)
     run_day("sim:a?vcpus=8&memory_mib=16384&boot_ms=1000&fail_boot=0.05&fail_claim=0.1&hang_claim=0.05&fail_clone=0.1"
             "&hang_clone=0.05&fail_pause=0.1&fail_save=0.3&damage=0.1&crash=0.05&contention=1&seed=9",
             "sim:b?vcpus=4&memory_mib=8192&boot_ms=3000&hang_boot=0.02&down_at_s=600&up_at_s=1200&down_kills=1&seed=10",
-            5, TRUE);
+            5, DAY_WARM);
 }
 END_TEST
 
 START_TEST(test_crowded_warm_day)
 {
     run_day("sim:a?vcpus=2&memory_mib=2560&boot_ms=1000&fail_migrate=0.3&hang_migrate=0.2&seed=11",
-            "sim:b?vcpus=1&memory_mib=2048&boot_ms=1000&crash=0.2&fail_migrate=0.3&hang_migrate=0.2&seed=12", 6, TRUE);
+            "sim:b?vcpus=1&memory_mib=2048&boot_ms=1000&crash=0.2&fail_migrate=0.3&hang_migrate=0.2&seed=12", 6,
+            DAY_WARM_CROWDED);
 }
 END_TEST
 
