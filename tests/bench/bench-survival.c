@@ -6,7 +6,7 @@
 
 /* A program in a VM of 256 MiB allocates and touches memory at a steady rate, up to 1.5 GiB: which rates does it survive, by the controller that watches
  * over it? None, the simple rule once a second, and the deep one, at the same rates in one run. A controller is not asked for higher rates once
- * nothing has survived two in a row. */
+ * nothing has survived two in a row. usage: bench-survival [MIB-PER-SECOND], the first rate. */
 
 #define TOTAL_MIB 1536
 #define RATE_MIN 16
@@ -65,14 +65,14 @@ static void run_rate(struct controller *controller, guint rate)
 
 int main(int argc, char **argv)
 {
-    (void)argc;
     world_enter(argv);
+    const guint first = argc > 1 ? (guint)strtoul(argv[1], NULL, 10) : RATE_MIN;
     struct controller controllers[] = {
         {.name = "none", .scaling = "enabled: false"},
         {.name = "simple", .scaling = "controller: simple, sample_interval: 1 s"},
         {.name = "deep", .scaling = "controller: deep, sample_interval: 1 s"},
     };
-    for (guint rate = RATE_MIN; rate <= RATE_MAX; rate *= 2)
+    for (guint rate = MAX(first, 1); rate <= RATE_MAX; rate *= 2)
         for (guint i = 0; i < G_N_ELEMENTS(controllers); i++)
             if (controllers[i].misses < 2)
                 run_rate(&controllers[i], rate);
