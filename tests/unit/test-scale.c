@@ -421,15 +421,25 @@ START_TEST(test_full_host_leaves_alone)
 }
 END_TEST
 
+/* A full host, on which two have more than they want and a third could do with more. */
+static void begin_crowded(struct job *ret_rich, struct job *ret_poor)
+{
+    begin_on(POLICY("", ""), 16, 2304);
+    for (guint i = 0; i < 2; i++)
+        ret_rich[i] = job_start(EXECUTE(""));
+    *ret_poor = job_start(EXECUTE(""));
+    for (guint i = 0; i < 2; i++)
+        grow_memory(ret_rich[i].vm);
+    world_pass(world, 2000);
+    for (guint i = 0; i < 2; i++)
+        look(ret_rich[i].vm, 0.2, 60);
+}
+
 /* Rule: a guest that refuses does not hide the next one that could give. */
 START_TEST(test_full_host_asks_the_next)
 {
-    begin_on(POLICY("", ""), 16, 2304);
-    const struct job rich[] = {job_start(EXECUTE("")), job_start(EXECUTE(""))}, poor = job_start(EXECUTE(""));
-    grow_memory(rich[0].vm);
-    grow_memory(rich[1].vm);
-    look(rich[0].vm, 0.2, 60);
-    look(rich[1].vm, 0.2, 60);
+    struct job rich[2], poor;
+    begin_crowded(rich, &poor);
     press(poor.vm, PRESSURE_MEMORY, 1, 380);
     const struct command *first = world_expect(world, COMMAND_SHAPE, 0);
     refuse(first, HBR_ERROR_CONFLICT, 896);
@@ -444,13 +454,8 @@ END_TEST
 /* Rule: nor does one that is being changed already. */
 START_TEST(test_full_host_passes_over_the_busy)
 {
-    begin_on(POLICY("", ""), 16, 2304);
-    const struct job rich[] = {job_start(EXECUTE("")), job_start(EXECUTE(""))}, poor = job_start(EXECUTE(""));
-    grow_memory(rich[0].vm);
-    grow_memory(rich[1].vm);
-    world_pass(world, 2000);
-    look(rich[0].vm, 0.2, 60);
-    look(rich[1].vm, 0.2, 60);
+    struct job rich[2], poor;
+    begin_crowded(rich, &poor);
     press(rich[0].vm, PRESSURE_CPU_STALL, 3, 60);
     ck_assert_uint_eq(expect_shape(rich[0].vm)->shape.vcpus, 2);
     press(poor.vm, PRESSURE_MEMORY, 1, 380);
@@ -462,13 +467,8 @@ END_TEST
 /* Rule: nobody is asked for more than is missing: what is on its way counts. */
 START_TEST(test_full_host_waits_for_what_comes)
 {
-    begin_on(POLICY("", ""), 16, 2304);
-    const struct job rich[] = {job_start(EXECUTE("")), job_start(EXECUTE(""))}, poor = job_start(EXECUTE(""));
-    grow_memory(rich[0].vm);
-    grow_memory(rich[1].vm);
-    world_pass(world, 2000);
-    look(rich[0].vm, 0.2, 60);
-    look(rich[1].vm, 0.2, 60);
+    struct job rich[2], poor;
+    begin_crowded(rich, &poor);
     press(poor.vm, PRESSURE_MEMORY, 1, 380);
     const struct command *shrink = expect_shape(rich[0].vm);
     press(poor.vm, PRESSURE_MEMORY, 1, 380);
