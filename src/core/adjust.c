@@ -115,6 +115,19 @@ void adjust_refused(struct core *core, struct instance_entry *instance, struct a
     core_touch_execution(core, entry);
 }
 
+/* What the host is told: of what the change is not about, that it stays. What became of another change may be on its way here. */
+static struct vm_shape adjust_ask(const struct vm_shape *after, enum resource resource)
+{
+    struct vm_shape ask = *after;
+    if (resource != RESOURCE_CPU)
+        ask.vcpus = 0;
+    if (resource != RESOURCE_MEMORY)
+        ask.memory_mib = 0;
+    if (resource != RESOURCE_GPU)
+        ask.gpus = SHAPE_GPUS_KEPT;
+    return ask;
+}
+
 void adjust_change(struct core *core, struct instance_entry *instance, struct adjustment *adjustment,
                    gint64 confirm_timeout_ms)
 {
@@ -132,7 +145,7 @@ void adjust_change(struct core *core, struct instance_entry *instance, struct ad
                 g_strdup_printf("to %s: %s", shape, adjustment->cause));
     struct command *command = core_command_for(instance->doc->host, COMMAND_SHAPE, instance->doc->id);
     command->serial = instance->shaping[resource];
-    command->shape = after;
+    command->shape = adjust_ask(&after, resource);
     command->count = confirm_timeout_ms;
     core_emit(core, command);
     adjustment_free(instance->adjusting[resource]);
@@ -319,7 +332,7 @@ void adjust_shaped(struct core *core, const struct event *event)
             continue;
         instance->shaping[resource] = 0;
         g_autoptr(adjustment_auto) adjustment = g_steal_pointer(&instance->adjusting[resource]);
-        if (event->shape.vcpus > 0)
+        if (event->error == NULL || event->shape.vcpus > 0)
             adjust_settle(core, instance, (enum resource)resource, event);
         else /* its host does not know it: what is booked stays until it is gone */
             instance->aimed = instance->promised;

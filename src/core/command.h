@@ -28,7 +28,7 @@ enum command_kind {
                               * daemon or a migration; answered as COMMAND_BOOT, at once when it is ready there */
     COMMAND_SHAPE, /* id, serial, shape, count (ms that the guest may take to confirm): up, or down with the guest's consent; answered by
                     * EVENT_INSTANCE_SHAPED. One that goes down in vCPUs or memory goes up in neither, and is alone until its answer; memory goes down to
-                    * what it was booted with, or by the balloon where it has no device for more. 0 vCPUs or memory: as they are */
+                    * what it was booted with, or by the balloon where it has no device for more. 0 vCPUs or memory, SHAPE_GPUS_KEPT: as they are */
     COMMAND_ALARM, /* id, alarm: what its agent is to speak up about, by EVENT_SAMPLE with `pressure`; not answered */
     COMMAND_RUN,   /* id, run; answered by EVENT_RUN_STARTED, EVENT_RUN_OUTPUT ..., EVENT_RUN_EXIT (always the last) */
     COMMAND_STDIN, /* id, execution_id, request, bytes (may be NULL), eof; answered by EVENT_STDIN_TAKEN */

@@ -209,18 +209,27 @@ static GError *sim_check_shape(struct sim *sim, const struct sim_instance *insta
     return error != NULL ? error : sim_check_growth(sim, instance, &command->shape);
 }
 
+/* What is to stay as it is. */
+static void sim_shape_keep(const struct vm_shape *present, struct vm_shape *wanted)
+{
+    if (wanted->vcpus == 0)
+        wanted->vcpus = present->vcpus;
+    if (wanted->memory_mib == 0)
+        wanted->memory_mib = present->memory_mib;
+    if (wanted->gpus == SHAPE_GPUS_KEPT)
+        wanted->gpus = present->gpus;
+}
+
 void sim_shape(struct sim *sim, struct command *command)
 {
     struct sim_instance *instance = g_hash_table_lookup(sim->instances, command->id);
+    if (instance != NULL)
+        sim_shape_keep(&instance->shape, &command->shape);
     GError *error = sim_check_shape(sim, instance, command);
     if (error != NULL) {
         sim_post_shaped(sim, command->id, command->serial, instance != NULL ? &instance->shape : NULL, error);
         return;
     }
-    if (command->shape.vcpus == 0)
-        command->shape.vcpus = instance->shape.vcpus;
-    if (command->shape.memory_mib == 0)
-        command->shape.memory_mib = instance->shape.memory_mib;
     const struct sim_shaping shaping = {command->serial, instance->shape, command->shape};
     const double median_ms = sim_shape_median_ms(&sim->model, &instance->shape, &command->shape);
     const gint64 delay_us = sim_draw_work_us(sim, instance, median_ms, sim->model.shape_sigma);

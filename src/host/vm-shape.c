@@ -630,6 +630,7 @@ void vm_reshape(struct vm *vm, guint64 serial, const struct vm_shape *shape, gin
     shaping->serial = serial;
     wanted.vcpus = shape->vcpus > 0 ? shape->vcpus : vm->asked.vcpus;
     wanted.memory_mib = shape->memory_mib > 0 ? shape->memory_mib : vm->asked.memory_mib;
+    wanted.gpus = shape->gpus != SHAPE_GPUS_KEPT ? shape->gpus : vm->asked.gpus;
     vm_shape(vm, shaping, &wanted, confirm_ms);
 }
 

@@ -169,6 +169,7 @@ static void confirm(const struct command *shape)
 {
     struct event *event = world_answer(EVENT_INSTANCE_SHAPED, shape);
     event->shape = shape->shape;
+    event->shape.gpus = 0;
     event->at = world->now;
     world_event(world, event);
 }
@@ -177,6 +178,8 @@ static void refuse(const struct command *shape, int code, guint held_mib)
 {
     struct event *event = world_answer(EVENT_INSTANCE_SHAPED, shape);
     event->shape = shape->shape;
+    event->shape.vcpus = MAX(event->shape.vcpus, 1); /* 0: it was to stay */
+    event->shape.gpus = 0;
     event->shape.memory_mib = held_mib;
     event->error = hbr_error_new(code, "refused");
     world_event(world, event);
@@ -230,7 +233,7 @@ START_TEST(test_memory_pressure)
     const struct command *shape = expect_shape(job.vm);
     ck_assert_uint_gt(shape->shape.memory_mib, 512);
     ck_assert_uint_le(shape->shape.memory_mib, 1024);
-    ck_assert_uint_eq(shape->shape.vcpus, 1);
+    ck_assert_uint_eq(shape->shape.vcpus, 0);                 /* stays as it is */
     ck_assert_uint_eq(booked_mib(), shape->shape.memory_mib); /* reserved before it grows */
     press(job.vm, PRESSURE_MEMORY_STALL, 1, 380);
     look_for(job.vm, 1, 0.2, 380);
@@ -252,8 +255,8 @@ START_TEST(test_cpu_pressure)
     expect_no_shape();
     press(job.vm, PRESSURE_CPU_STALL, 3, 100);
     const struct command *shape = expect_shape(job.vm);
-    ck_assert_uint_eq(shape->shape.vcpus, 2); /* step_max */
-    ck_assert_uint_eq(shape->shape.memory_mib, 512);
+    ck_assert_uint_eq(shape->shape.vcpus, 2);      /* step_max */
+    ck_assert_uint_eq(shape->shape.memory_mib, 0); /* stays as it is */
     ck_assert_uint_eq(core_host(world->core, "h1")->committed_vcpus, 2);
     end();
 }
@@ -725,7 +728,7 @@ START_TEST(test_hand)
     guint64 request = shape_by_hand(job.vm, (struct vm_shape){.vcpus = 3, .memory_mib = 1024});
     const struct command *memory = expect_shape(job.vm);
     ck_assert_uint_eq(memory->shape.memory_mib, 1024);
-    ck_assert_uint_eq(memory->shape.vcpus, 1);
+    ck_assert_uint_eq(memory->shape.vcpus, 0);
     expect_no_shape();
     confirm(memory);
     const struct command *cpus = expect_shape(job.vm);
