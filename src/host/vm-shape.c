@@ -152,6 +152,7 @@ struct step_kind {
     /* What is known after it. `call` is NULL when it has not returned in time: it may or may not have been done. */
     void (*note)(struct vm *vm, guint value, const struct change_call *call, const GError *error);
     gboolean needs_guest; /* without it the guest need not be waited for */
+    gboolean is_aside;    /* nobody waits for it, or fails by it */
 };
 
 static void note_vcpus(struct vm *vm, guint value, const struct change_call *call, const GError *error)
@@ -227,7 +228,8 @@ static void note_quota(struct vm *vm, guint value, const struct change_call *cal
 }
 
 static const struct step_kind step_vcpus = {LINK_CONTROL, change_vcpus_run, note_vcpus, TRUE},
-                              step_unplug = {LINK_SLOW, unplug_vcpus_run, note_unplugged, FALSE},
+                              step_unplug = {LINK_SLOW, unplug_vcpus_run, note_unplugged, FALSE, TRUE},
+                              step_bound = {LINK_CONTROL, change_quota_run, note_nothing, FALSE, TRUE},
                               step_memory = {LINK_CONTROL, change_memory_run, note_memory, TRUE},
                               step_memory_less = {LINK_CONTROL, change_memory_run, note_nothing, TRUE},
                               step_memory_taken = {LINK_SLOW, memory_taken_run, note_memory_set, FALSE},
@@ -258,7 +260,9 @@ static void on_step(gpointer owner, gpointer data, gpointer call, const GError *
     struct shaping *shaping = vm == NULL ? NULL : shaping_find(vm, step->ticket);
     if (vm != NULL)
         step->kind->note(vm, step->value, call, error);
-    if (shaping != NULL && step->kind != &step_unplug) {
+    if (error != NULL && step->kind->is_aside)
+        log_warning("host", "%s: its offline vCPUs: %s", step->id, error->message);
+    if (shaping != NULL && !step->kind->is_aside) {
         shaping->stepped_at = clock_now();
         if (error != NULL && (!shaping->is_binding || step->kind != &step_network))
             shaping_fail(shaping, error);
@@ -307,7 +311,7 @@ static void shaping_step(struct shaping *shaping, const struct step_kind *kind, 
     job.done = on_step;
     job.context = step;
     job.context_free = step_free;
-    shaping->references += kind != &step_unplug; /* nobody waits for that */
+    shaping->references += kind->is_aside ? 0 : 1;
     workers_submit(vm->host->workers, &job);
 }
 
@@ -367,6 +371,22 @@ static void shaping_await(struct shaping *shaping)
     shaping->deadline = host_timer(shaping->vm->host, shaping->confirm_ms + GRACE_MS, on_silent, shaping);
 }
 
+static const char *quota_obstacle(const struct vm *vm)
+{
+    return vm->host->is_system ? NULL : "a session libvirt cannot cap CPU time";
+}
+
+/* Percent of one CPU that a guest may use beyond its online vCPUs: QEMU's own threads are in the same quota. */
+#define BOUND_SPARE 25
+
+/* vCPUs that a guest keeps offline and QEMU still has are held down by a quota, in case it brings them back. */
+static void shaping_bound_vcpus(struct shaping *shaping, guint vcpus)
+{
+    const struct vm *vm = shaping->vm;
+    if (vm->host->link != NULL && quota_obstacle(vm) == NULL && vm->asked.cpu_percent == 0)
+        shaping_step(shaping, &step_bound, vcpus < vm->held.vcpus ? vcpus * 100 + BOUND_SPARE : 0);
+}
+
 static void vm_unplug(struct vm *vm, struct shaping *shaping)
 {
     const struct libvirt_host *host = vm->host;
@@ -388,6 +408,7 @@ static void shaping_give_vcpus(struct shaping *shaping, const struct guest_facts
         return;
     }
     vm->asked.vcpus = vm->vcpus_offered = shaping->vcpus;
+    shaping_bound_vcpus(shaping, shaping->vcpus);
     vm_unplug(vm, shaping);
 }
 
@@ -505,11 +526,6 @@ static const char *disk_obstacle(const struct vm *vm)
                                          : "the instance has no disk of its own, and only that of one can be limited";
 }
 
-static const char *quota_obstacle(const struct vm *vm)
-{
-    return vm->host->is_system ? NULL : "a session libvirt cannot cap CPU time";
-}
-
 /* What is not in force since the start, as the core was told then, is not asked for by naming it again. */
 static gboolean limit_is_change(guint wanted, guint in_force, guint at_boot)
 {
@@ -551,6 +567,8 @@ static void shaping_begin_limits(struct shaping *shaping, const struct vm_shape 
     if (shape->cpu_percent != vm->asked.cpu_percent && quota_obstacle(vm) == NULL) {
         vm->asked.cpu_percent = shape->cpu_percent;
         shaping_step(shaping, &step_quota, shape->cpu_percent);
+        if (vm->vcpus_offered > 0)
+            shaping_bound_vcpus(shaping, vm->vcpus_offered);
     }
 }
 
@@ -588,8 +606,10 @@ static void shaping_begin_growth(struct shaping *shaping, const struct vm_shape 
         shaping_begin_memory(shaping);
     if (vcpus > vm->vcpus_known)
         shaping_step(shaping, &step_vcpus, MAX(vcpus, vm->held.vcpus));
-    if (vcpus > 0 && vm->vcpus_offered > 0)
+    if (vcpus > 0 && vm->vcpus_offered > 0) {
         vm->vcpus_offered = MAX(vcpus, vm->vcpus_offered);
+        shaping_bound_vcpus(shaping, vm->vcpus_offered);
+    }
     if (vcpus > 0 || shaping->memory_mib > 0 || shaping->is_binding) {
         shaping_await(shaping);
         guest_wait_shape(vm->guest, shaping->ticket, shaping->is_binding ? shape->vcpus : vcpus,

@@ -2,6 +2,7 @@
 #include "../drive.h"
 
 #include "base/clock.h"
+#include "base/error.h"
 
 #include <libvirt/libvirt.h>
 #include <stdio.h>
@@ -109,6 +110,41 @@ static gboolean lower(void)
     return TRUE;
 }
 
+/* Waits for what libvirt is told when nobody waits for it. */
+static gboolean quota_becomes(const char *name, gint64 quota)
+{
+    const gint64 until = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;
+    gint64 now;
+    while ((now = MAX(quota_of(name), 0)) != quota && g_get_monotonic_time() < until)
+        g_poll(NULL, 0, 20);
+    return now == quota;
+}
+
+/* A guest that has just been given CPUs may refuse to give them back for a moment: it is asked again. */
+static gboolean shape_to(guint vcpus)
+{
+    const struct vm_shape shape = {.vcpus = vcpus, .memory_mib = 512, .network_mbps = 10};
+    const gint64 until = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;
+    for (;;) {
+        drive_shape(drive, "vm-l", &shape);
+        g_autoptr(event_auto) shaped = drive_wait(drive, EVENT_INSTANCE_SHAPED, "vm-l", 20000);
+        REQUIRE(shaped != NULL);
+        if (shaped->error == NULL)
+            return shaped->shape.vcpus == vcpus && shaped->shape.cpu_percent == 0;
+        REQUIRE(shaped->error->code == HBR_ERROR_CONFLICT && g_get_monotonic_time() < until);
+        g_poll(NULL, 0, 50);
+    }
+}
+
+/* Without a cap, vCPUs that the guest keeps offline are held down by a quota until it is asked for them again. */
+static gboolean bound_offline(void)
+{
+    REQUIRE(shape_to(2) && quota_becomes("harbinger-vm-l", 0));
+    REQUIRE(shape_to(1) && quota_becomes("harbinger-vm-l", 25000));
+    REQUIRE(shape_to(2) && quota_becomes("harbinger-vm-l", 0));
+    return TRUE;
+}
+
 /* The caps are lifted and the bandwidth is raised while it runs, both ways. */
 static gboolean test_raise(void)
 {
@@ -127,6 +163,7 @@ static gboolean test_raise(void)
     g_autoptr(event_auto) lifted = drive_wait(drive, EVENT_INSTANCE_SHAPED, "vm-l", 20000);
     REQUIRE(lifted != NULL && lifted->error == NULL && quota_of("harbinger-vm-l") <= 0);
     REQUIRE(lower());
+    REQUIRE(bound_offline());
     REQUIRE(drive_destroy(drive, "vm-l"));
     return TRUE;
 }
