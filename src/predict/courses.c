@@ -5,11 +5,10 @@
 
 #include <math.h>
 
-/* -1: the history does not tell it. */
-static const int amounts[RESOURCE_COUNT] = {[RESOURCE_CPU] = HISTORY_VCPUS,
-                                            [RESOURCE_MEMORY] = HISTORY_MEMORY,
-                                            [RESOURCE_NETWORK] = HISTORY_NETWORK,
-                                            [RESOURCE_DISK] = -1};
+static const enum history_amount amounts[RESOURCE_COUNT] = {[RESOURCE_CPU] = HISTORY_VCPUS,
+                                                            [RESOURCE_MEMORY] = HISTORY_MEMORY,
+                                                            [RESOURCE_NETWORK] = HISTORY_NETWORK,
+                                                            [RESOURCE_DISK] = HISTORY_DISK};
 
 void courses_clear(struct courses *courses)
 {
@@ -55,8 +54,7 @@ static void courses_slot_history(const struct courses *courses, guint slot, stru
         for (guint i = 0; i < HISTORY_AMOUNT_COUNT; i++)
             sample.amounts[i] = NAN;
         for (guint resource = 0; resource < RESOURCE_COUNT; resource++)
-            if (amounts[resource] >= 0)
-                sample.amounts[amounts[resource]] = courses->rows[at][resource][slot];
+            sample.amounts[amounts[resource]] = courses->rows[at][resource][slot];
         history_add(ret_history, &sample, COURSES_MAX);
     }
 }
@@ -67,9 +65,7 @@ void courses_predict(const struct courses *courses, double half_life, struct cou
         struct history history;
         courses_slot_history(courses, slot, &history);
         for (guint resource = 0; resource < RESOURCE_COUNT; resource++)
-            if (amounts[resource] >= 0)
-                history_quantiles(&history, (enum history_amount)amounts[resource], COURSES_MAX, half_life,
-                                  &course->amounts[resource][slot]);
+            history_quantiles(&history, amounts[resource], COURSES_MAX, half_life, &course->amounts[resource][slot]);
         history_clear(&history);
     }
 }

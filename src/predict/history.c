@@ -11,10 +11,8 @@
 static const struct {
     double spread, offset, least;
 } amount_table[HISTORY_AMOUNT_COUNT] = {
-    [HISTORY_VCPUS] = {0.04, 0, 0.01},
-    [HISTORY_MEMORY] = {0.08, 0, 1},
-    [HISTORY_NETWORK] = {0.3, 0.1, 0},
-    [HISTORY_DURATION] = {0.3, 0, 1},
+    [HISTORY_VCPUS] = {0.04, 0, 0.01}, [HISTORY_MEMORY] = {0.08, 0, 1}, [HISTORY_NETWORK] = {0.3, 0.1, 0},
+    [HISTORY_DURATION] = {0.3, 0, 1},  [HISTORY_DISK] = {0.3, 0.1, 0},
 };
 
 /* One told amount: y, and its weight. */

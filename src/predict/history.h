@@ -19,7 +19,14 @@
  *        execution p90 is 7 % above its CPUs and 15 % above its memory, and p99 18 % and 40 %.
  * The median is that of the sample alone. */
 
-enum history_amount { HISTORY_VCPUS, HISTORY_MEMORY, HISTORY_NETWORK, HISTORY_DURATION, HISTORY_AMOUNT_COUNT };
+enum history_amount {
+    HISTORY_VCPUS,
+    HISTORY_MEMORY,
+    HISTORY_NETWORK,
+    HISTORY_DURATION,
+    HISTORY_DISK,
+    HISTORY_AMOUNT_COUNT
+};
 
 /* NAN: not told. */
 struct history_sample {

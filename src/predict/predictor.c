@@ -146,7 +146,8 @@ static struct demand *function_compute(const struct function *function, const st
     demand->network_mbps = assumed->network_mbps;
     demand->duration_ms = assumed->duration_ms;
     for (guint i = 0; i < HISTORY_AMOUNT_COUNT; i++)
-        history_quantiles(&function->history, i, settings->samples_max, settings->half_life_samples, amounts[i]);
+        if (amounts[i] != NULL) /* of the disk there is a course, and no demand */
+            history_quantiles(&function->history, i, settings->samples_max, settings->half_life_samples, amounts[i]);
     demand_explain_history(demand, policy);
     score_assign(policy, demand);
     return demand;
@@ -203,6 +204,9 @@ struct demand *predictor_predict(struct predictor *predictor, const struct polic
     return demand;
 }
 
+/* MB/s: anything, before a course tells it. */
+static const struct quantiles disk_unknown = {1, 100, 1000};
+
 void predictor_course(struct predictor *predictor, const struct policy *policy, const struct code_metadata *code,
                       const struct demand *demand, struct course *ret_course)
 {
@@ -210,7 +214,7 @@ void predictor_course(struct predictor *predictor, const struct policy *policy, 
     course_set_flat(ret_course, RESOURCE_CPU, &demand->vcpus);
     course_set_flat(ret_course, RESOURCE_MEMORY, &demand->memory_mib);
     course_set_flat(ret_course, RESOURCE_NETWORK, &demand->network_mbps);
-    course_set_flat(ret_course, RESOURCE_DISK, &(struct quantiles){0});
+    course_set_flat(ret_course, RESOURCE_DISK, &disk_unknown);
     if (function != NULL)
         courses_predict(&function->courses, policy->history.half_life_samples, ret_course);
 }
@@ -249,6 +253,7 @@ static void sample_of_observation(const struct policy *policy, const struct obse
     ret_sample->amounts[HISTORY_MEMORY] = amount_told(observation_memory(policy, observation));
     ret_sample->amounts[HISTORY_NETWORK] =
         isfinite(observation->network_mbps) ? (float)CLAMP(observation->network_mbps, 0, 1e11) : NAN;
+    ret_sample->amounts[HISTORY_DISK] = NAN;
     ret_sample->amounts[HISTORY_DURATION] = amount_told(observation->duration_ms);
 }
 
