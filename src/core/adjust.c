@@ -73,6 +73,42 @@ gboolean adjust_fits(struct core *core, const struct instance_entry *instance, c
            (booked.gpus <= present->gpus || host->doc->committed_gpus + (booked.gpus - present->gpus) <= capacity.gpus);
 }
 
+/* Whose code is in it, or is to be. */
+static const char *adjust_tenant(struct core *core, const struct instance *doc)
+{
+    const struct execution_entry *execution =
+        doc->execution_id != NULL ? g_hash_table_lookup(core->executions, doc->execution_id) : NULL;
+    const struct reservation_entry *reservation =
+        doc->reservation_id != NULL ? g_hash_table_lookup(core->reservations, doc->reservation_id) : NULL;
+    if (execution != NULL)
+        return execution->doc->code.tenant;
+    return reservation != NULL ? reservation->doc->notification->code.tenant : NULL;
+}
+
+gboolean adjust_tenant_allows(struct core *core, const struct policy_limits *limits,
+                              const struct instance_entry *instance, const struct vm_shape *after)
+{
+    guint64 vcpus = after->vcpus, memory_mib = after->memory_mib;
+    GHashTableIter iter;
+    gpointer item;
+    if (limits->vcpus_per_tenant == 0 && limits->memory_per_tenant_mib == 0)
+        return TRUE;
+    const char *tenant = adjust_tenant(core, instance->doc);
+    g_hash_table_iter_init(&iter, core->instances);
+    while (g_hash_table_iter_next(&iter, NULL, &item)) {
+        const struct instance_entry *other = item;
+        if (other == instance || other->doc->state != INSTANCE_BUSY ||
+            g_strcmp0(adjust_tenant(core, other->doc), tenant) != 0)
+            continue;
+        vcpus += other->promised.vcpus;
+        memory_mib += other->promised.memory_mib;
+    }
+    return (limits->vcpus_per_tenant == 0 || after->vcpus <= instance->promised.vcpus ||
+            vcpus <= limits->vcpus_per_tenant) &&
+           (limits->memory_per_tenant_mib == 0 || after->memory_mib <= instance->promised.memory_mib ||
+            memory_mib <= limits->memory_per_tenant_mib);
+}
+
 static struct execution_entry *adjust_execution(struct core *core, const struct instance_entry *instance)
 {
     struct execution_entry *entry =
@@ -410,6 +446,8 @@ static GError *adjust_objection(struct core *core, const struct instance_entry *
     after.vcpus = wanted->vcpus != 0 ? wanted->vcpus : after.vcpus;
     after.memory_mib = wanted->memory_mib != 0 ? wanted->memory_mib : after.memory_mib;
     after.gpus = wanted->gpus != SHAPE_GPUS_KEPT ? wanted->gpus : after.gpus;
+    if (!adjust_tenant_allows(core, &core->policy->limits, instance, &after))
+        return hbr_error_new(HBR_ERROR_EXHAUSTED, "%s", ADJUST_TENANT_FULL);
     if (!adjust_fits(core, instance, &after))
         return adjust_no_room(instance);
     return NULL;

@@ -367,6 +367,10 @@ gboolean adjust_is_quiet(const struct instance_entry *instance);
 const struct vm_shape *adjust_aimed(struct instance_entry *instance);
 /* The host's book has room for it. */
 gboolean adjust_fits(struct core *core, const struct instance_entry *instance, const struct vm_shape *after);
+/* So does its tenant's limit, over all its instances in which code runs. */
+#define ADJUST_TENANT_FULL "the tenant's limit in the policy is reached"
+gboolean adjust_tenant_allows(struct core *core, const struct policy_limits *limits,
+                              const struct instance_entry *instance, const struct vm_shape *after);
 /* Does it: takes the adjustment, which changes one resource. It must fit. */
 void adjust_change(struct core *core, struct instance_entry *instance, struct adjustment *adjustment,
                    gint64 confirm_timeout_ms);

@@ -241,34 +241,6 @@ static gboolean scale_host_is_spent(struct core *core, const struct execution_en
     return host->changes >= most;
 }
 
-/* What a tenant's other instances leave of its limit. */
-static gboolean scale_tenant_allows(struct core *core, const struct execution_entry *entry,
-                                    const struct instance_entry *instance, const struct vm_shape *after)
-{
-    const struct policy_limits *limits = &entry->policy->limits;
-    guint64 vcpus = after->vcpus, memory_mib = after->memory_mib;
-    GHashTableIter iter;
-    gpointer item;
-    if (limits->vcpus_per_tenant == 0 && limits->memory_per_tenant_mib == 0)
-        return TRUE;
-    g_hash_table_iter_init(&iter, core->executions);
-    while (g_hash_table_iter_next(&iter, NULL, &item)) {
-        const struct execution_entry *other = item;
-        const gboolean has_instance = !execution_state_is_terminal(other->doc->state) &&
-                                      other->doc->state != EXECUTION_QUEUED && other->doc->instance_id != NULL;
-        const struct instance_entry *others =
-            has_instance ? g_hash_table_lookup(core->instances, other->doc->instance_id) : NULL;
-        if (others == NULL || others == instance || g_strcmp0(other->doc->code.tenant, entry->doc->code.tenant) != 0)
-            continue;
-        vcpus += others->promised.vcpus;
-        memory_mib += others->promised.memory_mib;
-    }
-    return (limits->vcpus_per_tenant == 0 || after->vcpus <= instance->promised.vcpus ||
-            vcpus <= limits->vcpus_per_tenant) &&
-           (limits->memory_per_tenant_mib == 0 || after->memory_mib <= instance->promised.memory_mib ||
-            memory_mib <= limits->memory_per_tenant_mib);
-}
-
 static char *scale_pressure_cause(const struct need *need, const char *what, double share)
 {
     if (need->resource == RESOURCE_CPU)
@@ -374,8 +346,8 @@ static void scale_grow(struct core *core, struct execution_entry *entry, struct 
                        const struct need *need, guint has, guint amount)
 {
     struct adjustment *adjustment = scale_adjustment(entry, instance, need, amount);
-    if (!scale_tenant_allows(core, entry, instance, &adjustment->after)) {
-        scale_wait_for_room(core, entry, instance, need, adjustment, "the tenant's limit in the policy is reached");
+    if (!adjust_tenant_allows(core, &entry->policy->limits, instance, &adjustment->after)) {
+        scale_wait_for_room(core, entry, instance, need, adjustment, ADJUST_TENANT_FULL);
         return;
     }
     if (adjust_fits(core, instance, &adjustment->after)) {

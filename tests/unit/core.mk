@@ -14,8 +14,8 @@ tests_unit_test_migrate_SOURCES = tests/unit/test-migrate.c tests/unit/core-fixt
 check_PROGRAMS += tests/unit/test-retry
 tests_unit_test_retry_SOURCES = tests/unit/test-retry.c tests/unit/core-fixture.c tests/unit/core-fixture.h \
 	tests/unit/policy-fixture.h
-check_PROGRAMS += tests/unit/test-hand-gpus
-tests_unit_test_hand_gpus_SOURCES = tests/unit/test-hand-gpus.c tests/unit/core-fixture.c tests/unit/core-fixture.h \
+check_PROGRAMS += tests/unit/test-hand
+tests_unit_test_hand_SOURCES = tests/unit/test-hand.c tests/unit/core-fixture.c tests/unit/core-fixture.h \
 	tests/unit/policy-fixture.h
 check_PROGRAMS += tests/unit/test-scale-sim
 tests_unit_test_scale_sim_SOURCES = tests/unit/test-scale-sim.c tests/unit/policy-fixture.h

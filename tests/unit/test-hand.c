@@ -6,14 +6,15 @@
 #include <check.h>
 #include <stdlib.h>
 
-/* GPUs by hand: what is asked of hosts, and what the host's book says meanwhile. */
+/* Shapes by hand, of GPUs and within a tenant's limits: what is asked of hosts, and what the host's book says meanwhile. */
 
 #define POLICY                                                                                        \
     "profiles:\n"                                                                                     \
     "  - { name: p, template: base, vcpus: 1, memory: 512 MiB, gpus: 2, maximum: { vcpus: 4 } }\n"    \
     "classes:\n"                                                                                      \
     "  - { name: c, score_max: 100, profile: p, demand: { vcpus: { p50: 0.2, p90: 0.3, p99: 0.4 },\n" \
-    "      memory: { p50: 100 MiB, p90: 150 MiB, p99: 200 MiB } } }\n"
+    "      memory: { p50: 100 MiB, p90: 150 MiB, p99: 200 MiB } } }\n"                                \
+    "limits: { vcpus_per_tenant: 3 }\n"
 
 static struct world *world;
 
@@ -139,13 +140,31 @@ START_TEST(test_hand_gpus_late)
 }
 END_TEST
 
+/* Rule: a tenant's limit binds what is asked for by hand as it binds the controller. */
+START_TEST(test_hand_tenant_limit)
+{
+    const char *vm = begin(0);
+    expect_error(by_hand(vm, 4, SHAPE_GPUS_KEPT), HBR_ERROR_EXHAUSTED);
+    by_hand(vm, 3, SHAPE_GPUS_KEPT);
+    confirm(expect_shape());
+    ck_assert_uint_eq(core_host(world->core, "h1")->committed_vcpus, 3);
+    world_execute(world, "{\"code\":{\"function\":\"g\",\"tenant\":\"other\"},\"program\":{\"argv\":[\"true\"]}}");
+    const char *others = world_boot(world);
+    world_event(world, world_answer(EVENT_RUN_STARTED, world_expect(world, COMMAND_RUN, 0)));
+    by_hand(others, 2, SHAPE_GPUS_KEPT);
+    ck_assert_str_eq(expect_shape()->id, others);
+    world_free(world);
+}
+END_TEST
+
 int main(void)
 {
-    Suite *suite = suite_create("hand-gpus");
-    TCase *cases = tcase_create("gpus");
+    Suite *suite = suite_create("hand");
+    TCase *cases = tcase_create("by hand");
     tcase_add_test(cases, test_hand_gpus);
     tcase_add_test(cases, test_hand_gpus_refused);
     tcase_add_test(cases, test_hand_gpus_late);
+    tcase_add_test(cases, test_hand_tenant_limit);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
