@@ -9,17 +9,18 @@
 #define START_DELAY_MS 100
 #define PRESSED_MIN_US 10000 /* the agent's own least interval */
 
-#define RATE_MAX 1e9 /* a guest may say anything */
-
 static double mbps(gint64 bytes, gint64 elapsed_us)
 {
-    return elapsed_us > 0 && bytes > 0 ? MIN((double)bytes * 8 / (double)elapsed_us, RATE_MAX) : 0;
+    return elapsed_us > 0 && bytes > 0 ? (double)bytes * 8 / (double)elapsed_us : 0;
 }
+
+#define RATE_MAX 1e9 /* a guest may say anything */
 
 /* Growth of a counter for each unit of time; 0 when it fell, or was not known before. */
 static double rate(guint64 now, guint64 before, gint64 elapsed_us)
 {
-    return elapsed_us > 0 && before > 0 && now > before ? (double)(now - before) / (double)elapsed_us : 0;
+    return elapsed_us > 0 && before > 0 && now > before ? MIN((double)(now - before) / (double)elapsed_us, RATE_MAX)
+                                                        : 0;
 }
 
 static double share(guint64 now, guint64 before, gint64 elapsed_us)
