@@ -50,7 +50,7 @@ static void courses_slot_history(const struct courses *courses, guint slot, stru
     *ret_history = (struct history){0};
     for (guint age = courses->count; age > 0; age--) {
         const guint at = (courses->next + courses->capacity - age) % courses->capacity;
-        struct history_sample sample;
+        struct history_sample sample = {.input = 0};
         for (guint i = 0; i < HISTORY_AMOUNT_COUNT; i++)
             sample.amounts[i] = NAN;
         for (guint resource = 0; resource < RESOURCE_COUNT; resource++)
@@ -61,11 +61,12 @@ static void courses_slot_history(const struct courses *courses, guint slot, stru
 
 void courses_predict(const struct courses *courses, double half_life, struct course *course)
 {
+    const struct history_query query = {.samples_max = COURSES_MAX, .half_life = half_life, .levels = HISTORY_LEVELS};
     for (guint slot = 0; slot < COURSE_SLOTS && courses->count > 0; slot++) {
         struct history history;
         courses_slot_history(courses, slot, &history);
         for (guint resource = 0; resource < RESOURCE_COUNT; resource++)
-            history_quantiles(&history, amounts[resource], COURSES_MAX, half_life, &course->amounts[resource][slot]);
+            history_quantiles(&history, amounts[resource], &query, &course->amounts[resource][slot]);
         history_clear(&history);
     }
 }

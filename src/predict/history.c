@@ -27,6 +27,10 @@ struct distribution {
     double weight_sum, effective, median, variance;
 };
 
+#define CHANGE_RUNS 3 /* that it takes to believe in a change */
+#define CHANGE_SPREADS 3.0
+#define CHANGE_KEPT 0.05
+
 void history_clear(struct history *history)
 {
     g_clear_pointer(&history->samples, g_free);
@@ -83,21 +87,78 @@ static double distribution_quantile(const struct distribution *distribution, dou
     return points[distribution->count - 1].y;
 }
 
-static void distribution_collect(struct distribution *distribution, const struct history *history,
-                                 enum history_amount amount, guint max, double half_life)
+double history_log(enum history_amount amount, double value)
 {
-    const double decay = exp2(-1 / half_life);
-    const guint count = MIN(history->count, max);
+    return log(MAX(value, amount_table[amount].least) + amount_table[amount].offset);
+}
+
+double history_amount(enum history_amount amount, double logarithm)
+{
+    return CLAMP(exp(MIN(logarithm, 27)) - amount_table[amount].offset, 0, 1e11);
+}
+
+/* The told amounts, the newest first. */
+static void distribution_collect(struct distribution *distribution, const struct history *history,
+                                 enum history_amount amount, const struct history_query *query)
+{
+    const double decay = exp2(-1 / query->half_life);
+    const guint count = MIN(history->count, query->samples_max);
     double weight = 1;
     for (guint age = 0; age < count && weight > 1e-9; age++, weight *= decay) {
-        const double value = history_at(history, age)->amounts[amount];
-        if (!isnan(value))
-            distribution->points[distribution->count++] = (struct weighted){
-                .y = log(MAX(value, amount_table[amount].least) + amount_table[amount].offset),
-                .weight = weight,
-            };
+        const struct history_sample *sample = history_at(history, age);
+        const double value = sample->amounts[amount];
+        if (isnan(value))
+            continue;
+        const double octaves =
+            sample->input != 0 && query->input != 0 ? fabs((double)sample->input - query->input) / 2 : 0;
+        distribution->points[distribution->count++] = (struct weighted){
+            .y = history_log(amount, value),
+            .weight = weight * exp2(-octaves / 2),
+        };
     }
-    qsort(distribution->points, distribution->count, sizeof *distribution->points, weighted_compare);
+}
+
+/* Mean and spread of the `count` points, their weights left aside. */
+static void points_describe(const struct weighted *points, guint count, double prior_spread, double *ret_mean,
+                            double *ret_spread)
+{
+    double sum = 0, squares = 0;
+    for (guint i = 0; i < count; i++)
+        sum += points[i].y;
+    const double mean = sum / count;
+    for (guint i = 0; i < count; i++)
+        squares += (points[i].y - mean) * (points[i].y - mean);
+    *ret_mean = mean;
+    *ret_spread = sqrt((PRIOR_WEIGHT * prior_spread * prior_spread + squares) / (PRIOR_WEIGHT + count));
+}
+
+/* How many of the newest lie on one side of the older ones, and far from them; 0: there is no change. */
+static guint distribution_find_change(const struct distribution *distribution, double prior_spread)
+{
+    const struct weighted *points = distribution->points;
+    double low = INFINITY, high = -INFINITY, farthest = CHANGE_SPREADS;
+    guint changed = 0;
+    for (guint newer = 1; newer + CHANGE_RUNS <= distribution->count && newer <= 4 * CHANGE_RUNS; newer++) {
+        low = MIN(low, points[newer - 1].y);
+        high = MAX(high, points[newer - 1].y);
+        if (newer < CHANGE_RUNS)
+            continue;
+        double mean, spread;
+        points_describe(points + newer, distribution->count - newer, prior_spread, &mean, &spread);
+        const double distance = MAX(low - mean, mean - high) / spread;
+        if (distance > farthest) {
+            farthest = distance;
+            changed = newer;
+        }
+    }
+    return changed;
+}
+
+static void distribution_forget_older(struct distribution *distribution, double prior_spread)
+{
+    const guint changed = distribution_find_change(distribution, prior_spread);
+    for (guint i = changed; changed > 0 && i < distribution->count; i++)
+        distribution->points[i].weight *= CHANGE_KEPT;
 }
 
 static void distribution_describe(struct distribution *distribution)
@@ -119,35 +180,51 @@ static void distribution_describe(struct distribution *distribution)
     distribution->median = distribution_quantile(distribution, 0.5);
 }
 
-static double distribution_blend(const struct distribution *distribution, enum history_amount amount, double p)
+static double distribution_blend(const struct distribution *distribution, enum history_amount amount,
+                                 const struct history_query *query, guint level)
 {
+    const struct history_prior *prior = query->prior;
     const double n = distribution->effective, freedom = PRIOR_WEIGHT + n, spread = amount_table[amount].spread;
-    const double variance = (PRIOR_WEIGHT * spread * spread + n * distribution->variance) / freedom * (1 + 1 / n);
-    const double predictive = distribution->median + gsl_cdf_tdist_Pinv(p, freedom) * sqrt(variance);
+    const double within = (PRIOR_WEIGHT * spread * spread + n * distribution->variance) / freedom;
+    const double p = query->levels[level];
+    const double model_runs = prior != NULL ? within / MAX(prior->between * prior->between, 1e-6) : 0;
+    const double mean =
+        prior != NULL ? (model_runs * prior->mean + n * distribution->median) / (model_runs + n) : distribution->median;
+    double quantile = gsl_cdf_tdist_Pinv(p, freedom);
+    if (prior != NULL)
+        quantile = (quantile * n + prior->offsets[level] / prior->total) / (n + 1);
+    const double predictive = mean + quantile * sqrt(within * (1 + 1 / (model_runs + n)));
     const double share = n / (n + 1 / (1 - p));
     return share * distribution_quantile(distribution, p) + (1 - share) * predictive;
 }
 
-static double amount_of_log(enum history_amount amount, double y)
+static void quantiles_of_prior(enum history_amount amount, const struct history_prior *prior,
+                               struct quantiles *ret_quantiles)
 {
-    return CLAMP(exp(MIN(y, 27)) - amount_table[amount].offset, 0, 1e11);
+    ret_quantiles->p50 = history_amount(amount, prior->mean + prior->offsets[0]);
+    ret_quantiles->p90 = history_amount(amount, prior->mean + MAX(prior->offsets[0], prior->offsets[1]));
+    ret_quantiles->p99 = MAX(ret_quantiles->p90, history_amount(amount, prior->mean + prior->offsets[2]));
 }
 
-gboolean history_quantiles(const struct history *history, enum history_amount amount, guint max, double half_life,
+gboolean history_quantiles(const struct history *history, enum history_amount amount, const struct history_query *query,
                            struct quantiles *ret_quantiles)
 {
-    if (history->count == 0)
-        return FALSE;
-    g_autofree struct weighted *points = g_new(struct weighted, history->count);
+    g_autofree struct weighted *points = g_new(struct weighted, MAX(history->count, 1));
     struct distribution distribution = {.points = points};
-    distribution_collect(&distribution, history, amount, max, half_life);
-    if (distribution.count == 0)
-        return FALSE;
+    distribution_collect(&distribution, history, amount, query);
+    if (distribution.count == 0) {
+        if (query->prior != NULL)
+            quantiles_of_prior(amount, query->prior, ret_quantiles);
+        return query->prior != NULL;
+    }
+    distribution_forget_older(&distribution, amount_table[amount].spread);
+    qsort(points, distribution.count, sizeof *points, weighted_compare);
     distribution_describe(&distribution);
     struct quantiles quantiles;
-    quantiles.p50 = amount_of_log(amount, distribution.median);
-    quantiles.p90 = MAX(quantiles.p50, amount_of_log(amount, distribution_blend(&distribution, amount, 0.9)));
-    quantiles.p99 = MAX(quantiles.p90, amount_of_log(amount, distribution_blend(&distribution, amount, 0.99)));
+    quantiles.p50 = history_amount(amount, query->prior != NULL ? distribution_blend(&distribution, amount, query, 0)
+                                                                : distribution.median);
+    quantiles.p90 = MAX(quantiles.p50, history_amount(amount, distribution_blend(&distribution, amount, query, 1)));
+    quantiles.p99 = MAX(quantiles.p90, history_amount(amount, distribution_blend(&distribution, amount, query, 2)));
     *ret_quantiles = quantiles;
     return TRUE;
 }

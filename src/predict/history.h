@@ -17,7 +17,14 @@
  *        the posterior predictive quantile of a normal variable (Gelman et al., Bayesian Data Analysis, 3rd edition, section 3.3) around the weighted
  *        median m, where the variance s^2 of the sample is joined by a prior of v0 = 4 executions that spread by s0 (see history.c): with one
  *        execution p90 is 7 % above its CPUs and 15 % above its memory, and p99 18 % and 40 %.
- * The median is that of the sample alone. */
+ * The median is that of the sample alone.
+ *
+ * Where a model has a word (struct history_prior), the function's own runs join it: its prediction counts as k = s^2 / b^2 runs, b^2 being how far
+ * functions lie from what the model says of them, and s^2 how far runs lie from their function (the normal hierarchical model, ibid., section 5.4):
+ * m becomes (k mu + n m) / (k + n), 1 / n becomes 1 / (k + n), and with few runs the model's own quantiles give the shape (weight 1 / (1 + n)).
+ *
+ * An execution with an input of another size than the one asked for weighs half for each two octaves between them. When the newest runs, three at
+ * least, all lie further from the mean of the older ones than three times their spread, something has changed: the older ones weigh a twentieth. */
 
 enum history_amount {
     HISTORY_VCPUS,
@@ -31,7 +38,29 @@ enum history_amount {
 /* NAN: not told. */
 struct history_sample {
     float amounts[HISTORY_AMOUNT_COUNT];
+    guint input; /* half-octaves of the size of its input; 0: not told */
 };
+
+/* What a model says of one amount, in logarithms (history_log). */
+struct history_prior {
+    double mean;
+    double between, total; /* spread of the functions around it, and of their runs */
+    double offsets[3];     /* of its quantiles from the mean, one for each level */
+};
+
+/* What is asked for. */
+struct history_query {
+    guint samples_max; /* the newest */
+    double half_life;
+    guint input;                       /* as in the sample */
+    double levels[3];                  /* HISTORY_LEVELS, or others near to them */
+    const struct history_prior *prior; /* NULL: none */
+};
+
+#define HISTORY_LEVELS \
+    {                  \
+        0.5, 0.9, 0.99 \
+    }
 
 struct history {
     struct history_sample *samples; /* a ring: the newest at `next` - 1 */
@@ -43,6 +72,10 @@ void history_clear(struct history *history);
 /* Keeps the newest `max` samples. */
 void history_add(struct history *history, const struct history_sample *sample, guint max);
 
-/* Of the newest `max` samples. FALSE when none of them tells the amount; else p50 <= p90 <= p99, all finite and not negative. */
-gboolean history_quantiles(const struct history *history, enum history_amount amount, guint max, double half_life,
+/* FALSE when no sample tells the amount and there is no prior; else p50 <= p90 <= p99 (at the levels asked for), all finite and not negative. */
+gboolean history_quantiles(const struct history *history, enum history_amount amount, const struct history_query *query,
                            struct quantiles *ret_quantiles);
+
+/* Between an amount and its logarithm, as history and model count. */
+double history_log(enum history_amount amount, double value);
+double history_amount(enum history_amount amount, double logarithm);

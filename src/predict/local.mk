@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 noinst_LTLIBRARIES += libhbr-predict.la
-libhbr_predict_la_CFLAGS = $(ROOM_CFLAGS) $(GSL_CFLAGS) $(XGBOOST_CFLAGS)
+libhbr_predict_la_CFLAGS = $(ROOM_CFLAGS) $(GSL_CFLAGS)
 libhbr_predict_la_SOURCES = \
+	src/predict/booster.c src/predict/booster.h \
+	src/predict/calibration.c src/predict/calibration.h \
+	src/predict/correction.c src/predict/correction.h \
 	src/predict/courses.c src/predict/courses.h \
 	src/predict/history.c src/predict/history.h \
+	src/predict/model.h \
 	src/predict/predictor.c src/predict/predictor.h \
 	src/predict/rules.c src/predict/rules.h \
+	src/predict/sample.c src/predict/sample.h \
 	src/predict/score.c src/predict/score.h

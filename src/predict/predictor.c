@@ -4,6 +4,7 @@
 #include "predict/courses.h"
 #include "predict/history.h"
 #include "predict/rules.h"
+#include "predict/sample.h"
 #include "predict/score.h"
 
 #include <math.h>
@@ -138,6 +139,11 @@ static struct demand *function_compute(const struct function *function, const st
         [HISTORY_NETWORK] = &demand->network_mbps,
         [HISTORY_DURATION] = &demand->duration_ms,
     };
+    const struct history_query query = {
+        .samples_max = settings->samples_max,
+        .half_life = settings->half_life_samples,
+        .levels = HISTORY_LEVELS,
+    };
     demand->source = DEMAND_HISTORY;
     demand->sample_count = MIN(function->history.count, settings->samples_max);
     demand->gpus = gpus;
@@ -147,7 +153,7 @@ static struct demand *function_compute(const struct function *function, const st
     demand->duration_ms = assumed->duration_ms;
     for (guint i = 0; i < HISTORY_AMOUNT_COUNT; i++)
         if (amounts[i] != NULL) /* of the disk there is a course, and no demand */
-            history_quantiles(&function->history, i, settings->samples_max, settings->half_life_samples, amounts[i]);
+            history_quantiles(&function->history, i, &query, amounts[i]);
     demand_explain_history(demand, policy);
     score_assign(policy, demand);
     return demand;
@@ -219,13 +225,6 @@ void predictor_course(struct predictor *predictor, const struct policy *policy, 
         courses_predict(&function->courses, policy->history.half_life_samples, ret_course);
 }
 
-/* Runs that ended before they were through say "at least". */
-static gboolean exit_is_cut_short(enum exit_reason reason)
-{
-    return reason == EXIT_SIGNALLED || reason == EXIT_WALL_CLOCK || reason == EXIT_OUT_OF_MEMORY ||
-           reason == EXIT_OUTPUT_LIMIT;
-}
-
 static gboolean exit_teaches(enum exit_reason reason)
 {
     return reason == EXIT_EXITED || exit_is_cut_short(reason);
@@ -244,8 +243,8 @@ static double observation_memory(const struct policy *policy, const struct obser
     return MAX(observation->memory_mib, observation->shape.memory_mib) * policy->scaling.grow_to;
 }
 
-static void sample_of_observation(const struct policy *policy, const struct observation *observation,
-                                  struct history_sample *ret_sample)
+static void history_sample_of(const struct policy *policy, const struct observation *observation,
+                              struct history_sample *ret_sample)
 {
     const double seconds = observation->duration_ms / 1000;
     const double mean_vcpus = seconds > 0 ? observation->cpu_seconds / seconds : 0;
@@ -260,9 +259,14 @@ static void sample_of_observation(const struct policy *policy, const struct obse
 static void sample_raise_to_median(struct history_sample *sample, const struct history *history,
                                    const struct policy_history *settings)
 {
+    const struct history_query query = {
+        .samples_max = settings->samples_max,
+        .half_life = settings->half_life_samples,
+        .levels = HISTORY_LEVELS,
+    };
     struct quantiles known;
     for (guint i = 0; i < HISTORY_AMOUNT_COUNT; i++)
-        if (history_quantiles(history, i, settings->samples_max, settings->half_life_samples, &known))
+        if (history_quantiles(history, i, &query, &known))
             sample->amounts[i] = (float)fmax(sample->amounts[i], known.p50); /* of a NAN and a number, the number */
 }
 
@@ -271,8 +275,8 @@ void predictor_observe(struct predictor *predictor, const struct policy *policy,
     if (!exit_teaches(observation->reason))
         return;
     struct function *function = predictor_find_or_add(predictor, &observation->code);
-    struct history_sample sample;
-    sample_of_observation(policy, observation, &sample);
+    struct history_sample sample = {.input = 0};
+    history_sample_of(policy, observation, &sample);
     if (exit_is_cut_short(observation->reason))
         sample_raise_to_median(&sample, &function->history, &policy->history);
     history_add(&function->history, &sample, policy->history.samples_max);

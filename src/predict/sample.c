@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "predict/sample.h"
+
+#include <math.h>
+
+CODEC_WORDS_DEFINE(target_words, "cpu", "vcpus", "memory", "network", "duration");
+CODEC_WORDS_DEFINE(number_words, "code size", "payload size", "payload depth", "payload items", "input size",
+                   "parallelism", "libraries", "gpu", "hour", "weekday", "CPUs given", "memory given");
+
+/* Least amount that is told from nothing, and offset. */
+static const struct {
+    double least, offset;
+} target_table[TARGET_COUNT] = {
+    [TARGET_CPU] = {1e-3, 0},    [TARGET_VCPUS] = {1e-2, 0}, [TARGET_MEMORY] = {1e-3, 0},
+    [TARGET_NETWORK] = {0, 0.1}, [TARGET_DURATION] = {1, 0},
+};
+
+/* Languages whose implementations have about the same cost: compiled ahead of time without and with a collector, on a virtual machine that
+ * compiles while it runs, and interpreted. */
+static const struct {
+    const char *family;
+    const char *languages[16];
+} family_table[] = {
+    {"native",
+     {"c", "c++", "cpp", "rust", "fortran", "pascal", "ada", "zig", "d", "gcc", "gpp", "clang", "icc", "icx", "nim"}},
+    {"fortran", {"gfortran", "ifc"}},
+    {"collected",
+     {"go", "ocaml", "haskell", "ghc", "swift", "dartexe", "sbcl", "chapel", "gnat", "fpascal", "crystal"}},
+    {"jit",
+     {"java", "kotlin", "scala", "clojure", "groovy", "javascript", "node", "typescript", "dart", "dartjit", "julia"}},
+    {"clr", {"csharp", "c#", "fsharp", "f#", "dotnet", "csharpcore", "csharppgo", "fsharpcore"}},
+    {"interpreted", {"python", "python3", "perl", "php", "lua", "sh", "bash", "r", "tcl"}},
+    {"ruby", {"ruby", "mri", "truffle"}},
+    {"lisp", {"racket", "erlang", "elixir", "scheme", "lisp"}},
+    {"image", {"pharo", "vw", "smalltalk"}},
+};
+
+const char *language_family(const char *language)
+{
+    for (guint i = 0; language != NULL && i < G_N_ELEMENTS(family_table); i++)
+        for (guint j = 0; j < G_N_ELEMENTS(family_table[i].languages); j++)
+            if (g_strcmp0(language, family_table[i].languages[j]) == 0)
+                return family_table[i].family;
+    return NULL;
+}
+
+guint64 category_hash(const char *text)
+{
+    if (text == NULL)
+        return 0;
+    guint64 hash = G_GUINT64_CONSTANT(14695981039346656037);
+    for (; *text != '\0'; text++)
+        hash = (hash ^ (guchar)*text) * G_GUINT64_CONSTANT(1099511628211);
+    return MAX(hash, 1);
+}
+
+guint64 category_join(guint64 left, guint64 right)
+{
+    guint64 hash = left;
+    for (guint i = 0; i < sizeof right; i++)
+        hash = (hash ^ (right >> 8 * i & 0xff)) * G_GUINT64_CONSTANT(1099511628211);
+    return MAX(hash, 1);
+}
+
+double target_log(enum target target, double amount)
+{
+    if (!isfinite(amount) || amount < 0)
+        return NAN;
+    return log(CLAMP(amount, target_table[target].least, 1e12) + target_table[target].offset);
+}
+
+double target_amount(enum target target, double logarithm)
+{
+    return CLAMP(exp(MIN(logarithm, 27)) - target_table[target].offset, 0, 1e12);
+}
+
+/* NAN for what is not told: 0, for metadata. */
+static float number_log(double value)
+{
+    return value > 0 ? (float)log1p(value) : NAN;
+}
+
+static guint64 half_octave(double value)
+{
+    return value > 0 ? 1 + (guint64)lround(2 * log2(1 + value)) : 0;
+}
+
+static void sample_set_libraries(struct sample *sample, char **libraries)
+{
+    guint count = 0;
+    guint64 all = 0;
+    for (; libraries != NULL && libraries[count] != NULL; count++) {
+        const guint64 library = category_hash(libraries[count]);
+        all += library; /* in whatever order they are told */
+        if (count < SAMPLE_LIBRARIES_MAX)
+            sample->libraries[count] = library;
+    }
+    sample->categories[CATEGORY_LIBRARIES] = all;
+    sample->numbers[NUMBER_LIBRARIES] = (float)log1p(count);
+}
+
+static guint64 sample_input(const struct code_metadata *code)
+{
+    const guint64 sizes = half_octave((double)code->input_bytes + (double)code->payload_bytes) << 8 |
+                          half_octave((double)code->payload_items);
+    return sizes;
+}
+
+static void sample_set_time(struct sample *sample, gint64 at)
+{
+    g_autoptr(GDateTime) when = at > 0 ? g_date_time_new_from_unix_utc(at / G_USEC_PER_SEC) : NULL;
+    sample->at = at;
+    sample->numbers[NUMBER_HOUR] =
+        when != NULL ? (float)(g_date_time_get_hour(when) + g_date_time_get_minute(when) / 60.0) : NAN;
+    sample->numbers[NUMBER_WEEKDAY] = when != NULL ? (float)g_date_time_get_day_of_week(when) : NAN;
+}
+
+void sample_of_code(struct sample *ret_sample, const struct code_metadata *code, gint64 at)
+{
+    struct sample *sample = ret_sample;
+    *sample = (struct sample){0};
+    const guint64 tenant = category_hash(code->tenant != NULL ? code->tenant : "default");
+    sample->categories[CATEGORY_LANGUAGE] = category_hash(code->language);
+    sample->categories[CATEGORY_FAMILY] = category_hash(language_family(code->language));
+    sample->categories[CATEGORY_ALGORITHM] = category_hash(code->algorithm);
+    sample->categories[CATEGORY_ENTRY_POINT] = category_hash(code->entry_point);
+    sample->categories[CATEGORY_TEMPLATE] = category_hash(code->template);
+    sample->categories[CATEGORY_TENANT] = tenant;
+    sample->categories[CATEGORY_FUNCTION] = category_join(tenant, category_hash(code->function));
+    sample->categories[CATEGORY_INPUT] = sample_input(code);
+    for (guint i = 0; i < TARGET_COUNT; i++)
+        sample->targets[i] = NAN;
+    sample->numbers[NUMBER_CODE] = number_log((double)code->code_bytes);
+    sample->numbers[NUMBER_PAYLOAD] = number_log((double)code->payload_bytes);
+    sample->numbers[NUMBER_PAYLOAD_DEPTH] = number_log(code->payload_depth);
+    sample->numbers[NUMBER_PAYLOAD_ITEMS] = number_log((double)code->payload_items);
+    sample->numbers[NUMBER_INPUT] = number_log((double)code->input_bytes);
+    sample->numbers[NUMBER_PARALLELISM] = number_log(code->parallelism);
+    sample->numbers[NUMBER_GPU] = code->gpu;
+    sample->numbers[NUMBER_GIVEN_CPUS] = sample->numbers[NUMBER_GIVEN_MEMORY] = NAN;
+    sample_set_libraries(sample, code->libraries);
+    sample_set_time(sample, at);
+}
+
+gboolean exit_is_cut_short(enum exit_reason reason)
+{
+    return reason == EXIT_SIGNALLED || reason == EXIT_WALL_CLOCK || reason == EXIT_OUT_OF_MEMORY ||
+           reason == EXIT_OUTPUT_LIMIT;
+}
+
+gboolean sample_of_observation(struct sample *ret_sample, const struct observation *observation)
+{
+    const gboolean is_cut_short = exit_is_cut_short(observation->reason);
+    if (observation->reason != EXIT_EXITED && !is_cut_short)
+        return FALSE;
+    const double seconds = observation->duration_ms / 1000;
+    const double mean_vcpus = seconds > 0 ? observation->cpu_seconds / seconds : 0;
+    const double memory = observation->reason == EXIT_OUT_OF_MEMORY
+                              ? MAX(observation->memory_mib, observation->shape.memory_mib)
+                              : observation->memory_mib;
+    const double amounts[TARGET_COUNT] = {
+        [TARGET_CPU] = observation->cpu_seconds,
+        [TARGET_VCPUS] = MAX(observation->vcpus, mean_vcpus),
+        [TARGET_MEMORY] = memory,
+        [TARGET_NETWORK] = observation->network_mbps,
+        [TARGET_DURATION] = observation->duration_ms,
+    };
+    sample_of_code(ret_sample, &observation->code, observation->ended_at);
+    for (guint i = 0; i < TARGET_COUNT; i++)
+        /* nothing but the network can truly be nothing */
+        if (amounts[i] > 0 || i == TARGET_NETWORK)
+            ret_sample->targets[i] = (float)target_log(i, amounts[i]);
+    ret_sample->censored = is_cut_short ? (1U << TARGET_COUNT) - 1 : 0;
+    return TRUE;
+}

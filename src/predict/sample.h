@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "model/execution.h"
+
+/* A run, or code that is to run, as the learned model sees it: what it is called, how large it is, and what it used. Pure; any thread. */
+
+/* What is learned, each as the logarithm of its amount plus an offset that keeps zeros apart from minus infinity (target_log). */
+enum target { TARGET_CPU, TARGET_VCPUS, TARGET_MEMORY, TARGET_NETWORK, TARGET_DURATION, TARGET_COUNT };
+
+extern const struct codec_words target_words;
+
+/* What it is called. 0: not told. Otherwise a hash of the name, so that a model needs no dictionary and knows no tenant's words. */
+enum category {
+    CATEGORY_LANGUAGE,
+    CATEGORY_FAMILY, /* of languages that cost alike: language_family() */
+    CATEGORY_ALGORITHM,
+    CATEGORY_LIBRARIES, /* all of them together */
+    CATEGORY_ENTRY_POINT,
+    CATEGORY_TEMPLATE,
+    CATEGORY_TENANT,
+    CATEGORY_FUNCTION, /* of that tenant */
+    CATEGORY_INPUT,    /* how large its input is: the half-octaves of its sizes */
+    CATEGORY_COUNT
+};
+
+/* How large it is: ln(1 + x), except for the hour; NAN: not told. */
+enum number {
+    NUMBER_CODE, /* bytes */
+    NUMBER_PAYLOAD,
+    NUMBER_PAYLOAD_DEPTH,
+    NUMBER_PAYLOAD_ITEMS,
+    NUMBER_INPUT, /* bytes */
+    NUMBER_PARALLELISM,
+    NUMBER_LIBRARIES,
+    NUMBER_GPU,
+    NUMBER_HOUR,       /* UTC, 0 to 24 */
+    NUMBER_WEEKDAY,    /* 1 (Monday) to 7 */
+    NUMBER_GIVEN_CPUS, /* that it is known to get; only where that is known before */
+    NUMBER_GIVEN_MEMORY,
+    NUMBER_COUNT
+};
+
+extern const struct codec_words number_words;
+
+#define SAMPLE_LIBRARIES_MAX 8
+
+struct sample {
+    guint64 categories[CATEGORY_COUNT];
+    guint64 libraries[SAMPLE_LIBRARIES_MAX]; /* each; 0 from the last on */
+    float numbers[NUMBER_COUNT];
+    float targets[TARGET_COUNT]; /* NAN: not told */
+    guint censored;              /* bit of each target of which "at least" is told */
+    gint64 at;
+};
+
+/* FNV-1a, 64 bits (Fowler, Noll, Vo, RFC 9923), never 0 for a text; 0 for NULL. */
+guint64 category_hash(const char *text);
+guint64 category_join(guint64 left, guint64 right);
+
+/* The family of a language, NULL when it is in none. Static string. */
+const char *language_family(const char *language);
+
+double target_log(enum target target, double amount);
+double target_amount(enum target target, double logarithm);
+
+/* Runs that ended before they were through: they say "at least". */
+gboolean exit_is_cut_short(enum exit_reason reason);
+
+/* Without targets. `at`: when it is to run, microseconds since 1970. */
+void sample_of_code(struct sample *ret_sample, const struct code_metadata *code, gint64 at);
+
+/* With what it used. FALSE when it teaches nothing (cancelled, lost, refused). The memory of a run that ran out of it counts as what its VM had at
+ * least, and a run that was cut short tells "at least" of all. */
+gboolean sample_of_observation(struct sample *ret_sample, const struct observation *observation);
