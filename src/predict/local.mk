@@ -7,7 +7,9 @@ libhbr_predict_la_SOURCES = \
 	src/predict/correction.c src/predict/correction.h \
 	src/predict/courses.c src/predict/courses.h \
 	src/predict/history.c src/predict/history.h \
-	src/predict/model.h \
+	src/predict/effects.c src/predict/effects.h \
+	src/predict/model.c src/predict/model.h src/predict/model-private.h \
+	src/predict/model-file.c src/predict/model-train.c \
 	src/predict/predictor.c src/predict/predictor.h \
 	src/predict/rules.c src/predict/rules.h \
 	src/predict/sample.c src/predict/sample.h \

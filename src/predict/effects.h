@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "predict/sample.h"
+
+/* What kinds of code cost, apart from one another: y is the sum of a common mean and of one random effect for each group that the run is in (its
+ * language, its algorithm, its algorithm with that input, ...), from the wide groups to the narrow. Each effect is shrunk towards nothing by how few
+ * runs tell it: the sum of what is left over, divided by n + s^2 / v, where v is the variance of such effects and s^2 that of runs (the best linear
+ * unbiased prediction: Henderson, Biometrics 31, 1975; Robinson, Statistical Science 6, 1991). So a kind that was never seen falls back to the
+ * wider groups that it is in, by itself. Runs far off count less (Huber's weights). Immutable once fitted. */
+
+#define EFFECTS_MAX 32
+
+/* Of the groups: how many there are, and what each is called. */
+guint effects_count(void);
+const char *effects_name(guint effect);
+
+/* The groups of a sample; 0: it is in none of that effect. */
+void effects_groups(const struct sample *sample, guint64 ret_groups[EFFECTS_MAX]);
+
+struct effects;
+
+/* Of `count` runs: `groups` as above, `y` and `weights` (0: left out) one for each. */
+struct effects *effects_fit(enum target target, const guint64 (*groups)[EFFECTS_MAX], const double *y,
+                            const double *weights, guint count);
+void effects_free(struct effects *effects);
+
+/* The sum of mean and effects; `ret_parts` (may be NULL): each effect. */
+double effects_predict(const struct effects *effects, const guint64 groups[EFFECTS_MAX], double *ret_parts);
+
+/* How many of the names that are told (language, algorithm, libraries) no run had. */
+guint effects_count_unknown(const struct effects *effects, const guint64 groups[EFFECTS_MAX]);
+
+/* (da(utd)): mean; effect, group, value. To load: NULL for what is not sound. */
+GVariant *effects_save(const struct effects *effects);
+struct effects *effects_load(GVariant *saved);

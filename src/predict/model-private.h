@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "predict/booster.h"
+#include "predict/calibration.h"
+#include "predict/effects.h"
+#include "predict/model.h"
+
+/* What model.c (asking), model-train.c and model-file.c share. */
+
+/* The columns of a row: the sample's numbers; the sum of the effects of each target; the parts of the target's own. */
+#define COLUMNS_MAX (NUMBER_COUNT + TARGET_COUNT + EFFECTS_MAX)
+
+enum { TREES_BOOSTED, TREES_FOREST, TREES_COUNT };
+
+/* What a model knows of one target; `effects` NULL: nothing. */
+struct knowledge {
+    struct effects *effects;
+    struct booster *trees[TREES_COUNT];
+};
+
+struct model {
+    gatomicrefcount references;
+    struct model_info info;
+    struct knowledge knowledge[TARGET_COUNT];
+    struct calibration *calibration;
+    struct model *original; /* that owns knowledge and calibration; NULL: this one */
+};
+
+/* A sample as the trees see it. */
+struct view {
+    guint64 groups[EFFECTS_MAX];
+    double sums[TARGET_COUNT], parts[TARGET_COUNT][EFFECTS_MAX];
+};
+
+struct model *model_new(const struct model_info *info);
+void knowledge_clear(struct knowledge *knowledge);
+guint model_column_count(void);
+void view_fill_row(const struct view *view, const struct sample *sample, enum target target, float *ret_row);
+double knowledge_predict(const struct knowledge *knowledge, const float *row, double sum);
+
+void score_add(struct model_score *score, double y, double mean, const double offsets[3]);
+void score_finish(struct model_score *score);
+void calibration_offsets(const struct calibration *calibration, const struct sample *sample, enum target target,
+                         double ret_offsets[3]);
+
+/* Whether it tells the target for sure. */
+gboolean sample_tells(const struct sample *sample, enum target target);

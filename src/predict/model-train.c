@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "predict/model-private.h"
+
+#include "base/error.h"
+
+#include <math.h>
+
+/* How a model is made. The effects of each target are fitted first; the trees then learn what they leave over. The effects that a run is trained with
+ * are of a fit without its function, so that the trees learn to trust them as far as they can be trusted for new code. What the calibration is told
+ * comes from trees that did not know the run's function either. */
+
+#define EFFECT_FOLDS 10
+#define FOLDS_FEW 5 /* of the trees, while there are few runs; else 2 */
+#define RUNS_FEW 8000
+#define CENSORED_FACTOR 0.405 /* ln 1.5: what a run cut short is taken to need beyond what it used */
+#define FUNCTION_SHARE 0.5    /* the runs of a function together weigh their number to this power */
+
+static const struct booster_settings tree_settings[TREES_COUNT] = {
+    [TREES_BOOSTED] = {.rounds = 80,
+                       .trees_per_round = 1,
+                       .depth = 6,
+                       .step = 0.05,
+                       .rows = 0.6,
+                       .columns = 0.4,
+                       .child_weight_min = 2,
+                       .regularisation = 1,
+                       .objective = "reg:pseudohubererror",
+                       .bins = 64},
+    [TREES_FOREST] = {.rounds = 1,
+                      .trees_per_round = 100,
+                      .depth = 8,
+                      .step = 1,
+                      .rows = 0.63,
+                      .columns = 0.35,
+                      .child_weight_min = 2,
+                      .regularisation = 0,
+                      .objective = "reg:squarederror",
+                      .bins = 64},
+};
+
+/* What is at hand while a model is made; arrays of one element for each run. */
+struct lesson {
+    const struct sample *samples;
+    guint count;
+    double *weights; /* of the run, for all targets */
+    guint64 (*groups)[EFFECTS_MAX];
+    struct view *views;         /* with the effects that the run's function was left out of */
+    double *y, *target_weights; /* of the target at hand; weight 0: it does not tell */
+    const struct model_settings *settings;
+    GCancellable *cancellable;
+};
+
+static gint64 lesson_newest(const struct lesson *lesson)
+{
+    gint64 newest = 0;
+    for (guint run = 0; run < lesson->count; run++)
+        newest = MAX(newest, lesson->samples[run].at);
+    return newest;
+}
+
+/* By age, and so that a function counts by the root of its runs. */
+static void lesson_weigh(struct lesson *lesson, guint *ret_functions)
+{
+    g_autoptr(GHashTable) runs = g_hash_table_new(g_int64_hash, g_int64_equal);
+    for (guint run = 0; run < lesson->count; run++) {
+        const guint64 *function = &lesson->samples[run].categories[CATEGORY_FUNCTION];
+        const guint known = GPOINTER_TO_UINT(g_hash_table_lookup(runs, function));
+        g_hash_table_replace(runs, (gpointer)function, GUINT_TO_POINTER(known + 1));
+    }
+    const gint64 newest = lesson_newest(lesson), half_life = lesson->settings->half_life;
+    for (guint run = 0; run < lesson->count; run++) {
+        const struct sample *sample = &lesson->samples[run];
+        const guint known = GPOINTER_TO_UINT(g_hash_table_lookup(runs, &sample->categories[CATEGORY_FUNCTION]));
+        const double age = half_life > 0 ? (double)(newest - sample->at) / (double)half_life : 0;
+        lesson->weights[run] = exp2(-age) * pow(known, FUNCTION_SHARE - 1);
+    }
+    *ret_functions = g_hash_table_size(runs);
+}
+
+static void lesson_init(struct lesson *lesson, const struct sample *samples, guint count,
+                        const struct model_settings *settings, GCancellable *cancellable, guint *ret_functions)
+{
+    *lesson = (struct lesson){
+        .samples = samples,
+        .count = count,
+        .weights = g_new(double, count),
+        .groups = g_malloc_n(count, sizeof *lesson->groups),
+        .views = g_new0(struct view, count),
+        .y = g_new(double, count),
+        .target_weights = g_new(double, count),
+        .settings = settings,
+        .cancellable = cancellable,
+    };
+    lesson_weigh(lesson, ret_functions);
+    for (guint run = 0; run < count; run++)
+        effects_groups(&samples[run], lesson->groups[run]);
+}
+
+static void lesson_clear(struct lesson *lesson)
+{
+    g_free(lesson->weights);
+    g_free(lesson->groups);
+    g_free(lesson->views);
+    g_free(lesson->y);
+    g_free(lesson->target_weights);
+}
+
+static guint sample_fold(const struct sample *sample, guint folds)
+{
+    return (guint)((sample->categories[CATEGORY_FUNCTION] >> 17) % folds);
+}
+
+/* The runs that tell the target for sure. */
+static guint lesson_set_target(struct lesson *lesson, enum target target)
+{
+    guint count = 0;
+    for (guint run = 0; run < lesson->count; run++) {
+        const gboolean tells = sample_tells(&lesson->samples[run], target);
+        lesson->y[run] = lesson->samples[run].targets[target];
+        lesson->target_weights[run] = tells ? lesson->weights[run] : 0;
+        count += tells;
+    }
+    return count;
+}
+
+/* A run cut short that used more than its kind is expected to shows that its kind needs more; one that used less shows nothing. */
+static void lesson_add_censored(struct lesson *lesson, enum target target)
+{
+    for (guint run = 0; run < lesson->count; run++) {
+        const struct sample *sample = &lesson->samples[run];
+        if ((sample->censored & 1U << target) == 0 || isnan(lesson->y[run]) ||
+            lesson->y[run] <= lesson->views[run].sums[target])
+            continue;
+        lesson->y[run] += CENSORED_FACTOR;
+        lesson->target_weights[run] = lesson->weights[run];
+    }
+}
+
+/* The effects of one target, each run by those that its function was left out of. */
+static void lesson_fit_views(struct lesson *lesson, enum target target)
+{
+    const guint64(*groups)[EFFECTS_MAX] = (const guint64(*)[EFFECTS_MAX])lesson->groups;
+    g_autofree double *weights = g_new(double, lesson->count);
+    for (guint fold = 0; fold < EFFECT_FOLDS; fold++) {
+        for (guint run = 0; run < lesson->count; run++)
+            weights[run] = sample_fold(&lesson->samples[run], EFFECT_FOLDS) == fold ? 0 : lesson->target_weights[run];
+        struct effects *effects = effects_fit(target, groups, lesson->y, weights, lesson->count);
+        for (guint run = 0; run < lesson->count; run++)
+            if (sample_fold(&lesson->samples[run], EFFECT_FOLDS) == fold)
+                lesson->views[run].sums[target] =
+                    effects_predict(effects, groups[run], lesson->views[run].parts[target]);
+        effects_free(effects);
+    }
+}
+
+/* The rows of the runs whose fold is (or, with `is_in` FALSE, is not) `fold`, and which tell the target. */
+struct rows {
+    GArray *runs;                      /* guint */
+    GArray *values, *labels, *weights; /* float */
+};
+
+static void rows_init(struct rows *rows, const struct lesson *lesson, enum target target, guint folds, guint fold,
+                      gboolean is_in)
+{
+    *rows = (struct rows){
+        .runs = g_array_new(FALSE, FALSE, sizeof(guint)),
+        .values = g_array_new(FALSE, FALSE, sizeof(float)),
+        .labels = g_array_new(FALSE, FALSE, sizeof(float)),
+        .weights = g_array_new(FALSE, FALSE, sizeof(float)),
+    };
+    for (guint run = 0; run < lesson->count; run++) {
+        const struct sample *sample = &lesson->samples[run];
+        if (lesson->target_weights[run] <= 0 || (folds > 1 && (sample_fold(sample, folds) == fold) != is_in))
+            continue;
+        float row[COLUMNS_MAX];
+        const float label = (float)(lesson->y[run] - lesson->views[run].sums[target]);
+        const float weight = (float)lesson->target_weights[run];
+        view_fill_row(&lesson->views[run], sample, target, row);
+        g_array_append_val(rows->runs, run);
+        g_array_append_vals(rows->values, row, model_column_count());
+        g_array_append_val(rows->labels, label);
+        g_array_append_val(rows->weights, weight);
+    }
+}
+
+static void rows_clear(struct rows *rows)
+{
+    g_array_unref(rows->runs);
+    g_array_unref(rows->values);
+    g_array_unref(rows->labels);
+    g_array_unref(rows->weights);
+}
+
+static gboolean knowledge_train(struct knowledge *knowledge, const struct lesson *lesson, const struct rows *rows,
+                                GError **error)
+{
+    for (guint i = 0; i < TREES_COUNT; i++) {
+        struct booster_settings settings = tree_settings[i];
+        settings.seed = lesson->settings->seed;
+        knowledge->trees[i] = booster_train(&settings, (const float *)(const void *)rows->values->data,
+                                            (const float *)(const void *)rows->labels->data,
+                                            (const float *)(const void *)rows->weights->data, rows->runs->len,
+                                            model_column_count(), lesson->cancellable, error);
+        if (knowledge->trees[i] == NULL)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* What trees that do not know the runs of a fold leave over of them goes to the calibration. */
+static gboolean model_calibrate_fold(struct model *model, const struct lesson *lesson, enum target target,
+                                     const struct rows *known, const struct rows *unknown, double *left_over,
+                                     GError **error)
+{
+    struct knowledge knowledge = {0};
+    const gboolean is_trained = knowledge_train(&knowledge, lesson, known, error);
+    for (guint i = 0; is_trained && i < unknown->runs->len; i++) {
+        const guint run = g_array_index(unknown->runs, guint, i);
+        const float *row = &g_array_index(unknown->values, float, (gsize)i *model_column_count());
+        left_over[run] = lesson->y[run] - knowledge_predict(&knowledge, row, lesson->views[run].sums[target]);
+        calibration_add(model->calibration, &lesson->samples[run], target, left_over[run]);
+    }
+    knowledge_clear(&knowledge);
+    return is_trained;
+}
+
+/* Fills `left_over`, NAN where nothing is told. */
+static gboolean model_calibrate(struct model *model, const struct lesson *lesson, enum target target, double *left_over,
+                                GError **error)
+{
+    const guint folds = lesson->count > RUNS_FEW ? 2 : FOLDS_FEW;
+    gboolean is_done = TRUE;
+    for (guint run = 0; run < lesson->count; run++)
+        left_over[run] = NAN;
+    for (guint fold = 0; is_done && fold < folds; fold++) {
+        struct rows known, unknown;
+        rows_init(&known, lesson, target, folds, fold, FALSE);
+        rows_init(&unknown, lesson, target, folds, fold, TRUE);
+        if (known.runs->len > 0 && unknown.runs->len > 0)
+            is_done = model_calibrate_fold(model, lesson, target, &known, &unknown, left_over, error);
+        rows_clear(&known);
+        rows_clear(&unknown);
+    }
+    return is_done;
+}
+
+static gboolean model_train_target(struct model *model, struct lesson *lesson, enum target target, double *left_over,
+                                   GError **error)
+{
+    struct knowledge *knowledge = &model->knowledge[target];
+    struct rows rows;
+    lesson_set_target(lesson, target);
+    lesson_add_censored(lesson, target);
+    rows_init(&rows, lesson, target, 1, 0, TRUE);
+    const gboolean is_done =
+        knowledge_train(knowledge, lesson, &rows, error) && model_calibrate(model, lesson, target, left_over, error);
+    rows_clear(&rows);
+    if (is_done)
+        knowledge->effects = effects_fit(target, (const guint64(*)[EFFECTS_MAX])lesson->groups, lesson->y,
+                                         lesson->target_weights, lesson->count);
+    return is_done;
+}
+
+static void model_score_target(struct model *model, const struct lesson *lesson, enum target target,
+                               const double *left_over)
+{
+    struct model_score *score = &model->info.scores[target];
+    for (guint run = 0; run < lesson->count; run++) {
+        if (isnan(left_over[run]) || !sample_tells(&lesson->samples[run], target))
+            continue;
+        double offsets[3];
+        calibration_offsets(model->calibration, &lesson->samples[run], target, offsets);
+        score_add(score, left_over[run], 0, offsets);
+    }
+    score_finish(score);
+}
+
+static gboolean model_learn(struct model *model, struct lesson *lesson, GError **error)
+{
+    g_autofree double *left_over = g_new(double, (gsize)lesson->count *TARGET_COUNT);
+    gboolean is_taught[TARGET_COUNT], any = FALSE;
+    for (guint i = 0; i < TARGET_COUNT; i++) {
+        is_taught[i] = lesson_set_target(lesson, i) >= MODEL_RUNS_MIN;
+        if (is_taught[i])
+            lesson_fit_views(lesson, i);
+        for (guint run = 0; !is_taught[i] && run < lesson->count; run++)
+            lesson->views[run].sums[i] = NAN;
+        any = any || is_taught[i];
+    }
+    if (!any) {
+        hbr_error_set(error, HBR_ERROR_INVALID, "%u runs are too few to learn from; right would be %d that ended well",
+                      lesson->count, MODEL_RUNS_MIN);
+        return FALSE;
+    }
+    for (guint i = 0; i < TARGET_COUNT; i++)
+        if (is_taught[i] && !model_train_target(model, lesson, i, left_over + (gsize)i * lesson->count, error))
+            return FALSE;
+    calibration_finish(model->calibration);
+    for (guint i = 0; i < TARGET_COUNT; i++)
+        if (is_taught[i])
+            model_score_target(model, lesson, i, left_over + (gsize)i * lesson->count);
+    return TRUE;
+}
+
+struct model *model_train(const struct sample *samples, guint count, const struct model_settings *settings,
+                          GCancellable *cancellable, GError **error)
+{
+    g_autoptr(model_auto) model = model_new(&settings->info);
+    struct lesson lesson;
+    model->calibration = calibration_new();
+    model->info.run_count = count;
+    lesson_init(&lesson, samples, count, settings, cancellable, &model->info.function_count);
+    const gboolean is_learnt = model_learn(model, &lesson, error);
+    lesson_clear(&lesson);
+    return is_learnt ? g_steal_pointer(&model) : NULL;
+}

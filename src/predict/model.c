@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "predict/model-private.h"
+
+#include "base/error.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+struct model *model_new(const struct model_info *info)
+{
+    struct model *model = g_new0(struct model, 1);
+    g_atomic_ref_count_init(&model->references);
+    model->info = *info;
+    model->info.origin = g_strdup(info->origin);
+    return model;
+}
+
+struct model *model_ref(struct model *model)
+{
+    g_atomic_ref_count_inc(&model->references);
+    return model;
+}
+
+void knowledge_clear(struct knowledge *knowledge)
+{
+    effects_free(knowledge->effects);
+    for (guint i = 0; i < TREES_COUNT; i++)
+        booster_unref(knowledge->trees[i]);
+    *knowledge = (struct knowledge){0};
+}
+
+void model_unref(struct model *model)
+{
+    if (model == NULL || !g_atomic_ref_count_dec(&model->references))
+        return;
+    for (guint i = 0; model->original == NULL && i < TARGET_COUNT; i++)
+        knowledge_clear(&model->knowledge[i]);
+    if (model->original == NULL)
+        calibration_free(model->calibration);
+    model_unref(model->original);
+    g_free(model->info.origin);
+    g_free(model);
+}
+
+const struct model_info *model_get_info(const struct model *model)
+{
+    return &model->info;
+}
+
+guint model_column_count(void)
+{
+    return NUMBER_COUNT + TARGET_COUNT + effects_count();
+}
+
+static const char *column_name(guint column)
+{
+    static const char *const sums[TARGET_COUNT] = {"CPU time of its kind", "vCPUs of its kind", "memory of its kind",
+                                                   "network of its kind", "duration of its kind"};
+    if (column < NUMBER_COUNT)
+        return codec_word(&number_words, column);
+    if (column < NUMBER_COUNT + TARGET_COUNT)
+        return sums[column - NUMBER_COUNT];
+    return effects_name(column - NUMBER_COUNT - TARGET_COUNT);
+}
+
+/* --- Predicting --- */
+
+void view_fill_row(const struct view *view, const struct sample *sample, enum target target, float *ret_row)
+{
+    memcpy(ret_row, sample->numbers, sizeof sample->numbers);
+    for (guint i = 0; i < TARGET_COUNT; i++)
+        ret_row[NUMBER_COUNT + i] = (float)view->sums[i];
+    for (guint i = 0; i < effects_count(); i++)
+        ret_row[NUMBER_COUNT + TARGET_COUNT + i] = (float)view->parts[target][i];
+}
+
+static void model_view(const struct model *model, const struct sample *sample, struct view *ret_view)
+{
+    effects_groups(sample, ret_view->groups);
+    for (guint i = 0; i < TARGET_COUNT; i++) {
+        const struct effects *effects = model->knowledge[i].effects;
+        ret_view->sums[i] = effects != NULL ? effects_predict(effects, ret_view->groups, ret_view->parts[i]) : NAN;
+    }
+}
+
+double knowledge_predict(const struct knowledge *knowledge, const float *row, double sum)
+{
+    double left_over = 0;
+    for (guint i = 0; i < TREES_COUNT; i++)
+        left_over += booster_predict(knowledge->trees[i], row);
+    return sum + left_over / TREES_COUNT;
+}
+
+/* Of what is told and was never seen, the widest effects that name it alone. */
+static guint model_count_unknown(const struct model *model, const struct view *view)
+{
+    guint unknown = 0;
+    for (guint i = 0; i < TARGET_COUNT; i++)
+        if (model->knowledge[i].effects != NULL)
+            unknown = MAX(unknown, effects_count_unknown(model->knowledge[i].effects, view->groups));
+    return unknown;
+}
+
+void model_predict(const struct model *model, const struct sample *sample, struct model_word *ret_word)
+{
+    struct view view;
+    float row[COLUMNS_MAX];
+    model_view(model, sample, &view);
+    for (guint i = 0; i < TARGET_COUNT; i++) {
+        ret_word->mean[i] = ret_word->spread[i] = NAN;
+        if (model->knowledge[i].effects == NULL)
+            continue;
+        view_fill_row(&view, sample, i, row);
+        ret_word->mean[i] = knowledge_predict(&model->knowledge[i], row, view.sums[i]);
+        ret_word->spread[i] = calibration_spread(model->calibration, sample, i);
+    }
+    ret_word->unknown = model_count_unknown(model, &view);
+}
+
+double model_offset(const struct model *model, const struct sample *sample, enum target target, double level)
+{
+    return calibration_offset(model->calibration, sample, target, level);
+}
+
+guint model_group_count(const struct model *model, const struct sample *sample, enum target target)
+{
+    return calibration_count(model->calibration, sample, target);
+}
+
+static int reason_compare(gconstpointer a, gconstpointer b)
+{
+    const double left = fabs(((const struct model_reason *)a)->contribution);
+    const double right = fabs(((const struct model_reason *)b)->contribution);
+    return (left < right) - (left > right);
+}
+
+/* The parts of the effects, of which the trees' own contributions to the same columns are a refinement. */
+static gboolean model_add_contributions(const struct model *model, const struct sample *sample, enum target target,
+                                        double *contributions, GError **error)
+{
+    struct view view;
+    float row[COLUMNS_MAX], told[COLUMNS_MAX + 1];
+    model_view(model, sample, &view);
+    view_fill_row(&view, sample, target, row);
+    for (guint i = 0; i < effects_count(); i++)
+        contributions[NUMBER_COUNT + TARGET_COUNT + i] = view.parts[target][i];
+    for (guint i = 0; i < TREES_COUNT; i++) {
+        if (!booster_explain(model->knowledge[target].trees[i], row, told, error))
+            return FALSE;
+        for (guint column = 0; column < model_column_count(); column++)
+            contributions[column] += told[column] / TREES_COUNT;
+    }
+    return TRUE;
+}
+
+GArray *model_explain(const struct model *model, const struct sample *sample, enum target target, guint max,
+                      GError **error)
+{
+    double contributions[COLUMNS_MAX] = {0};
+    if (model->knowledge[target].effects == NULL) {
+        hbr_error_set(error, HBR_ERROR_UNSUPPORTED, "the model was never taught the %s",
+                      codec_word(&target_words, target));
+        return NULL;
+    }
+    if (!model_add_contributions(model, sample, target, contributions, error))
+        return NULL;
+    GArray *reasons = g_array_new(FALSE, FALSE, sizeof(struct model_reason));
+    for (guint column = 0; column < model_column_count(); column++) {
+        const struct model_reason reason = {column_name(column), contributions[column]};
+        g_array_append_val(reasons, reason);
+    }
+    g_array_sort(reasons, reason_compare);
+    g_array_set_size(reasons, MIN(max, reasons->len));
+    return reasons;
+}
+
+static double pinball_loss(double y, double quantile, double level)
+{
+    return y >= quantile ? level * (y - quantile) : (1 - level) * (quantile - y);
+}
+
+void score_add(struct model_score *score, double y, double mean, const double offsets[3])
+{
+    const double left_over = fabs(y - mean);
+    score->run_count++;
+    score->error += left_over;
+    score->within2 += left_over <= G_LN2;
+    score->pinball += (pinball_loss(y, mean + offsets[0], 0.5) + pinball_loss(y, mean + offsets[1], 0.9) +
+                       pinball_loss(y, mean + offsets[2], 0.99)) /
+                      3;
+}
+
+void score_finish(struct model_score *score)
+{
+    const guint count = MAX(score->run_count, 1);
+    score->error /= count;
+    score->within2 /= count;
+    score->pinball /= count;
+}
+
+void calibration_offsets(const struct calibration *calibration, const struct sample *sample, enum target target,
+                         double ret_offsets[3])
+{
+    static const double levels[] = {0.5, 0.9, 0.99};
+    for (guint i = 0; i < G_N_ELEMENTS(levels); i++)
+        ret_offsets[i] = calibration_offset(calibration, sample, target, levels[i]);
+}
+
+gboolean sample_tells(const struct sample *sample, enum target target)
+{
+    return !isnan(sample->targets[target]) && (sample->censored & 1U << target) == 0;
+}
+
+void model_judge(const struct model *model, const struct sample *samples, guint count,
+                 struct model_score ret_scores[TARGET_COUNT])
+{
+    struct model_score scores[TARGET_COUNT] = {0};
+    for (guint run = 0; run < count; run++) {
+        struct model_word word;
+        double offsets[3];
+        model_predict(model, &samples[run], &word);
+        for (guint i = 0; i < TARGET_COUNT; i++) {
+            if (isnan(word.mean[i]) || !sample_tells(&samples[run], i))
+                continue;
+            calibration_offsets(model->calibration, &samples[run], i, offsets);
+            score_add(&scores[i], samples[run].targets[i], word.mean[i], offsets);
+        }
+    }
+    for (guint i = 0; i < TARGET_COUNT; i++)
+        score_finish(&scores[i]);
+    memcpy(ret_scores, scores, sizeof scores);
+}
