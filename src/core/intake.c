@@ -63,7 +63,7 @@ static struct reservation *intake_reservation_new(struct core *core, struct noti
     const struct policy *policy = core->policy;
     struct reservation *doc = g_new0(struct reservation, 1);
     doc->notification = notification;
-    doc->demand = predictor_predict(core->predictor, policy, &notification->code);
+    doc->demand = predictor_predict(core->predictor, policy, &notification->code, MAX(notification->arrival_at, core->now));
     struct sizing sizing;
     sizing_choose(policy, doc->demand, &sizing);
     doc->profile = g_strdup(sizing.profile->name);
@@ -218,6 +218,9 @@ void core_explain(struct core *core, struct event *event)
         core_reply_error(core, event->request, error);
         return;
     }
+    struct reservation *doc = entry->doc;
+    demand_free(doc->demand);
+    doc->demand = predictor_explain(core->predictor, core->policy, &doc->notification->code, doc->arrival_at);
     struct ladder ladder;
     ladder_choose(core, entry, &ladder);
     ladder_clear(&ladder);

@@ -24,13 +24,31 @@ static const struct {
     enum bins bins;
     float variance[TARGET_COUNT];
 } effect_table[] = {
-    {"algorithm", HAS(ALGORITHM), BINS_NONE, {.3F, .1F, .3F, .3F, .3F}},
+    {"algorithm", HAS(ALGORITHM), BINS_NONE, {0.06F, 0.06F, 0.06F, 0.06F, 0.06F}},
+    {"language family", HAS(FAMILY), BINS_NONE, {0.1F, 0.1F, 0.1F, 0.1F, 0.1F}},
+    {"language", HAS(LANGUAGE), BINS_NONE, {0.24F, 0.1F, 0.3F, 0.1F, 0.24F}},
+    {"libraries", HAS(LIBRARIES), BINS_NONE, {0.5F, 0.3F, 0.5F, 0.3F, 0.5F}},
+    {"entry point", HAS(ENTRY_POINT), BINS_NONE, {0.1F, 0.1F, 0.1F, 0.1F, 0.1F}},
+    {"template", HAS(TEMPLATE), BINS_NONE, {0.1F, 0.1F, 0.1F, 0.1F, 0.1F}},
+    {"algorithm and input", HAS(ALGORITHM) | HAS(INPUT), BINS_NONE, {0.325F, 0.1F, 0.325F, 0.1F, 0.081F}},
+    {"libraries and input", HAS(LIBRARIES) | HAS(INPUT), BINS_NONE, {0.3F, 0.1F, 0.3F, 0.1F, 0.3F}},
+    {"family and algorithm", HAS(FAMILY) | HAS(ALGORITHM), BINS_NONE, {0.2F, 0.1F, 0.1F, 0.1F, 0.2F}},
+    {"family, algorithm and input", HAS(FAMILY) | HAS(ALGORITHM) | HAS(INPUT), BINS_NONE, {0.52F, 0.1F, 0.52F, 0.1F, 0.13F}},
+    {"language and algorithm", HAS(LANGUAGE) | HAS(ALGORITHM), BINS_NONE, {0.08F, 0.1F, 0.32F, 0.1F, 0.02F}},
+    {"language, algorithm and input", HAS(LANGUAGE) | HAS(ALGORITHM) | HAS(INPUT), BINS_NONE, {0.2F, 0.1F, 0.8F, 0.1F, 0.1F}},
+    {"algorithm and code size", HAS(ALGORITHM), BINS_WIDE, {0.01F, 0.02F, 0.01F, 0.01F, 0.08F}},
+    {"algorithm and code size, shifted", HAS(ALGORITHM), BINS_WIDE_SHIFTED, {0.02F, 0.02F, 0.01F, 0.01F, 0.005F}},
+    {"family, algorithm and code size", HAS(FAMILY) | HAS(ALGORITHM), BINS_WIDE, {0.03F, 0.03F, 0.0075F, 0.01F, 0.03F}},
+    {"family, algorithm and code size, shifted", HAS(FAMILY) | HAS(ALGORITHM), BINS_WIDE_SHIFTED, {0.03F, 0.03F, 0.03F, 0.01F, 0.03F}},
+    {"language, algorithm, input and code size", HAS(LANGUAGE) | HAS(ALGORITHM) | HAS(INPUT), BINS_WIDE_SHIFTED, {0.06F, 0.06F, 0.24F, 0.01F, 0.06F}},
+    {"family, algorithm and same code size", HAS(FAMILY) | HAS(ALGORITHM), BINS_EXACT, {0.03F, 0.03F, 0.03F, 0.01F, 0.03F}},
+    {"family, algorithm, input and same code size", HAS(FAMILY) | HAS(ALGORITHM) | HAS(INPUT), BINS_EXACT, {0.24F, 0.1F, 0.06F, 0.01F, 0.24F}},
 };
 
 /* Variance of the runs in their groups, and beyond how far off they count less. */
 static const struct {
     float noise, robust;
-} noise_table[TARGET_COUNT] = {{.06F, .7F}, {.06F, .7F}, {.06F, .7F}, {.06F, .7F}, {.06F, .7F}};
+} noise_table[TARGET_COUNT] = {{.06F, 0}, {.06F, .7F}, {.015F, .7F}, {.06F, .7F}, {.06F, 0}};
 
 struct effects {
     double mean;

@@ -2,6 +2,7 @@
 noinst_LTLIBRARIES += libhbr-predict.la
 libhbr_predict_la_CFLAGS = $(ROOM_CFLAGS) $(GSL_CFLAGS)
 libhbr_predict_la_SOURCES = \
+	src/predict/blend.c src/predict/blend.h \
 	src/predict/booster.c src/predict/booster.h \
 	src/predict/calibration.c src/predict/calibration.h \
 	src/predict/correction.c src/predict/correction.h \

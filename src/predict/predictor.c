@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "predict/predictor.h"
 
+#include "predict/blend.h"
 #include "predict/courses.h"
 #include "predict/history.h"
 #include "predict/rules.h"
-#include "predict/sample.h"
 #include "predict/score.h"
 
 #include <math.h>
@@ -17,6 +17,7 @@ struct function {
     struct demand *demand; /* what the history says, until it is told more; NULL: to be computed */
     struct policy *policy; /* that `demand` was computed under */
     guint gpus;            /* that `demand` was computed for */
+    guint64 revision;      /* goes on with each run */
     GList link;            /* in predictor.recent */
 };
 
@@ -28,8 +29,30 @@ struct predictor {
     guint functions_max;
     GHashTable *assumed;           /* what the rules say of code without history: metadata as JSON -> struct demand */
     struct policy *assumed_policy; /* that `assumed` was computed under */
-    GString *assumed_key;
+    GString *key;
+    struct model *model; /* NULL: none */
+    struct correction *correction;
+    double speed;
+    GHashTable *answers; /* what is said with a model: metadata as JSON -> struct answer */
+    guint64 epoch;       /* of the answers: goes on with model, speed, policy, and every so many runs */
+    guint runs;
 };
+
+#define EPOCH_RUNS 16
+
+/* Holds as long as nothing has changed that it rests on. */
+struct answer {
+    struct demand *demand;
+    guint64 epoch, revision;
+    gint64 hour;
+};
+
+static void answer_free(gpointer data)
+{
+    struct answer *answer = data;
+    demand_free(answer->demand);
+    g_free(answer);
+}
 
 static guint function_hash(gconstpointer key)
 {
@@ -66,7 +89,9 @@ struct predictor *predictor_new(guint functions_max)
     predictor->functions = g_hash_table_new_full(function_hash, function_equal, NULL, function_free);
     predictor->functions_max = MAX(functions_max, 1);
     predictor->assumed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)demand_free);
-    predictor->assumed_key = g_string_new(NULL);
+    predictor->answers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, answer_free);
+    predictor->key = g_string_new(NULL);
+    predictor->correction = correction_new();
     return predictor;
 }
 
@@ -77,7 +102,10 @@ void predictor_free(struct predictor *predictor)
     g_hash_table_unref(predictor->functions);
     g_hash_table_unref(predictor->assumed);
     policy_unref(predictor->assumed_policy);
-    g_string_free(predictor->assumed_key, TRUE);
+    g_hash_table_unref(predictor->answers);
+    g_string_free(predictor->key, TRUE);
+    correction_free(predictor->correction);
+    model_unref(predictor->model);
     g_free(predictor);
 }
 
@@ -139,11 +167,7 @@ static struct demand *function_compute(const struct function *function, const st
         [HISTORY_NETWORK] = &demand->network_mbps,
         [HISTORY_DURATION] = &demand->duration_ms,
     };
-    const struct history_query query = {
-        .samples_max = settings->samples_max,
-        .half_life = settings->half_life_samples,
-        .levels = HISTORY_LEVELS,
-    };
+    const struct history_query query = blend_query(policy, 0);
     demand->source = DEMAND_HISTORY;
     demand->sample_count = MIN(function->history.count, settings->samples_max);
     demand->gpus = gpus;
@@ -173,30 +197,142 @@ static struct demand *function_predict(struct function *function, const struct p
     return demand_copy(function->demand);
 }
 
-/* Notifications repeat, and going through the rules costs more than most of what else is done for one. */
+static void predictor_set_key(struct predictor *predictor, const struct code_metadata *code)
+{
+    g_string_truncate(predictor->key, 0);
+    codec_write(predictor->key, &code_metadata_codec, code, CODEC_STORE);
+}
+
+static void predictor_set_policy(struct predictor *predictor, const struct policy *policy)
+{
+    if (predictor->assumed_policy == policy)
+        return;
+    g_hash_table_remove_all(predictor->assumed);
+    policy_unref(predictor->assumed_policy);
+    predictor->assumed_policy = policy_ref((struct policy *)policy); /* its count is all that changes */
+    predictor->epoch++;
+}
+
+/* Notifications repeat, and going through the rules costs more than most of what else is done for one. By `key`. */
+static const struct demand *predictor_rules(struct predictor *predictor, const struct policy *policy,
+                                            const struct code_metadata *code)
+{
+    struct demand *demand = g_hash_table_lookup(predictor->assumed, predictor->key->str);
+    if (demand != NULL)
+        return demand;
+    if (g_hash_table_size(predictor->assumed) >= ASSUMED_MAX)
+        g_hash_table_remove_all(predictor->assumed);
+    demand = rules_predict(policy, code);
+    codec_seal(&demand_codec, demand);
+    g_hash_table_insert(predictor->assumed, g_strdup(predictor->key->str), demand);
+    return demand;
+}
+
 struct demand *predictor_assume(struct predictor *predictor, const struct policy *policy,
                                 const struct code_metadata *code)
 {
-    if (predictor->assumed_policy != policy || g_hash_table_size(predictor->assumed) >= ASSUMED_MAX) {
-        g_hash_table_remove_all(predictor->assumed);
-        policy_unref(predictor->assumed_policy);
-        predictor->assumed_policy = policy_ref((struct policy *)policy); /* its count is all that changes */
-    }
-    g_string_truncate(predictor->assumed_key, 0);
-    codec_write(predictor->assumed_key, &code_metadata_codec, code, CODEC_STORE);
-    struct demand *demand = g_hash_table_lookup(predictor->assumed, predictor->assumed_key->str);
-    if (demand == NULL) {
-        demand = rules_predict(policy, code);
-        codec_seal(&demand_codec, demand);
-        g_hash_table_insert(predictor->assumed, g_strdup(predictor->assumed_key->str), demand);
-    }
+    predictor_set_policy(predictor, policy);
+    predictor_set_key(predictor, code);
+    return demand_copy(predictor_rules(predictor, policy, code));
+}
+
+/* --- With a model --- */
+
+void predictor_set_model(struct predictor *predictor, struct model *model)
+{
+    struct model *old = predictor->model;
+    predictor->model = model != NULL ? model_ref(model) : NULL;
+    model_unref(old);
+    predictor->epoch++;
+}
+
+const struct model *predictor_model(const struct predictor *predictor)
+{
+    return predictor->model;
+}
+
+void predictor_set_speed(struct predictor *predictor, double speed)
+{
+    predictor->speed = speed;
+    predictor->epoch++;
+}
+
+/* By `key`. */
+static struct blend predictor_blend(struct predictor *predictor, const struct policy *policy,
+                                    const struct code_metadata *code, const struct sample *sample,
+                                    const struct function *function)
+{
+    const double theirs = model_get_info(predictor->model)->speed;
+    return (struct blend){
+        .policy = policy,
+        .code = code,
+        .sample = sample,
+        .rules = predictor_rules(predictor, policy, code),
+        .model = predictor->model,
+        .correction = predictor->correction,
+        .speed = theirs > 0 && predictor->speed > 0 ? log(theirs / predictor->speed) : 0,
+        .history = function != NULL ? &function->history : NULL,
+    };
+}
+
+static void demand_explain_model(struct demand *demand, const struct blend *blend, const struct blend_prior *memory)
+{
+    const struct model_info *info = model_get_info(blend->model);
+    demand_add_reason(demand, g_strdup("model"),
+                      g_strdup_printf("version %u, %s, of %u runs of %u functions, %u in this language; rules weigh %.0f %%",
+                                      info->version, info->origin, info->run_count, info->function_count,
+                                      model_group_count(blend->model, blend->sample, TARGET_MEMORY),
+                                      isnan(memory->prior.mean) ? 100 : 100 * memory->rules_weight));
+}
+
+/* The function's own runs, and what the model's word weighs beside them: it is as good as so many. */
+static struct demand *blend_predict(const struct blend *blend, const struct function *function)
+{
+    struct demand *demand = g_new0(struct demand, 1);
+    struct blend_prior priors[BLEND_AMOUNTS];
+    const guint count = blend->history != NULL ? MIN(blend->history->count, blend->policy->history.samples_max) : 0;
+    blend_fill(blend, demand, priors);
+    demand->sample_count = count;
+    demand->gpus = blend->rules->gpus;
+    demand->source = count > 0 && count >= blend->policy->history.samples_min ? DEMAND_HISTORY : DEMAND_MODEL;
+    if (demand->source == DEMAND_MODEL)
+        rules_raise(blend->policy, blend->code, demand);
+    demand_explain_model(demand, blend, &priors[1]);
+    if (function != NULL && count > 0)
+        demand_explain_history(demand, blend->policy);
+    score_assign(blend->policy, demand);
+    return demand;
+}
+
+static struct demand *predictor_answer(struct predictor *predictor, const struct policy *policy,
+                                       const struct code_metadata *code, gint64 at, struct function *function)
+{
+    const guint64 revision = function != NULL ? function->revision : 0;
+    const gint64 hour = at / ((gint64)3600 * G_USEC_PER_SEC);
+    predictor_set_policy(predictor, policy);
+    predictor_set_key(predictor, code);
+    struct answer *answer = g_hash_table_lookup(predictor->answers, predictor->key->str);
+    if (answer != NULL && answer->epoch == predictor->epoch && answer->revision == revision && answer->hour == hour)
+        return demand_copy(answer->demand);
+    struct sample sample;
+    sample_of_code(&sample, code, at);
+    const struct blend blend = predictor_blend(predictor, policy, code, &sample, function);
+    struct demand *demand = blend_predict(&blend, function);
+    codec_seal(&demand_codec, demand);
+    if (g_hash_table_size(predictor->answers) >= ASSUMED_MAX)
+        g_hash_table_remove_all(predictor->answers);
+    answer = g_new(struct answer, 1);
+    *answer = (struct answer){demand, predictor->epoch, revision, hour};
+    g_hash_table_replace(predictor->answers, g_strdup(predictor->key->str), answer);
     return demand_copy(demand);
 }
 
 struct demand *predictor_predict(struct predictor *predictor, const struct policy *policy,
-                                 const struct code_metadata *code)
+                                 const struct code_metadata *code, gint64 at)
 {
     struct function *function = predictor_find(predictor, code);
+    if (predictor->model != NULL)
+        return predictor_answer(predictor, policy, code, at, function);
     const guint count = function != NULL ? function->history.count : 0;
     if (count > 0 && count >= policy->history.samples_min)
         return function_predict(function, policy, code);
@@ -208,6 +344,85 @@ struct demand *predictor_predict(struct predictor *predictor, const struct polic
         demand, g_strdup("history"),
         g_strdup_printf("only %u executions are known, %u are asked for", count, policy->history.samples_min));
     return demand;
+}
+
+#define EXPLAINED_COLUMNS 4
+
+static void demand_explain_columns(struct demand *demand, const struct blend *blend, enum target target)
+{
+    g_autoptr(GArray) reasons = model_explain(blend->model, blend->sample, target, EXPLAINED_COLUMNS, NULL);
+    if (reasons == NULL)
+        return;
+    GString *text = g_string_new(NULL);
+    for (guint i = 0; i < reasons->len; i++) {
+        const struct model_reason *reason = &g_array_index(reasons, struct model_reason, i);
+        g_string_append_printf(text, "%s%s x %.2f", i > 0 ? ", " : "", reason->column, exp(reason->contribution));
+    }
+    demand_add_reason(demand, g_strdup_printf("model: %s", codec_word(&target_words, target)),
+                      g_string_free(text, FALSE));
+}
+
+static void demand_explain_cover(struct demand *demand, const struct blend *blend, enum target target)
+{
+    struct coverage coverage;
+    const gboolean is_known = blend->history != NULL && blend->history->count > 0;
+    correction_coverage(blend->correction, correction_group(blend->sample, is_known), target, &coverage);
+    if (coverage.count == 0)
+        return;
+    demand_add_reason(demand, g_strdup_printf("coverage: %s", codec_word(&target_words, target)),
+                      g_strdup_printf("of %u %s runs in %s, %.0f %% were within p50, %.0f %% within p90, %.0f %% within p99",
+                                      coverage.count, is_known ? "later" : "first",
+                                      blend->code->language != NULL ? blend->code->language : "no language",
+                                      100 * coverage.shares[0], 100 * coverage.shares[1], 100 * coverage.shares[2]));
+}
+
+struct demand *predictor_explain(struct predictor *predictor, const struct policy *policy,
+                                 const struct code_metadata *code, gint64 at)
+{
+    if (predictor->model == NULL)
+        return predictor_predict(predictor, policy, code, at);
+    struct function *function = predictor_find(predictor, code);
+    struct sample sample;
+    sample_of_code(&sample, code, at);
+    predictor_set_policy(predictor, policy);
+    predictor_set_key(predictor, code);
+    const struct blend blend = predictor_blend(predictor, policy, code, &sample, function);
+    struct demand *demand = blend_predict(&blend, function);
+    for (guint i = 0; i < BLEND_AMOUNTS; i++) {
+        demand_explain_columns(demand, &blend, blend_amounts[i].target);
+        demand_explain_cover(demand, &blend, blend_amounts[i].target);
+    }
+    return demand;
+}
+
+/* How far the run was off what would be said of it, before it is known. */
+static void predictor_correct(struct predictor *predictor, const struct policy *policy,
+                              const struct observation *observation, const struct function *function)
+{
+    struct sample sample;
+    struct demand demand = {0};
+    struct blend_prior priors[BLEND_AMOUNTS];
+    if (!sample_of_observation(&sample, observation) || sample.censored != 0)
+        return;
+    predictor_set_policy(predictor, policy);
+    predictor_set_key(predictor, &observation->code);
+    const struct blend blend = predictor_blend(predictor, policy, &observation->code, &sample, function);
+    const guint64 group = correction_group(&sample, function->history.count > 0);
+    blend_fill(&blend, &demand, priors);
+    for (guint i = 0; i < BLEND_AMOUNTS; i++) {
+        const enum target target = blend_amounts[i].target;
+        const double y = sample.targets[target];
+        if (isnan(y) || isnan(priors[i].prior.mean))
+            continue;
+        const struct quantiles *told = G_STRUCT_MEMBER_P(&demand, blend_amounts[i].offset);
+        const double quantiles[CORRECTION_LEVELS] = {target_log(target, told->p50), target_log(target, told->p90),
+                                                     target_log(target, told->p99)};
+        correction_observe_bias(predictor->correction, &sample, target, y - priors[i].uncorrected,
+                                function->history.count + 1);
+        correction_observe_cover(predictor->correction, group, target, y, quantiles);
+    }
+    if (++predictor->runs % EPOCH_RUNS == 0)
+        predictor->epoch++;
 }
 
 /* MB/s: anything, before a course tells it. */
@@ -257,13 +472,9 @@ static void history_sample_of(const struct policy *policy, const struct observat
 }
 
 static void sample_raise_to_median(struct history_sample *sample, const struct history *history,
-                                   const struct policy_history *settings)
+                                   const struct policy *policy)
 {
-    const struct history_query query = {
-        .samples_max = settings->samples_max,
-        .half_life = settings->half_life_samples,
-        .levels = HISTORY_LEVELS,
-    };
+    const struct history_query query = blend_query(policy, sample->input);
     struct quantiles known;
     for (guint i = 0; i < HISTORY_AMOUNT_COUNT; i++)
         if (history_quantiles(history, i, &query, &known))
@@ -275,12 +486,15 @@ void predictor_observe(struct predictor *predictor, const struct policy *policy,
     if (!exit_teaches(observation->reason))
         return;
     struct function *function = predictor_find_or_add(predictor, &observation->code);
-    struct history_sample sample = {.input = 0};
+    struct history_sample sample = {.input = code_input_size(&observation->code)};
+    if (predictor->model != NULL)
+        predictor_correct(predictor, policy, observation, function);
     history_sample_of(policy, observation, &sample);
     if (exit_is_cut_short(observation->reason))
-        sample_raise_to_median(&sample, &function->history, &policy->history);
+        sample_raise_to_median(&sample, &function->history, policy);
     history_add(&function->history, &sample, policy->history.samples_max);
     if (!exit_is_cut_short(observation->reason)) /* of those the rest is not known */
         courses_add(&function->courses, observation->course);
+    function->revision++;
     function_forget_demand(function);
 }

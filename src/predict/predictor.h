@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "model/execution.h"
 #include "policy/policy.h"
+#include "predict/model.h"
 
-/* What will this code need? From the function's own history where there is enough of it, else from the policy's scored rule table; a learned model
- * takes its place behind the same interface. Holds state (the history of each function, bounded), reads no clock and no file. One thread. */
+/* What will this code need? With a learned model: from rules, model and the function's own history as predict/blend.h says. Without one: from the
+ * function's own history where there is enough of it, else from the policy's scored rule table. Holds state (the history of each function, what
+ * the newest runs say of the model; bounded), reads no clock and no file. One thread. */
 
 struct predictor;
 
@@ -13,9 +14,22 @@ struct predictor;
 struct predictor *predictor_new(guint functions_max);
 void predictor_free(struct predictor *predictor);
 
-/* Never fails: a demand with its reasons, not to be changed. Free with demand_free. */
+/* Takes a reference; NULL: none from now on. */
+void predictor_set_model(struct predictor *predictor, struct model *model);
+const struct model *predictor_model(const struct predictor *predictor);
+
+/* The speed of the machines that code runs on (machine_speed()); 0: not known. Of a model's CPU time and duration it is known how fast the machine was
+ * that they come from. */
+void predictor_set_speed(struct predictor *predictor, double speed);
+
+/* Never fails: a demand with its reasons, not to be changed. `at`: when it is to run. Free with demand_free. What it says with a model may be as old as the
+ * 16 newest runs. */
 struct demand *predictor_predict(struct predictor *predictor, const struct policy *policy,
-                                 const struct code_metadata *code);
+                                 const struct code_metadata *code, gint64 at);
+
+/* As predictor_predict(), with more reasons: what moved the model most, what history weighs, and how well the group's quantiles held so far. */
+struct demand *predictor_explain(struct predictor *predictor, const struct policy *policy,
+                                 const struct code_metadata *code, gint64 at);
 
 /* What is said of the code without any history: the same for the same policy and metadata, at any time. As predictor_predict(). */
 struct demand *predictor_assume(struct predictor *predictor, const struct policy *policy,

@@ -43,7 +43,7 @@ static char *rule_effect(const struct policy_rule *rule)
 }
 
 /* What all matching rules do together. */
-struct effects {
+struct rule_effects {
     double score;
     double vcpus_factor, memory_factor, network_factor, duration_factor;
     double memory_added_mib;
@@ -51,7 +51,7 @@ struct effects {
     guint gpus, rule_count;
 };
 
-static void effects_add(struct effects *effects, const struct policy_rule *rule, const struct code_metadata *code)
+static void effects_add(struct rule_effects *effects, const struct policy_rule *rule, const struct code_metadata *code)
 {
     const double input_mib = ((double)code->input_bytes + (double)code->payload_bytes) / MIB;
     effects->score += rule->score;
@@ -67,7 +67,7 @@ static void effects_add(struct effects *effects, const struct policy_rule *rule,
     effects->rule_count++;
 }
 
-static void effects_collect(struct effects *effects, const struct policy *policy, const struct code_metadata *code,
+static void effects_collect(struct rule_effects *effects, const struct policy *policy, const struct code_metadata *code,
                             struct demand *demand)
 {
     for (guint i = 0; i < policy->rules->len; i++) {
@@ -87,7 +87,7 @@ static void quantiles_apply(struct quantiles *quantiles, double factor, double a
         *all[i] = MIN(MAX(*all[i] * factor + added, minimum), maximum);
 }
 
-static void effects_apply(const struct effects *effects, struct demand *demand)
+static void effects_apply(const struct rule_effects *effects, struct demand *demand)
 {
     quantiles_apply(&demand->vcpus, effects->vcpus_factor, 0, effects->vcpus_min, MODEL_VCPUS_MAX);
     quantiles_apply(&demand->memory_mib, effects->memory_factor, effects->memory_added_mib, effects->memory_mib_min,
@@ -124,7 +124,7 @@ static void demand_classify(const struct policy *policy, struct demand *demand, 
 struct demand *rules_predict(const struct policy *policy, const struct code_metadata *code)
 {
     struct demand *demand = g_new0(struct demand, 1);
-    struct effects effects = {.vcpus_factor = 1, .memory_factor = 1, .network_factor = 1, .duration_factor = 1};
+    struct rule_effects effects = {.vcpus_factor = 1, .memory_factor = 1, .network_factor = 1, .duration_factor = 1};
     demand->source = DEMAND_RULES;
     effects_collect(&effects, policy, code, demand);
     demand->score = CLAMP(effects.score, 0, 100);
@@ -147,4 +147,17 @@ guint rules_gpus(const struct policy *policy, const struct code_metadata *code)
             gpus = rule->gpus;
     }
     return gpus;
+}
+
+void rules_raise(const struct policy *policy, const struct code_metadata *code, struct demand *demand)
+{
+    struct rule_effects effects = {.vcpus_factor = 1, .memory_factor = 1, .network_factor = 1, .duration_factor = 1};
+    for (guint i = 0; i < policy->rules->len; i++) {
+        const struct policy_rule *rule = g_ptr_array_index(policy->rules, i);
+        if (policy_rule_matches(rule, code))
+            effects_add(&effects, rule, code);
+    }
+    quantiles_apply(&demand->vcpus, 1, 0, effects.vcpus_min, MODEL_VCPUS_MAX);
+    quantiles_apply(&demand->memory_mib, 1, 0, effects.memory_mib_min, MODEL_MEMORY_MIB_MAX);
+    quantiles_apply(&demand->network_mbps, 1, 0, effects.network_mbps_min, MODEL_NETWORK_MBPS_MAX);
 }

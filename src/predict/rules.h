@@ -14,3 +14,6 @@ struct demand *rules_predict(const struct policy *policy, const struct code_meta
 
 /* GPUs alone, which no history tells. */
 guint rules_gpus(const struct policy *policy, const struct code_metadata *code);
+
+/* Raises the demand to what the matching rules say that it is at least. */
+void rules_raise(const struct policy *policy, const struct code_metadata *code, struct demand *demand);

@@ -106,6 +106,12 @@ static guint64 sample_input(const struct code_metadata *code)
     return sizes;
 }
 
+guint code_input_size(const struct code_metadata *code)
+{
+    const double bytes = (double)code->input_bytes + (double)code->payload_bytes;
+    return (guint)half_octave(bytes > 0 ? bytes : (double)code->payload_items);
+}
+
 static void sample_set_time(struct sample *sample, gint64 at)
 {
     g_autoptr(GDateTime) when = at > 0 ? g_date_time_new_from_unix_utc(at / G_USEC_PER_SEC) : NULL;

@@ -64,6 +64,9 @@ const char *language_family(const char *language);
 double target_log(enum target target, double amount);
 double target_amount(enum target target, double logarithm);
 
+/* The half-octaves of the bytes that it reads, or of its payload's items where no size is told; 0: neither is. */
+guint code_input_size(const struct code_metadata *code);
+
 /* Runs that ended before they were through: they say "at least". */
 gboolean exit_is_cut_short(enum exit_reason reason);
 

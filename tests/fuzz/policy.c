@@ -55,7 +55,7 @@ static void check_prediction(const struct policy *policy)
         .gpu = TRUE,
     };
     struct predictor *predictor = predictor_new(1);
-    struct demand *demand = predictor_predict(predictor, policy, &code);
+    struct demand *demand = predictor_predict(predictor, policy, &code, 0);
     if (!isfinite(demand->memory_mib.p99) || demand->memory_mib.p90 < demand->memory_mib.p50 || demand->score > 100)
         abort();
     demand_free(demand);

@@ -53,7 +53,7 @@ static void observe(const char *function, double vcpus, double memory_mib)
 static struct demand *predict(const char *function)
 {
     const struct code_metadata code = code_of(function);
-    return predictor_predict(predictor, policy, &code);
+    return predictor_predict(predictor, policy, &code, 0);
 }
 
 static gboolean has_reason(const struct demand *demand, const char *rule, const char *part)
@@ -188,15 +188,15 @@ START_TEST(history_is_kept_by_tenant_and_function)
     observation.code.tenant = (char *)"a";
     predictor_observe(predictor, policy, &observation);
     struct code_metadata code = code_of("f");
-    g_autoptr(demand_auto) of_nobody = predictor_predict(predictor, policy, &code);
+    g_autoptr(demand_auto) of_nobody = predictor_predict(predictor, policy, &code, 0);
     code.tenant = (char *)"a";
-    g_autoptr(demand_auto) of_a = predictor_predict(predictor, policy, &code);
+    g_autoptr(demand_auto) of_a = predictor_predict(predictor, policy, &code, 0);
     ck_assert_int_eq(of_nobody->source, DEMAND_RULES);
     ck_assert_int_eq(of_a->source, DEMAND_HISTORY);
     observe("g", 1, 100);
     code = code_of("g");
     code.tenant = (char *)"default";
-    g_autoptr(demand_auto) of_default = predictor_predict(predictor, policy, &code);
+    g_autoptr(demand_auto) of_default = predictor_predict(predictor, policy, &code, 0);
     ck_assert_int_eq(of_default->source, DEMAND_HISTORY);
 }
 END_TEST
@@ -207,7 +207,7 @@ START_TEST(fewer_executions_than_asked_for_leave_it_to_the_rules)
     patient.history.samples_min = 2;
     observe("f", 3, 900);
     const struct code_metadata code = code_of("f");
-    g_autoptr(demand_auto) one = predictor_predict(predictor, &patient, &code);
+    g_autoptr(demand_auto) one = predictor_predict(predictor, &patient, &code, 0);
     ck_assert_int_eq(one->source, DEMAND_RULES);
     ck_assert_uint_eq(one->sample_count, 1);
     ck_assert(has_reason(one, "history", "2 are asked for"));
@@ -296,7 +296,7 @@ START_TEST(a_new_policy_counts_at_once)
     ck_assert_str_eq(before->class_name, "small");
     g_autoptr(policy_auto) other = policy_shipped("default.yaml");
     const struct code_metadata code = code_of("f");
-    g_autoptr(demand_auto) after = predictor_predict(predictor, other, &code);
+    g_autoptr(demand_auto) after = predictor_predict(predictor, other, &code, 0);
     ck_assert_str_eq(after->class_name, "low");
     ck_assert_double_eq(after->memory_mib.p90, before->memory_mib.p90);
 }
@@ -305,7 +305,7 @@ END_TEST
 START_TEST(code_without_any_match_is_told_so)
 {
     const struct code_metadata code = {.function = (char *)"f", .language = (char *)"cobol"};
-    g_autoptr(demand_auto) demand = predictor_predict(predictor, policy, &code);
+    g_autoptr(demand_auto) demand = predictor_predict(predictor, policy, &code, 0);
     assert_sound(demand);
     ck_assert(has_reason(demand, "none", "no rule matched"));
 }
@@ -374,7 +374,7 @@ START_TEST(the_rule_table_gives_the_demand)
         .parallelism = row->parallelism,
         .gpu = row->gpu,
     };
-    g_autoptr(demand_auto) demand = predictor_predict(predictor, rules, &code);
+    g_autoptr(demand_auto) demand = predictor_predict(predictor, rules, &code, 0);
     ck_assert_double_eq_tol(demand->score, row->score, 1e-6);
     ck_assert_str_eq(demand->class_name, row->class_name);
     ck_assert_double_eq_tol(demand->vcpus.p90, row->vcpus_p90, 1e-6);
@@ -389,7 +389,7 @@ START_TEST(every_rule_that_matched_is_a_reason)
     const char *libraries[] = {"numpy", NULL};
     struct code_metadata code = code_of("f");
     code.libraries = (char **)libraries;
-    g_autoptr(demand_auto) demand = predictor_predict(predictor, policy, &code);
+    g_autoptr(demand_auto) demand = predictor_predict(predictor, policy, &code, 0);
     ck_assert(has_reason(demand, "interpreted", "score +10"));
     ck_assert(has_reason(demand, "numeric-libraries", "score +30, memory x 1.5, 5 MiB memory per MiB of input"));
     ck_assert(has_reason(demand, "class", "class medium"));
@@ -402,12 +402,12 @@ START_TEST(a_gpu_is_asked_for_whatever_the_history_says)
     observe("f", 1, 100);
     struct code_metadata code = code_of("f");
     code.gpu = TRUE;
-    g_autoptr(demand_auto) with = predictor_predict(predictor, shipped, &code);
+    g_autoptr(demand_auto) with = predictor_predict(predictor, shipped, &code, 0);
     ck_assert_int_eq(with->source, DEMAND_HISTORY);
     ck_assert_uint_eq(with->gpus, 1);
     ck_assert_str_eq(with->class_name, "high");
     code.gpu = FALSE;
-    g_autoptr(demand_auto) without = predictor_predict(predictor, shipped, &code);
+    g_autoptr(demand_auto) without = predictor_predict(predictor, shipped, &code, 0);
     ck_assert_uint_eq(without->gpus, 0);
     ck_assert_str_eq(without->class_name, "low");
 }
@@ -419,7 +419,7 @@ START_TEST(sizes_without_bound_stay_finite)
     struct code_metadata code = code_of("f");
     code.input_bytes = code.payload_bytes = code.payload_items = code.code_bytes = G_MAXINT64;
     code.parallelism = G_MAXUINT;
-    g_autoptr(demand_auto) demand = predictor_predict(predictor, shipped, &code);
+    g_autoptr(demand_auto) demand = predictor_predict(predictor, shipped, &code, 0);
     ck_assert_str_eq(demand->class_name, "high");
     assert_ordered(&demand->memory_mib);
     assert_ordered(&demand->vcpus);
@@ -454,7 +454,7 @@ START_TEST(predictions_are_fast_enough_for_the_core_thread)
     const gint64 begun_at = g_get_monotonic_time();
     for (guint i = 0; i < ROUNDS; i++) {
         code.function = (char *)(i % 2 != 0 ? "known" : "unknown");
-        demand_free(predictor_predict(predictor, shipped, &code));
+        demand_free(predictor_predict(predictor, shipped, &code, 0));
     }
     const double each_us = (double)(g_get_monotonic_time() - begun_at) / ROUNDS;
     g_print("predict: %.2f us each\n", each_us);

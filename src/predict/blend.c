@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "predict/blend.h"
+
+#include <math.h>
+
+#define KNOWN_RUNS 5.0
+#define RULES_SPREAD_MIN 0.3
+#define WITHIN_SHARE 0.3 /* at least so much of the model's spread is between functions */
+#define Z90 1.2815515655446004
+
+const struct blend_amount blend_amounts[BLEND_AMOUNTS] = {
+    {HISTORY_VCPUS, TARGET_VCPUS, G_STRUCT_OFFSET(struct demand, vcpus)},
+    {HISTORY_MEMORY, TARGET_MEMORY, G_STRUCT_OFFSET(struct demand, memory_mib)},
+    {HISTORY_NETWORK, TARGET_NETWORK, G_STRUCT_OFFSET(struct demand, network_mbps)},
+    {HISTORY_DURATION, TARGET_DURATION, G_STRUCT_OFFSET(struct demand, duration_ms)},
+};
+
+static struct quantiles *demand_quantiles(struct demand *demand, guint index)
+{
+    return G_STRUCT_MEMBER_P(demand, blend_amounts[index].offset);
+}
+
+struct history_query blend_query(const struct policy *policy, guint input)
+{
+    return (struct history_query){
+        .samples_max = policy->history.samples_max,
+        .half_life = policy->history.half_life_samples,
+        .input = input,
+        .levels = HISTORY_LEVELS,
+    };
+}
+
+/* CPU time and duration depend on the machine. */
+static double target_speed(enum target target, double speed)
+{
+    return target == TARGET_CPU || target == TARGET_DURATION ? speed : 0;
+}
+
+/* What the rules say, as mean and spread of a logarithm. */
+static void rules_word(const struct blend *blend, guint index, double *ret_mean, double *ret_spread)
+{
+    const enum history_amount amount = blend_amounts[index].amount;
+    const struct quantiles *quantiles = G_STRUCT_MEMBER_P(blend->rules, blend_amounts[index].offset);
+    const double p50 = history_log(amount, quantiles->p50), p90 = history_log(amount, quantiles->p90);
+    *ret_mean = p50;
+    *ret_spread = MAX((p90 - p50) / Z90, RULES_SPREAD_MIN);
+}
+
+gboolean blend_get_prior(const struct blend *blend, const struct model_word *word, guint index,
+                         struct blend_prior *ret_prior)
+{
+    const enum target target = blend_amounts[index].target;
+    if (isnan(word->mean[target]))
+        return FALSE;
+    double rules_mean, rules_spread;
+    rules_word(blend, index, &rules_mean, &rules_spread);
+    const double told = MAX(word->spread[target], 0.05), spread = ldexp(told, (int)word->unknown);
+    const double known = model_group_count(blend->model, blend->sample, target);
+    const double trust = MAX(KNOWN_RUNS / (KNOWN_RUNS + known), word->unknown);
+    const double rules = trust / (rules_spread * rules_spread), model = 1 / (spread * spread);
+    const double share = rules / (rules + model);
+    const double model_mean = word->mean[target] + target_speed(target, blend->speed);
+    const double total = (1 - share) * spread + share * rules_spread;
+    const double within = MIN(0.15, total);
+    struct blend_prior prior = {
+        .uncorrected = (1 - share) * model_mean + share * rules_mean,
+        .bias = correction_bias(blend->correction, blend->sample, target),
+        .rules_weight = share,
+    };
+    prior.prior = (struct history_prior){
+        .mean = prior.uncorrected + prior.bias,
+        .total = total,
+        .between = MAX(sqrt(total * total - within * within), WITHIN_SHARE * total),
+    };
+    const guint64 group = correction_group(blend->sample, blend->history != NULL && blend->history->count > 0);
+    for (guint level = 0; level < CORRECTION_LEVELS; level++)
+        prior.prior.offsets[level] = model_offset(blend->model, blend->sample, target,
+                                                  correction_level(blend->correction, group, target, level)) *
+                                     total / told;
+    *ret_prior = prior;
+    return TRUE;
+}
+
+/* The levels that the function's own runs are asked for are corrected as the model's are. */
+static void blend_fill_amount(const struct blend *blend, guint index, const struct history_prior *prior,
+                              struct quantiles *ret_quantiles)
+{
+    static const struct history none;
+    const enum target target = blend_amounts[index].target;
+    struct history_query query = blend_query(blend->policy, code_input_size(blend->code));
+    const guint64 group = correction_group(blend->sample, blend->history != NULL && blend->history->count > 0);
+    for (guint level = 0; prior != NULL && level < CORRECTION_LEVELS; level++)
+        query.levels[level] = correction_level(blend->correction, group, target, level);
+    query.prior = prior;
+    history_quantiles(blend->history != NULL ? blend->history : &none, blend_amounts[index].amount, &query,
+                      ret_quantiles);
+}
+
+void blend_fill(const struct blend *blend, struct demand *demand, struct blend_prior *ret_priors)
+{
+    struct model_word word;
+    model_predict(blend->model, blend->sample, &word);
+    for (guint i = 0; i < BLEND_AMOUNTS; i++) {
+        struct blend_prior prior;
+        const gboolean is_told = blend_get_prior(blend, &word, i, &prior);
+        if (!is_told)
+            prior.prior.mean = prior.uncorrected = NAN;
+        if (ret_priors != NULL)
+            ret_priors[i] = prior;
+        *demand_quantiles(demand, i) =
+            *(const struct quantiles *)G_STRUCT_MEMBER_P(blend->rules, blend_amounts[i].offset);
+        blend_fill_amount(blend, i, is_told ? &prior.prior : NULL, demand_quantiles(demand, i));
+    }
+}
