@@ -104,6 +104,7 @@ struct host_report {
     guint cpus, memory_mib;
     enum acceleration acceleration;
     char *acceleration_reason, *version;
+    double speed; /* as in struct host */
 };
 
 /* A domain found on a host that carries our metadata. */

@@ -3,6 +3,7 @@
 
 #include "plan/placing.h"
 
+#include <math.h>
 #include <string.h>
 
 #define HOSTS_MAX 4096
@@ -165,6 +166,24 @@ static void host_set_state(struct core *core, struct host_entry *entry, enum hos
     core_touch_host(core, entry);
 }
 
+/* The geometric mean over the hosts that tell it: where code will run is not known when its demand is predicted. */
+static void host_tell_speed(struct core *core)
+{
+    double sum = 0;
+    guint count = 0;
+    GHashTableIter iter;
+    gpointer value;
+    g_hash_table_iter_init(&iter, core->hosts);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const double speed = ((struct host_entry *)value)->doc->speed;
+        if (speed > 0) {
+            sum += log(speed);
+            count++;
+        }
+    }
+    predictor_set_speed(core->predictor, count > 0 ? exp(sum / count) : 0);
+}
+
 static void host_up(struct core *core, struct host_entry *entry, const struct host_report *report)
 {
     struct host *doc = entry->doc;
@@ -173,6 +192,8 @@ static void host_up(struct core *core, struct host_entry *entry, const struct ho
     doc->acceleration = report->acceleration;
     core_set_string(&doc->acceleration_reason, report->acceleration_reason);
     core_set_string(&doc->version, report->version);
+    doc->speed = report->speed;
+    host_tell_speed(core);
     host_set_state(core, entry, HOST_UP, NULL);
     entry->epoch++;
     core->place_again = TRUE;

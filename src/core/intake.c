@@ -63,7 +63,8 @@ static struct reservation *intake_reservation_new(struct core *core, struct noti
     const struct policy *policy = core->policy;
     struct reservation *doc = g_new0(struct reservation, 1);
     doc->notification = notification;
-    doc->demand = predictor_predict(core->predictor, policy, &notification->code, MAX(notification->arrival_at, core->now));
+    doc->demand =
+        predictor_predict(core->predictor, policy, &notification->code, MAX(notification->arrival_at, core->now));
     struct sizing sizing;
     sizing_choose(policy, doc->demand, &sizing);
     doc->profile = g_strdup(sizing.profile->name);

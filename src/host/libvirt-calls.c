@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "host/libvirt-error.h"
+#include "host/machine-speed.h"
 #include "wire/message.h"
 
 #include <libvirt/virterror.h>
@@ -12,6 +13,8 @@ gboolean connect_call_run(gpointer data, GError **error)
 {
     struct connect_call *call = data;
     call->link = link_open(call->uri, call->generation, &call->watch, call->inbox, error);
+    if (call->link != NULL && call->wants_speed)
+        call->speed = machine_speed();
     return call->link != NULL;
 }
 

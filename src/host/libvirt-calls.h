@@ -14,7 +14,9 @@ struct connect_call {
     guint generation;
     struct link_watch watch;
     struct inbox *inbox;
-    struct link *link; /* result */
+    gboolean wants_speed; /* of this machine */
+    struct link *link;    /* result */
+    double speed;         /* result */
 };
 gboolean connect_call_run(gpointer call, GError **error);
 void connect_call_free(gpointer call);

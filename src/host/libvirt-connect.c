@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "host/kvm-proof.h"
+#include "host/machine-speed.h"
 #include "host/vm.h"
 
 #include <libvirt/libvirt.h>
@@ -65,6 +66,7 @@ static void host_report_up(struct libvirt_host *host)
         .acceleration = host->acceleration,
         .acceleration_reason = g_strdup(host->acceleration_reason),
         .version = g_strdup_printf("libvirt %s, QEMU %s", libvirt, qemu),
+        .speed = host->speed * (host->acceleration == ACCELERATION_TCG ? MACHINE_SPEED_TCG : 1),
     };
     host_post(host, event);
 }
@@ -286,6 +288,8 @@ static void host_on_connected(gpointer owner, gpointer context, gpointer data, c
         return;
     }
     host->link = g_steal_pointer(&call->link);
+    if (call->speed > 0)
+        host->speed = call->speed;
     host_decide_acceleration(host);
 }
 
@@ -388,6 +392,7 @@ void host_connect(struct libvirt_host *host)
     struct connect_call *call = g_new0(struct connect_call, 1);
     call->uri = g_strdup(host->spec->uri);
     call->generation = ++host->generation;
+    call->wants_speed = host->is_local && host->speed == 0;
     call->watch = host_watch;
     call->inbox = inbox_ref(host->inbox);
     struct job job = host_job(host, LINK_CONTROL);

@@ -51,6 +51,7 @@ struct libvirt_host {
 
     enum acceleration acceleration; /* ACCELERATION_UNKNOWN: not decided yet */
     char *acceleration_reason;
+    double speed;              /* of its CPUs, as machine_speed() tells of them; 0: not known */
     gboolean bandwidth_failed; /* tc of this host cannot limit a NIC */
 
     GHashTable *vms;     /* id -> struct vm, owned */

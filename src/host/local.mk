@@ -17,7 +17,7 @@ libhbr_host_la_SOURCES += \
 libhbr_host_la_SOURCES += \
 	src/host/channel.c src/host/channel.h src/host/domain-clone.c src/host/domain-live.c src/host/domain-xml.c src/host/domain-xml.h \
 	src/host/file-copy.c src/host/file-copy.h src/host/guest.h src/host/hypervisor.c src/host/hypervisor.h src/host/inbox.c src/host/inbox.h \
-	src/host/kvm-proof.c src/host/kvm-proof.h src/host/libvirt-calls.c src/host/libvirt-calls.h \
+	src/host/kvm-proof.c src/host/kvm-proof.h src/host/machine-speed.c src/host/machine-speed.h src/host/libvirt-calls.c src/host/libvirt-calls.h \
 	src/host/libvirt-clone.c src/host/libvirt-connect.c src/host/libvirt-error.c src/host/libvirt-error.h src/host/libvirt-host.c \
 	src/host/libvirt-host.h src/host/libvirt-life.c src/host/libvirt-link.c src/host/libvirt-link.h \
 	src/host/libvirt-migrate.c src/host/libvirt-save.c src/host/libvirt-stream.c src/host/libvirt-stream.h \

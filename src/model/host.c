@@ -37,6 +37,7 @@ static const struct codec_field host_fields[] = {
     {"acceleration", CODEC_ENUM, AT(host, acceleration), 0, 0, 0, NULL, &acceleration_words},
     {"acceleration_reason", CODEC_STRING, AT(host, acceleration_reason), 0, 0, 4 * MODEL_TEXT_MAX, NULL, NULL},
     {"version", CODEC_STRING, AT(host, version), 0, 0, MODEL_TEXT_MAX, NULL, NULL},
+    {"speed", CODEC_DOUBLE, AT(host, speed), CODEC_SPARSE, 0, 1000, NULL, NULL},
 };
 
 CODEC_DEFINE(host, host_fields)

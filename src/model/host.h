@@ -42,6 +42,7 @@ struct host {
     enum acceleration acceleration;
     char *acceleration_reason; /* what was proven, and how */
     char *version;             /* "libvirt 9.0.0, QEMU 7.2.22" */
+    double speed;              /* of one of its CPUs in a guest, 1: Intel Core i5-3330; 0: not known */
 };
 
 CODEC_DECLARE(host)

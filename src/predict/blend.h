@@ -39,7 +39,7 @@ extern const struct blend_amount blend_amounts[BLEND_AMOUNTS];
 /* What is said of one amount before the function's own runs. */
 struct blend_prior {
     struct history_prior prior;
-    double uncorrected; /* the mean without the bias, in logarithms */
+    double uncorrected;        /* the mean without the bias, in logarithms */
     double bias, rules_weight; /* of 1 */
 };
 

@@ -278,11 +278,12 @@ static struct blend predictor_blend(struct predictor *predictor, const struct po
 static void demand_explain_model(struct demand *demand, const struct blend *blend, const struct blend_prior *memory)
 {
     const struct model_info *info = model_get_info(blend->model);
-    demand_add_reason(demand, g_strdup("model"),
-                      g_strdup_printf("version %u, %s, of %u runs of %u functions, %u in this language; rules weigh %.0f %%",
-                                      info->version, info->origin, info->run_count, info->function_count,
-                                      model_group_count(blend->model, blend->sample, TARGET_MEMORY),
-                                      isnan(memory->prior.mean) ? 100 : 100 * memory->rules_weight));
+    demand_add_reason(
+        demand, g_strdup("model"),
+        g_strdup_printf("version %u, %s, of %u runs of %u functions, %u in this language; rules weigh %.0f %%",
+                        info->version, info->origin, info->run_count, info->function_count,
+                        model_group_count(blend->model, blend->sample, TARGET_MEMORY),
+                        isnan(memory->prior.mean) ? 100 : 100 * memory->rules_weight));
 }
 
 /* The function's own runs, and what the model's word weighs beside them: it is as good as so many. */
@@ -369,11 +370,12 @@ static void demand_explain_cover(struct demand *demand, const struct blend *blen
     correction_coverage(blend->correction, correction_group(blend->sample, is_known), target, &coverage);
     if (coverage.count == 0)
         return;
-    demand_add_reason(demand, g_strdup_printf("coverage: %s", codec_word(&target_words, target)),
-                      g_strdup_printf("of %u %s runs in %s, %.0f %% were within p50, %.0f %% within p90, %.0f %% within p99",
-                                      coverage.count, is_known ? "later" : "first",
-                                      blend->code->language != NULL ? blend->code->language : "no language",
-                                      100 * coverage.shares[0], 100 * coverage.shares[1], 100 * coverage.shares[2]));
+    demand_add_reason(
+        demand, g_strdup_printf("coverage: %s", codec_word(&target_words, target)),
+        g_strdup_printf("of %u %s runs in %s, %.0f %% were within p50, %.0f %% within p90, %.0f %% within p99",
+                        coverage.count, is_known ? "later" : "first",
+                        blend->code->language != NULL ? blend->code->language : "no language", 100 * coverage.shares[0],
+                        100 * coverage.shares[1], 100 * coverage.shares[2]));
 }
 
 struct demand *predictor_explain(struct predictor *predictor, const struct policy *policy,

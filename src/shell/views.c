@@ -395,6 +395,7 @@ static const struct field host_fields[] = {
     {"Guests run by", "acceleration", render_known, TABLE_LEFT},
     {"Because", "acceleration_reason", render_text, TABLE_LEFT},
     {"CPUs", "cpus", render_count, TABLE_LEFT},
+    {"Speed of a CPU", "speed", render_real, TABLE_LEFT},
     {"Memory", "memory_mib", render_mib, TABLE_LEFT},
     {"CPU overcommit", "spec/cpu_overcommit", render_real, TABLE_LEFT},
     {"Memory overcommit", "spec/memory_overcommit", render_real, TABLE_LEFT},
