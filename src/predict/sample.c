@@ -35,6 +35,22 @@ static const struct {
     {"image", {"pharo", "vw", "smalltalk"}},
 };
 
+/* Other names of the same language. */
+static const struct {
+    const char *name, *language;
+} language_names[] = {
+    {"python3", "python"}, {"node", "javascript"}, {"nodejs", "javascript"}, {"js", "javascript"}, {"ts", "typescript"},
+    {"c#", "csharp"},      {"f#", "fsharp"},       {"cpp", "c++"},           {"golang", "go"},     {"bash", "sh"},
+};
+
+static const char *language_canonical(const char *language)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(language_names); i++)
+        if (g_strcmp0(language, language_names[i].name) == 0)
+            return language_names[i].language;
+    return language;
+}
+
 const char *language_family(const char *language)
 {
     for (guint i = 0; language != NULL && i < G_N_ELEMENTS(family_table); i++)
@@ -126,8 +142,8 @@ void sample_of_code(struct sample *ret_sample, const struct code_metadata *code,
     struct sample *sample = ret_sample;
     *sample = (struct sample){0};
     const guint64 tenant = category_hash(code->tenant != NULL ? code->tenant : "default");
-    sample->categories[CATEGORY_LANGUAGE] = category_hash(code->language);
-    sample->categories[CATEGORY_FAMILY] = category_hash(language_family(code->language));
+    sample->categories[CATEGORY_LANGUAGE] = category_hash(language_canonical(code->language));
+    sample->categories[CATEGORY_FAMILY] = category_hash(language_family(language_canonical(code->language)));
     sample->categories[CATEGORY_ALGORITHM] = category_hash(code->algorithm);
     sample->categories[CATEGORY_ENTRY_POINT] = category_hash(code->entry_point);
     sample->categories[CATEGORY_TEMPLATE] = category_hash(code->template);
