@@ -173,7 +173,7 @@ static gboolean booster_ask(const struct booster *booster, const float *row, gbo
     DMatrixHandle matrix = NULL;
     bst_ulong length = 0;
     const float *values = NULL;
-    if (xgboost_failed(XGDMatrixCreateFromMat(row, 1, booster->column_count, NAN, &matrix), "take a row",
+    if (xgboost_failed(XGDMatrixCreateFromMat_omp(row, 1, booster->column_count, NAN, &matrix, 1), "take a row",
                        HBR_ERROR_INTERNAL, error))
         return FALSE;
     const int status = XGBoosterPredict(booster->handle, matrix, contributions ? 4 : 0, 0, 0, &length, &values);
@@ -294,7 +294,7 @@ struct booster *booster_train(const struct booster_settings *settings, const flo
 {
     g_autoptr(booster_auto) booster = booster_new(column_count);
     DMatrixHandle matrix = NULL;
-    if (xgboost_failed(XGDMatrixCreateFromMat(rows, row_count, column_count, NAN, &matrix), "take the rows",
+    if (xgboost_failed(XGDMatrixCreateFromMat_omp(rows, row_count, column_count, NAN, &matrix, 1), "take the rows",
                        HBR_ERROR_INTERNAL, error))
         return NULL;
     int status = XGDMatrixSetFloatInfo(matrix, "label", labels, row_count);
@@ -324,6 +324,8 @@ struct booster *booster_load(GBytes *saved, guint column_count, GError **error)
     gsize size;
     gconstpointer content = g_bytes_get_data(saved, &size);
     if (xgboost_failed(XGBoosterCreate(NULL, 0, &booster->handle), "make a model", HBR_ERROR_INTERNAL, error) ||
+        xgboost_failed(XGBoosterSetParam(booster->handle, "nthread", "1"), "take its parameters", HBR_ERROR_INTERNAL,
+                       error) ||
         xgboost_failed(XGBoosterLoadModelFromBuffer(booster->handle, content, size), "read a model", HBR_ERROR_INVALID,
                        error) ||
         !booster_flatten(booster, error))
