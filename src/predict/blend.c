@@ -20,7 +20,7 @@ static struct quantiles *demand_quantiles(struct demand *demand, guint index)
     return G_STRUCT_MEMBER_P(demand, blend_amounts[index].offset);
 }
 
-struct history_query blend_query(const struct policy *policy, guint input)
+struct history_query blend_query(const struct policy *policy, double input)
 {
     return (struct history_query){
         .samples_max = policy->history.samples_max,
@@ -87,7 +87,7 @@ static void blend_fill_amount(const struct blend *blend, guint index, const stru
 {
     static const struct history none;
     const enum target target = blend_amounts[index].target;
-    struct history_query query = blend_query(blend->policy, code_input_size(blend->code));
+    struct history_query query = blend_query(blend->policy, code_input_octaves(blend->code));
     const guint64 group = correction_group(blend->sample, blend->history != NULL && blend->history->count > 0);
     for (guint level = 0; prior != NULL && level < CORRECTION_LEVELS; level++)
         query.levels[level] = correction_level(blend->correction, group, target, level);

@@ -48,7 +48,7 @@ gboolean blend_get_prior(const struct blend *blend, const struct model_word *wor
                          struct blend_prior *ret_prior);
 
 /* The query for the function's own runs, without a prior. */
-struct history_query blend_query(const struct policy *policy, guint input);
+struct history_query blend_query(const struct policy *policy, double input);
 
 /* Fills the amounts of `demand`. `ret_priors` (may be NULL): BLEND_AMOUNTS, with a mean of NAN where the model has no word. */
 void blend_fill(const struct blend *blend, struct demand *demand, struct blend_prior *ret_priors);

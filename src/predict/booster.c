@@ -257,10 +257,12 @@ static gboolean booster_set(struct booster *booster, const struct booster_settin
         {"min_child_weight", settings->child_weight_min},
         {"lambda", settings->regularisation},
         {"num_parallel_tree", settings->trees_per_round},
+        {"huber_slope", settings->huber_slope},
+        {"base_score", 0},
     };
     int status = XGBoosterSetParam(booster->handle, "tree_method", "hist");
     if (status == 0)
-        status = XGBoosterSetParam(booster->handle, "objective", settings->objective);
+        status = XGBoosterSetParam(booster->handle, "objective", "reg:pseudohubererror");
     for (guint i = 0; i < G_N_ELEMENTS(parameters) && status == 0; i++) {
         char value[G_ASCII_DTOSTR_BUF_SIZE];
         status = XGBoosterSetParam(booster->handle, parameters[i].name,

@@ -4,69 +4,140 @@
 #include <math.h>
 
 #define SWEEPS 12
-#define ROBUST_AFTER 3 /* sweeps: then runs far off count less */
 #define GROUPS_MAX (1 << 20)
 
-#define HAS(category) (1U << CATEGORY_##category)
-
-/* How finely the size of the code is told: the width of a bin in logarithms, and where bins begin. */
-enum bins { BINS_NONE, BINS_WIDE, BINS_WIDE_SHIFTED, BINS_EXACT };
+/* How finely the size of the code is told: how many bins for each factor of e, and where they begin. Wide ones come twice, half a bin apart, so that no code
+ * is far from the middle of both. Code of the same size to half a percent is mostly the same source in two implementations of a language. */
+enum bins {
+    BINS_NONE,
+    BINS_NARROW,
+    BINS_NARROW_SHIFTED,
+    BINS_MIDDLE,
+    BINS_MIDDLE_SHIFTED,
+    BINS_WIDE,
+    BINS_WIDE_SHIFTED,
+    BINS_NEAR,
+    BINS_SAME
+};
 
 static const struct {
-    double width, shift;
-} bins_table[] = {[BINS_WIDE] = {0.4, 0}, [BINS_WIDE_SHIFTED] = {0.4, 0.5}, [BINS_EXACT] = {0.005, 0.5}};
+    double per_factor, shift;
+} bins_table[] = {
+    [BINS_NARROW] = {5, 0},   [BINS_NARROW_SHIFTED] = {5, 0.5},
+    [BINS_MIDDLE] = {2.5, 0}, [BINS_MIDDLE_SHIFTED] = {2.5, 0.5},
+    [BINS_WIDE] = {1.25, 0},  [BINS_WIDE_SHIFTED] = {1.25, 0.5},
+    [BINS_NEAR] = {50, 0.5},  [BINS_SAME] = {200, 0.5},
+};
 
-/* From the wide to the narrow. The variances are those that predicted the programs of the Computer Language Benchmarks Game best, each left
- * out in turn. */
+/* Whether its input is small, middle or large for its algorithm comes from the runs, too (effects_rank). */
+#define RANK CATEGORY_COUNT
+#define HAS(category) (1U << CATEGORY_##category)
+#define CATEGORY_RANK RANK
+
+/* From the wide to the narrow; of each, how much such effects vary (0: not looked at). The variances are those that predicted the programs of the
+ * Computer Language Benchmarks Game best (CPU time, memory, duration; a fourth of them left out in turn) and the configurations of
+ * Bilal et al., With Great Freedom Comes Great Opportunity: Rethinking Resource Allocation for Serverless Functions, EuroSys 2023. Of vCPUs and
+ * network they are the duration's. */
 static const struct {
     const char *name;
     guint categories;
     enum bins bins;
     float variance[TARGET_COUNT];
 } effect_table[] = {
-    {"algorithm", HAS(ALGORITHM), BINS_NONE, {0.06F, 0.06F, 0.06F, 0.06F, 0.06F}},
-    {"language family", HAS(FAMILY), BINS_NONE, {0.1F, 0.1F, 0.1F, 0.1F, 0.1F}},
-    {"language", HAS(LANGUAGE), BINS_NONE, {0.24F, 0.1F, 0.3F, 0.1F, 0.24F}},
     {"libraries", HAS(LIBRARIES), BINS_NONE, {0.5F, 0.3F, 0.5F, 0.3F, 0.5F}},
     {"entry point", HAS(ENTRY_POINT), BINS_NONE, {0.1F, 0.1F, 0.1F, 0.1F, 0.1F}},
     {"template", HAS(TEMPLATE), BINS_NONE, {0.1F, 0.1F, 0.1F, 0.1F, 0.1F}},
-    {"algorithm and input", HAS(ALGORITHM) | HAS(INPUT), BINS_NONE, {0.325F, 0.1F, 0.325F, 0.1F, 0.081F}},
-    {"libraries and input", HAS(LIBRARIES) | HAS(INPUT), BINS_NONE, {0.3F, 0.1F, 0.3F, 0.1F, 0.3F}},
-    {"family and algorithm", HAS(FAMILY) | HAS(ALGORITHM), BINS_NONE, {0.2F, 0.1F, 0.1F, 0.1F, 0.2F}},
-    {"family, algorithm and input",
+    {"family", HAS(FAMILY), BINS_NONE, {0.0167F, 0, 0, 0, 0}},
+    {"language", HAS(LANGUAGE), BINS_NONE, {0.01F, 0, 3.F, 0, 0}},
+    {"language, rank of input", HAS(LANGUAGE) | HAS(RANK), BINS_NONE, {0.15F, 0.15F, 0.05F, 0.15F, 0.15F}},
+    {"algorithm, input", HAS(ALGORITHM) | HAS(INPUT), BINS_NONE, {0.3333F, 0.0123F, 0.1F, 0.0123F, 0.0123F}},
+    {"libraries, input", HAS(LIBRARIES) | HAS(INPUT), BINS_NONE, {0.3F, 0.1F, 0.3F, 0.1F, 0.3F}},
+    {"family, algorithm", HAS(FAMILY) | HAS(ALGORITHM), BINS_NONE, {0.3F, 0.1F, 0, 0.1F, 0.1F}},
+    {"algorithm, code size", HAS(ALGORITHM), BINS_WIDE, {0.01F, 0, 0, 0, 0}},
+    {"algorithm, code size", HAS(ALGORITHM), BINS_WIDE_SHIFTED, {0.01F, 0, 0, 0, 0}},
+    {"kind of language, algorithm, input", HAS(KIND) | HAS(ALGORITHM) | HAS(INPUT), BINS_NONE, {0, 0, 0.3F, 0, 0}},
+    {"algorithm, input, code size", HAS(ALGORITHM) | HAS(INPUT), BINS_WIDE, {0, 0.05F, 0.0033F, 0.05F, 0.05F}},
+    {"algorithm, input, code size", HAS(ALGORITHM) | HAS(INPUT), BINS_WIDE_SHIFTED, {0, 0.05F, 0.0033F, 0.05F, 0.05F}},
+    {"kind of language, algorithm, input, code size",
+     HAS(KIND) | HAS(ALGORITHM) | HAS(INPUT),
+     BINS_WIDE,
+     {0, 0, 0.01F, 0, 0}},
+    {"kind of language, algorithm, input, code size",
+     HAS(KIND) | HAS(ALGORITHM) | HAS(INPUT),
+     BINS_WIDE_SHIFTED,
+     {0, 0, 0.01F, 0, 0}},
+    {"family, algorithm, input", HAS(FAMILY) | HAS(ALGORITHM) | HAS(INPUT), BINS_NONE, {0.3F, 0, 0.3F, 0, 0}},
+    {"language, algorithm, code size", HAS(LANGUAGE) | HAS(ALGORITHM), BINS_MIDDLE, {0, 0, 0.01F, 0, 0}},
+    {"language, algorithm, code size", HAS(LANGUAGE) | HAS(ALGORITHM), BINS_MIDDLE_SHIFTED, {0, 0, 0.01F, 0, 0}},
+    {"family, algorithm, same code size", HAS(FAMILY) | HAS(ALGORITHM), BINS_SAME, {0.05F, 0.01F, 0, 0.01F, 0.01F}},
+    {"family, algorithm, like code size", HAS(FAMILY) | HAS(ALGORITHM), BINS_NEAR, {0, 0.05F, 0, 0.05F, 0.05F}},
+    {"family, algorithm, input, code size",
      HAS(FAMILY) | HAS(ALGORITHM) | HAS(INPUT),
-     BINS_NONE,
-     {0.52F, 0.1F, 0.52F, 0.1F, 0.13F}},
-    {"language and algorithm", HAS(LANGUAGE) | HAS(ALGORITHM), BINS_NONE, {0.08F, 0.1F, 0.32F, 0.1F, 0.02F}},
-    {"language, algorithm and input",
+     BINS_WIDE,
+     {0.15F, 0.15F, 0.05F, 0.15F, 0.15F}},
+    {"family, algorithm, input, code size",
+     HAS(FAMILY) | HAS(ALGORITHM) | HAS(INPUT),
+     BINS_WIDE_SHIFTED,
+     {0.15F, 0.15F, 0.05F, 0.15F, 0.15F}},
+    {"language, algorithm, input",
      HAS(LANGUAGE) | HAS(ALGORITHM) | HAS(INPUT),
      BINS_NONE,
-     {0.2F, 0.1F, 0.8F, 0.1F, 0.1F}},
-    {"algorithm and code size", HAS(ALGORITHM), BINS_WIDE, {0.01F, 0.02F, 0.01F, 0.01F, 0.08F}},
-    {"algorithm and code size, shifted", HAS(ALGORITHM), BINS_WIDE_SHIFTED, {0.02F, 0.02F, 0.01F, 0.01F, 0.005F}},
-    {"family, algorithm and code size", HAS(FAMILY) | HAS(ALGORITHM), BINS_WIDE, {0.03F, 0.03F, 0.0075F, 0.01F, 0.03F}},
-    {"family, algorithm and code size, shifted",
-     HAS(FAMILY) | HAS(ALGORITHM),
-     BINS_WIDE_SHIFTED,
-     {0.03F, 0.03F, 0.03F, 0.01F, 0.03F}},
-    {"language, algorithm, input and code size",
-     HAS(LANGUAGE) | HAS(ALGORITHM) | HAS(INPUT),
-     BINS_WIDE_SHIFTED,
-     {0.06F, 0.06F, 0.24F, 0.01F, 0.06F}},
-    {"family, algorithm and same code size",
-     HAS(FAMILY) | HAS(ALGORITHM),
-     BINS_EXACT,
-     {0.03F, 0.03F, 0.03F, 0.01F, 0.03F}},
-    {"family, algorithm, input and same code size",
+     {0.9F, 0.1F, 2.7F, 0.1F, 0.1F}},
+    {"family, algorithm, input, code size",
      HAS(FAMILY) | HAS(ALGORITHM) | HAS(INPUT),
-     BINS_EXACT,
-     {0.24F, 0.1F, 0.06F, 0.01F, 0.24F}},
+     BINS_MIDDLE,
+     {0, 0, 0.03F, 0, 0}},
+    {"family, algorithm, input, code size",
+     HAS(FAMILY) | HAS(ALGORITHM) | HAS(INPUT),
+     BINS_MIDDLE_SHIFTED,
+     {0, 0, 0.03F, 0, 0}},
+    {"algorithm, input, like code size", HAS(ALGORITHM) | HAS(INPUT), BINS_NEAR, {0, 0.03F, 0, 0.03F, 0.03F}},
+    {"family, algorithm, input, code size",
+     HAS(FAMILY) | HAS(ALGORITHM) | HAS(INPUT),
+     BINS_NARROW,
+     {0.05F, 0, 0, 0, 0}},
+    {"family, algorithm, input, code size",
+     HAS(FAMILY) | HAS(ALGORITHM) | HAS(INPUT),
+     BINS_NARROW_SHIFTED,
+     {0.05F, 0, 0, 0, 0}},
+    {"language, algorithm, input, code size",
+     HAS(LANGUAGE) | HAS(ALGORITHM) | HAS(INPUT),
+     BINS_MIDDLE,
+     {0, 0.0167F, 0.05F, 0.0167F, 0.0167F}},
+    {"language, algorithm, input, code size",
+     HAS(LANGUAGE) | HAS(ALGORITHM) | HAS(INPUT),
+     BINS_MIDDLE_SHIFTED,
+     {0, 0.0167F, 0.05F, 0.0167F, 0.0167F}},
+    {"family, algorithm, input, like code size",
+     HAS(FAMILY) | HAS(ALGORITHM) | HAS(INPUT),
+     BINS_NEAR,
+     {0, 0.05F, 0.0167F, 0.05F, 0.05F}},
+    {"family, algorithm, input, same code size",
+     HAS(FAMILY) | HAS(ALGORITHM) | HAS(INPUT),
+     BINS_SAME,
+     {0.06F, 0.06F, 0, 0.06F, 0.06F}},
+    {"algorithm, template", HAS(ALGORITHM) | HAS(TEMPLATE), BINS_NONE, {0.1F, 0.1F, 0.1F, 0.1F, 0.1F}},
+    {"algorithm, CPUs given", HAS(ALGORITHM) | HAS(CPUS), BINS_NONE, {0.12F, 0.12F, 0.12F, 0.12F, 0.12F}},
+    {"algorithm, input, CPUs given",
+     HAS(ALGORITHM) | HAS(INPUT) | HAS(CPUS),
+     BINS_NONE,
+     {0.025F, 0.025F, 0.025F, 0.025F, 0.025F}},
+    {"algorithm, input, template",
+     HAS(ALGORITHM) | HAS(INPUT) | HAS(TEMPLATE),
+     BINS_NONE,
+     {0.02F, 0.02F, 0.02F, 0.02F, 0.02F}},
+    {"algorithm, template, CPUs given",
+     HAS(ALGORITHM) | HAS(TEMPLATE) | HAS(CPUS),
+     BINS_NONE,
+     {0.08F, 0.08F, 0.08F, 0.08F, 0.08F}},
+    {"algorithm, input, template, CPUs given",
+     HAS(ALGORITHM) | HAS(INPUT) | HAS(TEMPLATE) | HAS(CPUS),
+     BINS_NONE,
+     {0.01F, 0.01F, 0.01F, 0.01F, 0.01F}},
 };
 
-/* Variance of the runs in their groups, and beyond how far off they count less. */
-static const struct {
-    float noise, robust;
-} noise_table[TARGET_COUNT] = {{.06F, 0}, {.06F, .7F}, {.015F, .7F}, {.06F, .7F}, {.06F, 0}};
+/* Variance of the runs in their groups. */
+static const float noise_table[TARGET_COUNT] = {.09F, .03F, .03F, .03F, .03F};
 
 struct effects {
     double mean;
@@ -89,33 +160,148 @@ const char *effects_name(guint effect)
     return effect_table[effect].name;
 }
 
+/* --- How large an input is for its algorithm --- */
+
+/* A third of an algorithm's runs had a smaller input than `low`, a third a larger one than `high`. */
+struct range {
+    guint64 algorithm;
+    double low, high;
+};
+
+struct ranks {
+    GHashTable *ranges; /* algorithm -> struct range */
+};
+
+static struct ranks *ranks_make(void)
+{
+    struct ranks *ranks = g_new0(struct ranks, 1);
+    ranks->ranges = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, g_free);
+    return ranks;
+}
+
+void ranks_free(struct ranks *ranks)
+{
+    if (ranks != NULL)
+        g_hash_table_unref(ranks->ranges);
+    g_free(ranks);
+}
+
+static void ranks_set(struct ranks *ranks, guint64 algorithm, double low, double high)
+{
+    struct range *range = g_new(struct range, 1);
+    *range = (struct range){algorithm, low, high};
+    g_hash_table_replace(ranks->ranges, &range->algorithm, range);
+}
+
+static int double_compare(gconstpointer a, gconstpointer b)
+{
+    const double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+static void inputs_free(gpointer inputs)
+{
+    g_array_unref(inputs);
+}
+
+struct ranks *ranks_new(const struct sample *samples, guint count)
+{
+    struct ranks *ranks = ranks_make();
+    g_autoptr(GHashTable) inputs = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, inputs_free);
+    for (guint i = 0; i < count; i++) {
+        const guint64 *algorithm = &samples[i].categories[CATEGORY_ALGORITHM];
+        GArray *known = g_hash_table_lookup(inputs, algorithm);
+        if (*algorithm == 0 || samples[i].input_octaves <= 0)
+            continue;
+        if (known == NULL) {
+            known = g_array_new(FALSE, FALSE, sizeof(double));
+            g_hash_table_insert(inputs, (gpointer)algorithm, known);
+        }
+        g_array_append_val(known, samples[i].input_octaves);
+    }
+    GHashTableIter iter;
+    gpointer algorithm, known;
+    g_hash_table_iter_init(&iter, inputs);
+    while (g_hash_table_iter_next(&iter, &algorithm, &known)) {
+        GArray *sorted = known;
+        g_array_sort(sorted, double_compare);
+        /* In the middle between the thirds' middles, so that three sizes are three ranks however many runs each has. */
+        const double small = g_array_index(sorted, double, sorted->len / 6);
+        const double middle = g_array_index(sorted, double, sorted->len / 2);
+        const double large = g_array_index(sorted, double, sorted->len * 5 / 6);
+        ranks_set(ranks, *(const guint64 *)algorithm, (small + middle) / 2, (middle + large) / 2);
+    }
+    return ranks;
+}
+
+static guint64 sample_rank(const struct sample *sample, const struct ranks *ranks)
+{
+    const struct range *range = g_hash_table_lookup(ranks->ranges, &sample->categories[CATEGORY_ALGORITHM]);
+    if (range == NULL || sample->input_octaves <= 0)
+        return 0;
+    return 1 + (guint64)(sample->input_octaves > range->low) + (guint64)(sample->input_octaves > range->high);
+}
+
+GVariant *ranks_save(const struct ranks *ranks)
+{
+    GVariantBuilder builder;
+    g_variant_builder_init(&builder, G_VARIANT_TYPE("a(tdd)"));
+    GHashTableIter iter;
+    gpointer value;
+    g_hash_table_iter_init(&iter, ranks->ranges);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const struct range *range = value;
+        g_variant_builder_add(&builder, "(tdd)", range->algorithm, range->low, range->high);
+    }
+    return g_variant_builder_end(&builder);
+}
+
+struct ranks *ranks_load(GVariant *saved)
+{
+    struct ranks *ranks = ranks_make();
+    for (gsize i = 0; i < MIN(g_variant_n_children(saved), GROUPS_MAX); i++) {
+        guint64 algorithm;
+        double low, high;
+        g_variant_get_child(saved, i, "(tdd)", &algorithm, &low, &high);
+        ranks_set(ranks, algorithm, low, high); /* not even a NAN does more harm than a wrong rank */
+    }
+    return ranks;
+}
+
+/* --- Groups --- */
+
 static guint64 sample_bin(const struct sample *sample, enum bins bins)
 {
     const double size = sample->numbers[NUMBER_CODE];
-    return isnan(size) ? 0 : (guint64)floor(size / bins_table[bins].width + bins_table[bins].shift) + 1;
+    return isnan(size) ? 0 : (guint64)floor(size * bins_table[bins].per_factor + bins_table[bins].shift) + 1;
 }
 
 /* A group that some category of is not told is none. */
-static guint64 sample_group(const struct sample *sample, guint effect)
+static guint64 sample_group(const guint64 categories[CATEGORY_COUNT + 1], const guint64 *bins, guint effect)
 {
     guint64 group = effect + 1;
-    for (guint i = 0; i < CATEGORY_COUNT; i++) {
+    for (guint i = 0; i <= CATEGORY_COUNT; i++) {
         if ((effect_table[effect].categories & 1U << i) == 0)
             continue;
-        if (sample->categories[i] == 0)
+        if (categories[i] == 0)
             return 0;
-        group = category_join(group, sample->categories[i]);
+        group = category_join(group, categories[i]);
     }
     if (effect_table[effect].bins == BINS_NONE)
         return group;
-    const guint64 bin = sample_bin(sample, effect_table[effect].bins);
+    const guint64 bin = bins[effect_table[effect].bins];
     return bin != 0 ? category_join(group, bin) : 0;
 }
 
-void effects_groups(const struct sample *sample, guint64 ret_groups[EFFECTS_MAX])
+void effects_groups(const struct sample *sample, const struct ranks *ranks, guint64 ret_groups[EFFECTS_MAX])
 {
+    guint64 categories[CATEGORY_COUNT + 1], bins[G_N_ELEMENTS(bins_table)] = {0};
+    memcpy(categories, sample->categories, sizeof sample->categories);
+    categories[RANK] = sample_rank(sample, ranks);
+    for (guint i = BINS_NONE + 1; i < G_N_ELEMENTS(bins_table); i++)
+        bins[i] = sample_bin(sample, i);
     for (guint i = 0; i < effects_count(); i++)
-        ret_groups[i] = sample_group(sample, i);
+        ret_groups[i] = sample_group(categories, bins, i);
 }
 
 /* --- Fitting --- */
@@ -186,19 +372,6 @@ static void column_sweep(struct column *column, double *left_over, const double 
             left_over[run] -= values[column->of_run[run]];
 }
 
-static void weights_make_robust(double *robust, const double *weights, const double *left_over, double limit,
-                                guint count)
-{
-    for (guint run = 0; run < count; run++)
-        robust[run] = weights[run] * MIN(1, limit / MAX(fabs(left_over[run]), 1e-9));
-}
-
-static int double_compare(gconstpointer a, gconstpointer b)
-{
-    const double left = *(const double *)a, right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
 static double median_of(const double *y, const double *weights, guint count)
 {
     g_autoptr(GArray) told = g_array_new(FALSE, FALSE, sizeof(double));
@@ -248,19 +421,16 @@ struct effects *effects_fit(enum target target, const guint64 (*groups)[EFFECTS_
     struct effects *effects = effects_new(median_of(y, weights, count));
     struct column columns[G_N_ELEMENTS(effect_table)];
     g_autofree double *left_over = g_new(double, count);
-    g_autofree double *robust = g_memdup2(weights, count * sizeof *weights);
     for (guint run = 0; run < count; run++)
         left_over[run] = weights[run] > 0 ? y[run] - effects->mean : 0;
     for (guint i = 0; i < effects_count(); i++) {
         column_init(&columns[i], groups, weights, i, count);
-        columns[i].shrinkage = noise_table[target].noise / MAX(effect_table[i].variance[target], 1e-9F);
+        columns[i].shrinkage = noise_table[target] / MAX(effect_table[i].variance[target], 1e-9F);
     }
     for (guint sweep = 0; sweep < SWEEPS; sweep++) {
-        if (sweep >= ROBUST_AFTER && noise_table[target].robust > 0)
-            weights_make_robust(robust, weights, left_over, noise_table[target].robust, count);
         for (guint i = 0; i < effects_count(); i++)
             if (effect_table[i].variance[target] > 0)
-                column_sweep(&columns[i], left_over, robust, count);
+                column_sweep(&columns[i], left_over, weights, count);
     }
     for (guint i = 0; i < effects_count(); i++) {
         effects_take(effects, i, &columns[i]);

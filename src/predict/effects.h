@@ -7,16 +7,26 @@
  * language, its algorithm, its algorithm with that input, ...), from the wide groups to the narrow. Each effect is shrunk towards nothing by how few
  * runs tell it: the sum of what is left over, divided by n + s^2 / v, where v is the variance of such effects and s^2 that of runs (the best linear
  * unbiased prediction: Henderson, Biometrics 31, 1975; Robinson, Statistical Science 6, 1991). So a kind that was never seen falls back to the
- * wider groups that it is in, by itself. Runs far off count less (Huber's weights). Immutable once fitted. */
+ * wider groups that it is in, by itself. Immutable once fitted. */
 
-#define EFFECTS_MAX 32
+#define EFFECTS_MAX 48
 
 /* Of the groups: how many there are, and what each is called. */
 guint effects_count(void);
 const char *effects_name(guint effect);
 
+/* Which inputs are small, middle and large for their algorithm. Immutable. */
+struct ranks;
+
+struct ranks *ranks_new(const struct sample *samples, guint count);
+void ranks_free(struct ranks *ranks);
+
+/* a(tdd): algorithm, and the octaves of size between small and middle, and between middle and large. */
+GVariant *ranks_save(const struct ranks *ranks);
+struct ranks *ranks_load(GVariant *saved);
+
 /* The groups of a sample; 0: it is in none of that effect. */
-void effects_groups(const struct sample *sample, guint64 ret_groups[EFFECTS_MAX]);
+void effects_groups(const struct sample *sample, const struct ranks *ranks, guint64 ret_groups[EFFECTS_MAX]);
 
 struct effects;
 

@@ -109,8 +109,7 @@ static void distribution_collect(struct distribution *distribution, const struct
         const double value = sample->amounts[amount];
         if (isnan(value))
             continue;
-        const double octaves =
-            sample->input != 0 && query->input != 0 ? fabs((double)sample->input - query->input) / 2 : 0;
+        const double octaves = sample->input > 0 && query->input > 0 ? fabs(sample->input - query->input) : 0;
         distribution->points[distribution->count++] = (struct weighted){
             .y = history_log(amount, value),
             .weight = weight * exp2(-octaves / 2),

@@ -38,7 +38,7 @@ enum history_amount {
 /* NAN: not told. */
 struct history_sample {
     float amounts[HISTORY_AMOUNT_COUNT];
-    guint input; /* half-octaves of the size of its input; 0: not told */
+    double input; /* octaves of the size of its input; 0: not told */
 };
 
 /* What a model says of one amount, in logarithms (history_log). */
@@ -52,7 +52,7 @@ struct history_prior {
 struct history_query {
     guint samples_max; /* the newest */
     double half_life;
-    guint input;                       /* as in the sample */
+    double input;                      /* as in the sample */
     double levels[3];                  /* HISTORY_LEVELS, or others near to them */
     const struct history_prior *prior; /* NULL: none */
 };

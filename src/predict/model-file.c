@@ -14,8 +14,8 @@
 #define CONTENT_MAX (256 * 1024 * 1024)
 
 #define SCORE_TYPE "(uddd)"
-#define KNOWLEDGE_TYPE "(u(da(utd))aay)"
-#define MODEL_TYPE "(usxuuda" SCORE_TYPE "a" KNOWLEDGE_TYPE "a(tuuad))"
+#define KNOWLEDGE_TYPE "(ud(da(utd))ay)"
+#define MODEL_TYPE "(usxuuda" SCORE_TYPE "a" KNOWLEDGE_TYPE "a(tdd)a(tuuad))"
 
 static char *head_of(GBytes *body)
 {
@@ -23,26 +23,14 @@ static char *head_of(GBytes *body)
     return g_strdup_printf("harbinger model %d %s\n", FORMAT, digest);
 }
 
-static GVariant *variant_of_bytes(GBytes *bytes)
-{
-    return g_variant_new_from_bytes(G_VARIANT_TYPE_BYTESTRING, bytes, TRUE);
-}
-
 static gboolean save_knowledge(GVariantBuilder *builder, const struct knowledge *knowledge, guint target,
                                GError **error)
 {
-    GVariantBuilder trees;
-    g_variant_builder_init(&trees, G_VARIANT_TYPE("aay"));
-    for (guint i = 0; i < TREES_COUNT; i++) {
-        g_autoptr(GBytes) saved = booster_save(knowledge->trees[i], error);
-        if (saved == NULL) {
-            g_variant_builder_clear(&trees);
-            return FALSE;
-        }
-        g_variant_builder_add_value(&trees, variant_of_bytes(saved));
-    }
-    g_variant_builder_add(builder, "(u@(da(utd))@aay)", target, effects_save(knowledge->effects),
-                          g_variant_builder_end(&trees));
+    g_autoptr(GBytes) trees = booster_save(knowledge->trees, error);
+    if (trees == NULL)
+        return FALSE;
+    g_variant_builder_add(builder, "(ud@(da(utd))@ay)", target, knowledge->trust, effects_save(knowledge->effects),
+                          g_variant_new_from_bytes(G_VARIANT_TYPE_BYTESTRING, trees, TRUE));
     return TRUE;
 }
 
@@ -61,10 +49,11 @@ GBytes *model_save(const struct model *model, GError **error)
             return NULL;
         }
     }
-    g_autoptr(GVariant) whole = g_variant_ref_sink(g_variant_new(
-        "(usxuud@a" SCORE_TYPE "@a" KNOWLEDGE_TYPE "@a(tuuad))", info->version,
-        info->origin != NULL ? info->origin : "", info->made_at, info->run_count, info->function_count, info->speed,
-        g_variant_builder_end(&scores), g_variant_builder_end(&knowledge), calibration_save(model->calibration)));
+    g_autoptr(GVariant) whole = g_variant_ref_sink(
+        g_variant_new("(usxuud@a" SCORE_TYPE "@a" KNOWLEDGE_TYPE "@a(tdd)@a(tuuad))", info->version,
+                      info->origin != NULL ? info->origin : "", info->made_at, info->run_count, info->function_count,
+                      info->speed, g_variant_builder_end(&scores), g_variant_builder_end(&knowledge),
+                      ranks_save(model->ranks), calibration_save(model->calibration)));
     g_autoptr(GVariant) body = G_BYTE_ORDER == G_LITTLE_ENDIAN ? g_variant_ref(whole) : g_variant_byteswap(whole);
     g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes(body);
     g_autofree char *head = head_of(bytes);
@@ -103,31 +92,23 @@ static GBytes *content_check(GBytes *content, GError **error)
     return NULL;
 }
 
-/* XGBoost wants to be sure of the alignment that a slice of a file does not have. */
-static struct booster *load_trees(GVariant *list, gsize index, GError **error)
-{
-    g_autoptr(GVariant) saved = g_variant_get_child_value(list, index);
-    g_autoptr(GBytes) bytes = g_bytes_new(g_variant_get_data(saved), g_variant_get_size(saved));
-    return booster_load(bytes, model_column_count(), error);
-}
-
 static gboolean load_knowledge(struct model *model, GVariant *entry, GError **error)
 {
     guint32 target;
+    double trust;
     g_autoptr(GVariant) effects = NULL, trees = NULL;
-    g_variant_get(entry, "(u@(da(utd))@aay)", &target, &effects, &trees);
-    if (target >= TARGET_COUNT || model->knowledge[target].effects != NULL ||
-        g_variant_n_children(trees) != TREES_COUNT) {
+    g_variant_get(entry, "(ud@(da(utd))@ay)", &target, &trust, &effects, &trees);
+    if (target >= TARGET_COUNT || model->knowledge[target].effects != NULL || !(trust >= 0 && trust <= 1)) {
         hbr_error_set(error, HBR_ERROR_INVALID, "its targets are not those of this Harbinger");
         return FALSE;
     }
     struct knowledge *knowledge = &model->knowledge[target];
+    knowledge->trust = trust;
     knowledge->effects = effects_load(effects);
-    for (guint i = 0; i < TREES_COUNT; i++) {
-        knowledge->trees[i] = load_trees(trees, i, error);
-        if (knowledge->trees[i] == NULL)
-            return FALSE;
-    }
+    g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes(trees);
+    knowledge->trees = booster_load(bytes, model_column_count(), error);
+    if (knowledge->trees == NULL)
+        return FALSE;
     if (knowledge->effects == NULL)
         hbr_error_set(error, HBR_ERROR_INVALID, "its effects are not finite, or of another Harbinger");
     return knowledge->effects != NULL;
@@ -181,11 +162,13 @@ struct model *model_load(GBytes *content, GError **error)
     g_autoptr(GVariant) whole = G_BYTE_ORDER == G_LITTLE_ENDIAN ? g_variant_ref(told) : g_variant_byteswap(told);
     struct model_info info = {0};
     g_autofree char *origin = NULL;
-    g_autoptr(GVariant) scores = NULL, knowledge = NULL, calibration = NULL;
-    g_variant_get(whole, "(usxuud@a" SCORE_TYPE "@a" KNOWLEDGE_TYPE "@a(tuuad))", &info.version, &origin, &info.made_at,
-                  &info.run_count, &info.function_count, &info.speed, &scores, &knowledge, &calibration);
+    g_autoptr(GVariant) scores = NULL, knowledge = NULL, ranks = NULL, calibration = NULL;
+    g_variant_get(whole, "(usxuud@a" SCORE_TYPE "@a" KNOWLEDGE_TYPE "@a(tdd)@a(tuuad))", &info.version, &origin,
+                  &info.made_at, &info.run_count, &info.function_count, &info.speed, &scores, &knowledge, &ranks,
+                  &calibration);
     info.origin = origin;
     g_autoptr(model_auto) model = model_new(&info);
+    model->ranks = ranks_load(ranks);
     return load_parts(model, scores, knowledge, calibration, error) ? g_steal_pointer(&model) : NULL;
 }
 
@@ -197,6 +180,7 @@ struct model *model_rename(struct model *model, guint version, const char *origi
     struct model *renamed = model_new(&info);
     for (guint i = 0; i < TARGET_COUNT; i++)
         renamed->knowledge[i] = model->knowledge[i];
+    renamed->ranks = model->ranks;
     renamed->calibration = model->calibration;
     renamed->original = model_ref(model->original != NULL ? model->original : model);
     return renamed;

@@ -11,20 +11,20 @@
 /* The columns of a row: the sample's numbers; the sum of the effects of each target; the parts of the target's own. */
 #define COLUMNS_MAX (NUMBER_COUNT + TARGET_COUNT + EFFECTS_MAX)
 
-enum { TREES_BOOSTED, TREES_FOREST, TREES_COUNT };
-
 /* What a model knows of one target; `effects` NULL: nothing. */
 struct knowledge {
     struct effects *effects;
-    struct booster *trees[TREES_COUNT];
+    struct booster *trees;
+    double trust; /* of the trees' word, as far as it helped with code that they did not know: 0 to 1 */
 };
 
 struct model {
     gatomicrefcount references;
     struct model_info info;
     struct knowledge knowledge[TARGET_COUNT];
+    struct ranks *ranks;
     struct calibration *calibration;
-    struct model *original; /* that owns knowledge and calibration; NULL: this one */
+    struct model *original; /* that owns all of that; NULL: this one */
 };
 
 /* A sample as the trees see it. */
@@ -37,7 +37,6 @@ struct model *model_new(const struct model_info *info);
 void knowledge_clear(struct knowledge *knowledge);
 guint model_column_count(void);
 void view_fill_row(const struct view *view, const struct sample *sample, enum target target, float *ret_row);
-double knowledge_predict(const struct knowledge *knowledge, const float *row, double sum);
 
 void score_add(struct model_score *score, double y, double mean, const double offsets[3]);
 void score_finish(struct model_score *score);

@@ -15,28 +15,25 @@
 #define CENSORED_FACTOR 0.405 /* ln 1.5: what a run cut short is taken to need beyond what it used */
 #define FUNCTION_SHARE 0.5    /* the runs of a function together weigh their number to this power */
 
-static const struct booster_settings tree_settings[TREES_COUNT] = {
-    [TREES_BOOSTED] = {.rounds = 80,
-                       .trees_per_round = 1,
-                       .depth = 6,
-                       .step = 0.05,
-                       .rows = 0.6,
-                       .columns = 0.4,
-                       .child_weight_min = 2,
-                       .regularisation = 1,
-                       .objective = "reg:pseudohubererror",
-                       .bins = 64},
-    [TREES_FOREST] = {.rounds = 1,
-                      .trees_per_round = 100,
-                      .depth = 8,
-                      .step = 1,
-                      .rows = 0.63,
-                      .columns = 0.35,
-                      .child_weight_min = 2,
-                      .regularisation = 0,
-                      .objective = "reg:squarederror",
-                      .bins = 64},
+static const struct booster_settings tree_settings = {
+    .rounds = 8,
+    .trees_per_round = 30,
+    .depth = 8,
+    .step = 0.3,
+    .rows = 0.6,
+    .columns = 0.35,
+    .child_weight_min = 1,
+    .regularisation = 1,
+    .huber_slope = 0.25,
+    .bins = 64,
 };
+
+/* The trees' word is believed by one of these shares. */
+static const double trusts[] = {0, 0.25, 0.5, 0.75, 1};
+
+/* What is less was not measured: the runs of that length end before their memory is looked at. */
+static const double least[TARGET_COUNT] = {
+    [TARGET_CPU] = 0, [TARGET_VCPUS] = 0, [TARGET_MEMORY] = 0.2, [TARGET_NETWORK] = 0, [TARGET_DURATION] = 0};
 
 /* What is at hand while a model is made; arrays of one element for each run. */
 struct lesson {
@@ -77,7 +74,7 @@ static void lesson_weigh(struct lesson *lesson, guint *ret_functions)
     *ret_functions = g_hash_table_size(runs);
 }
 
-static void lesson_init(struct lesson *lesson, const struct sample *samples, guint count,
+static void lesson_init(struct lesson *lesson, const struct sample *samples, guint count, const struct ranks *ranks,
                         const struct model_settings *settings, GCancellable *cancellable, guint *ret_functions)
 {
     *lesson = (struct lesson){
@@ -93,7 +90,7 @@ static void lesson_init(struct lesson *lesson, const struct sample *samples, gui
     };
     lesson_weigh(lesson, ret_functions);
     for (guint run = 0; run < count; run++)
-        effects_groups(&samples[run], lesson->groups[run]);
+        effects_groups(&samples[run], ranks, lesson->groups[run]);
 }
 
 static void lesson_clear(struct lesson *lesson)
@@ -116,7 +113,7 @@ static guint lesson_set_target(struct lesson *lesson, enum target target)
     guint count = 0;
     for (guint run = 0; run < lesson->count; run++) {
         const gboolean tells = sample_tells(&lesson->samples[run], target);
-        lesson->y[run] = lesson->samples[run].targets[target];
+        lesson->y[run] = fmax(lesson->samples[run].targets[target], target_log(target, least[target]));
         lesson->target_weights[run] = tells ? lesson->weights[run] : 0;
         count += tells;
     }
@@ -191,57 +188,73 @@ static void rows_clear(struct rows *rows)
     g_array_unref(rows->weights);
 }
 
-static gboolean knowledge_train(struct knowledge *knowledge, const struct lesson *lesson, const struct rows *rows,
-                                GError **error)
+static struct booster *lesson_grow(const struct lesson *lesson, const struct rows *rows, GError **error)
 {
-    for (guint i = 0; i < TREES_COUNT; i++) {
-        struct booster_settings settings = tree_settings[i];
-        settings.seed = lesson->settings->seed;
-        knowledge->trees[i] = booster_train(&settings, (const float *)(const void *)rows->values->data,
-                                            (const float *)(const void *)rows->labels->data,
-                                            (const float *)(const void *)rows->weights->data, rows->runs->len,
-                                            model_column_count(), lesson->cancellable, error);
-        if (knowledge->trees[i] == NULL)
-            return FALSE;
-    }
-    return TRUE;
+    struct booster_settings settings = tree_settings;
+    settings.seed = lesson->settings->seed;
+    return booster_train(&settings, (const float *)(const void *)rows->values->data,
+                         (const float *)(const void *)rows->labels->data,
+                         (const float *)(const void *)rows->weights->data, rows->runs->len, model_column_count(),
+                         lesson->cancellable, error);
 }
 
-/* What trees that do not know the runs of a fold leave over of them goes to the calibration. */
-static gboolean model_calibrate_fold(struct model *model, const struct lesson *lesson, enum target target,
-                                     const struct rows *known, const struct rows *unknown, double *left_over,
-                                     GError **error)
+/* What trees that do not know the runs of a fold say of them. */
+static gboolean lesson_ask_fold(const struct lesson *lesson, const struct rows *known, const struct rows *unknown,
+                                double *words, GError **error)
 {
-    struct knowledge knowledge = {0};
-    const gboolean is_trained = knowledge_train(&knowledge, lesson, known, error);
-    for (guint i = 0; is_trained && i < unknown->runs->len; i++) {
-        const guint run = g_array_index(unknown->runs, guint, i);
-        const float *row = &g_array_index(unknown->values, float, (gsize)i *model_column_count());
-        left_over[run] = lesson->y[run] - knowledge_predict(&knowledge, row, lesson->views[run].sums[target]);
-        calibration_add(model->calibration, &lesson->samples[run], target, left_over[run]);
-    }
-    knowledge_clear(&knowledge);
-    return is_trained;
+    g_autoptr(booster_auto) trees = lesson_grow(lesson, known, error);
+    for (guint i = 0; trees != NULL && i < unknown->runs->len; i++)
+        words[g_array_index(unknown->runs, guint, i)] =
+            booster_predict(trees, &g_array_index(unknown->values, float, (gsize)i *model_column_count()));
+    return trees != NULL;
 }
 
-/* Fills `left_over`, NAN where nothing is told. */
-static gboolean model_calibrate(struct model *model, const struct lesson *lesson, enum target target, double *left_over,
-                                GError **error)
+/* Fills `words`, NAN where nothing is told. */
+static gboolean lesson_ask(const struct lesson *lesson, enum target target, double *words, GError **error)
 {
     const guint folds = lesson->count > RUNS_FEW ? 2 : FOLDS_FEW;
     gboolean is_done = TRUE;
     for (guint run = 0; run < lesson->count; run++)
-        left_over[run] = NAN;
+        words[run] = NAN;
     for (guint fold = 0; is_done && fold < folds; fold++) {
         struct rows known, unknown;
         rows_init(&known, lesson, target, folds, fold, FALSE);
         rows_init(&unknown, lesson, target, folds, fold, TRUE);
         if (known.runs->len > 0 && unknown.runs->len > 0)
-            is_done = model_calibrate_fold(model, lesson, target, &known, &unknown, left_over, error);
+            is_done = lesson_ask_fold(lesson, &known, &unknown, words, error);
         rows_clear(&known);
         rows_clear(&unknown);
     }
     return is_done;
+}
+
+/* By the mean error with code that the trees did not know. */
+static double lesson_choose_trust(const struct lesson *lesson, enum target target, const double *words)
+{
+    double best = INFINITY, trust = 0;
+    for (guint i = 0; i < G_N_ELEMENTS(trusts); i++) {
+        double error = 0;
+        for (guint run = 0; run < lesson->count; run++)
+            if (!isnan(words[run]))
+                error += lesson->target_weights[run] *
+                         fabs(lesson->y[run] - lesson->views[run].sums[target] - trusts[i] * words[run]);
+        if (error < best) {
+            best = error;
+            trust = trusts[i];
+        }
+    }
+    return trust;
+}
+
+/* What is left over of code that was not known goes to the calibration. `left_over`: the trees' words, which it replaces. */
+static void model_calibrate(struct model *model, const struct lesson *lesson, enum target target, double *left_over)
+{
+    for (guint run = 0; run < lesson->count; run++) {
+        left_over[run] =
+            lesson->y[run] - lesson->views[run].sums[target] - model->knowledge[target].trust * left_over[run];
+        if (!isnan(left_over[run]))
+            calibration_add(model->calibration, &lesson->samples[run], target, left_over[run]);
+    }
 }
 
 static gboolean model_train_target(struct model *model, struct lesson *lesson, enum target target, double *left_over,
@@ -252,13 +265,15 @@ static gboolean model_train_target(struct model *model, struct lesson *lesson, e
     lesson_set_target(lesson, target);
     lesson_add_censored(lesson, target);
     rows_init(&rows, lesson, target, 1, 0, TRUE);
-    const gboolean is_done =
-        knowledge_train(knowledge, lesson, &rows, error) && model_calibrate(model, lesson, target, left_over, error);
+    knowledge->trees = lesson_grow(lesson, &rows, error);
     rows_clear(&rows);
-    if (is_done)
-        knowledge->effects = effects_fit(target, (const guint64(*)[EFFECTS_MAX])lesson->groups, lesson->y,
-                                         lesson->target_weights, lesson->count);
-    return is_done;
+    if (knowledge->trees == NULL || !lesson_ask(lesson, target, left_over, error))
+        return FALSE;
+    knowledge->trust = lesson_choose_trust(lesson, target, left_over);
+    model_calibrate(model, lesson, target, left_over);
+    knowledge->effects = effects_fit(target, (const guint64(*)[EFFECTS_MAX])lesson->groups, lesson->y,
+                                     lesson->target_weights, lesson->count);
+    return TRUE;
 }
 
 static void model_score_target(struct model *model, const struct lesson *lesson, enum target target,
@@ -309,7 +324,8 @@ struct model *model_train(const struct sample *samples, guint count, const struc
     struct lesson lesson;
     model->calibration = calibration_new();
     model->info.run_count = count;
-    lesson_init(&lesson, samples, count, settings, cancellable, &model->info.function_count);
+    model->ranks = ranks_new(samples, count);
+    lesson_init(&lesson, samples, count, model->ranks, settings, cancellable, &model->info.function_count);
     const gboolean is_learnt = model_learn(model, &lesson, error);
     lesson_clear(&lesson);
     return is_learnt ? g_steal_pointer(&model) : NULL;

@@ -24,8 +24,7 @@ struct model *model_ref(struct model *model)
 void knowledge_clear(struct knowledge *knowledge)
 {
     effects_free(knowledge->effects);
-    for (guint i = 0; i < TREES_COUNT; i++)
-        booster_unref(knowledge->trees[i]);
+    booster_unref(knowledge->trees);
     *knowledge = (struct knowledge){0};
 }
 
@@ -35,8 +34,10 @@ void model_unref(struct model *model)
         return;
     for (guint i = 0; model->original == NULL && i < TARGET_COUNT; i++)
         knowledge_clear(&model->knowledge[i]);
-    if (model->original == NULL)
+    if (model->original == NULL) {
         calibration_free(model->calibration);
+        ranks_free(model->ranks);
+    }
     model_unref(model->original);
     g_free(model->info.origin);
     g_free(model);
@@ -76,19 +77,11 @@ void view_fill_row(const struct view *view, const struct sample *sample, enum ta
 
 static void model_view(const struct model *model, const struct sample *sample, struct view *ret_view)
 {
-    effects_groups(sample, ret_view->groups);
+    effects_groups(sample, model->ranks, ret_view->groups);
     for (guint i = 0; i < TARGET_COUNT; i++) {
         const struct effects *effects = model->knowledge[i].effects;
         ret_view->sums[i] = effects != NULL ? effects_predict(effects, ret_view->groups, ret_view->parts[i]) : NAN;
     }
-}
-
-double knowledge_predict(const struct knowledge *knowledge, const float *row, double sum)
-{
-    double left_over = 0;
-    for (guint i = 0; i < TREES_COUNT; i++)
-        left_over += booster_predict(knowledge->trees[i], row);
-    return sum + left_over / TREES_COUNT;
 }
 
 /* Of what is told and was never seen, the widest effects that name it alone. */
@@ -110,8 +103,11 @@ void model_predict(const struct model *model, const struct sample *sample, struc
         ret_word->mean[i] = ret_word->spread[i] = NAN;
         if (model->knowledge[i].effects == NULL)
             continue;
-        view_fill_row(&view, sample, i, row);
-        ret_word->mean[i] = knowledge_predict(&model->knowledge[i], row, view.sums[i]);
+        ret_word->mean[i] = view.sums[i];
+        if (model->knowledge[i].trust > 0) {
+            view_fill_row(&view, sample, i, row);
+            ret_word->mean[i] += model->knowledge[i].trust * booster_predict(model->knowledge[i].trees, row);
+        }
         ret_word->spread[i] = calibration_spread(model->calibration, sample, i);
     }
     ret_word->unknown = model_count_unknown(model, &view);
@@ -144,12 +140,10 @@ static gboolean model_add_contributions(const struct model *model, const struct 
     view_fill_row(&view, sample, target, row);
     for (guint i = 0; i < effects_count(); i++)
         contributions[NUMBER_COUNT + TARGET_COUNT + i] = view.parts[target][i];
-    for (guint i = 0; i < TREES_COUNT; i++) {
-        if (!booster_explain(model->knowledge[target].trees[i], row, told, error))
-            return FALSE;
-        for (guint column = 0; column < model_column_count(); column++)
-            contributions[column] += told[column] / TREES_COUNT;
-    }
+    if (!booster_explain(model->knowledge[target].trees, row, told, error))
+        return FALSE;
+    for (guint column = 0; column < model_column_count(); column++)
+        contributions[column] += model->knowledge[target].trust * told[column];
     return TRUE;
 }
 

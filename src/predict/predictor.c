@@ -488,7 +488,7 @@ void predictor_observe(struct predictor *predictor, const struct policy *policy,
     if (!exit_teaches(observation->reason))
         return;
     struct function *function = predictor_find_or_add(predictor, &observation->code);
-    struct history_sample sample = {.input = code_input_size(&observation->code)};
+    struct history_sample sample = {.input = code_input_octaves(&observation->code)};
     if (predictor->model != NULL)
         predictor_correct(predictor, policy, observation, function);
     history_sample_of(policy, observation, &sample);

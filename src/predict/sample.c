@@ -15,24 +15,30 @@ static const struct {
     [TARGET_NETWORK] = {0, 0.1}, [TARGET_DURATION] = {1, 0},
 };
 
-/* Languages whose implementations have about the same cost: compiled ahead of time without and with a collector, on a virtual machine that
- * compiles while it runs, and interpreted. */
+/* Languages whose implementations cost alike, and how those run code. */
 static const struct {
-    const char *family;
-    const char *languages[16];
+    const char *family, *kind;
+    const char *languages[12];
 } family_table[] = {
-    {"native",
-     {"c", "c++", "cpp", "rust", "fortran", "pascal", "ada", "zig", "d", "gcc", "gpp", "clang", "icc", "icx", "nim"}},
-    {"fortran", {"gfortran", "ifc"}},
-    {"collected",
-     {"go", "ocaml", "haskell", "ghc", "swift", "dartexe", "sbcl", "chapel", "gnat", "fpascal", "crystal"}},
-    {"jit",
-     {"java", "kotlin", "scala", "clojure", "groovy", "javascript", "node", "typescript", "dart", "dartjit", "julia"}},
-    {"clr", {"csharp", "c#", "fsharp", "f#", "dotnet", "csharpcore", "csharppgo", "fsharpcore"}},
-    {"interpreted", {"python", "python3", "perl", "php", "lua", "sh", "bash", "r", "tcl"}},
-    {"ruby", {"ruby", "mri", "truffle"}},
-    {"lisp", {"racket", "erlang", "elixir", "scheme", "lisp"}},
-    {"image", {"pharo", "vw", "smalltalk"}},
+    {"systems", "native", {"c", "c++", "rust", "zig", "d", "nim", "gcc", "gpp", "clang", "icc", "icx"}},
+    {"go", "native", {"go", "crystal"}},
+    {"fortran", "native", {"fortran", "gfortran", "ifc"}},
+    {"pascal", "native", {"pascal", "ada", "fpascal", "gnat"}},
+    {"swift", "native", {"swift"}},
+    {"chapel", "native", {"chapel"}},
+    {"ml", "native", {"ocaml", "haskell", "ghc"}},
+    {"dart", "native", {"dartexe"}},
+    {"dart", "managed", {"dart", "dartjit"}},
+    {"jvm", "managed", {"java", "kotlin", "scala", "clojure", "groovy"}},
+    {"clr", "managed", {"csharp", "fsharp", "dotnet", "csharpcore", "csharppgo", "fsharpcore"}},
+    {"javascript", "managed", {"javascript", "typescript"}},
+    {"julia", "managed", {"julia"}},
+    {"erlang", "managed", {"erlang", "elixir"}},
+    {"lisp", "managed", {"lisp", "sbcl", "racket", "scheme"}},
+    {"image", "managed", {"smalltalk", "pharo", "vw"}},
+    {"ruby", "interpreted", {"ruby", "mri"}},
+    {"ruby", "managed", {"truffle"}},
+    {"script", "interpreted", {"python", "perl", "php", "lua", "sh", "r", "tcl"}},
 };
 
 /* Other names of the same language. */
@@ -51,13 +57,14 @@ static const char *language_canonical(const char *language)
     return language;
 }
 
-const char *language_family(const char *language)
+/* Its row in family_table, or -1. */
+static int language_row(const char *language)
 {
     for (guint i = 0; language != NULL && i < G_N_ELEMENTS(family_table); i++)
         for (guint j = 0; j < G_N_ELEMENTS(family_table[i].languages); j++)
             if (g_strcmp0(language, family_table[i].languages[j]) == 0)
-                return family_table[i].family;
-    return NULL;
+                return (int)i;
+    return -1;
 }
 
 guint64 category_hash(const char *text)
@@ -96,9 +103,12 @@ static float number_log(double value)
     return value > 0 ? (float)log1p(value) : NAN;
 }
 
-static guint64 half_octave(double value)
+/* Small counts as they are, larger ones by half-octaves. */
+static guint64 size_step(double value)
 {
-    return value > 0 ? 1 + (guint64)lround(2 * log2(1 + value)) : 0;
+    if (value <= 0)
+        return 0;
+    return value <= 32 ? (guint64)value : 32 + (guint64)lround(2 * log2(value / 32));
 }
 
 static void sample_set_libraries(struct sample *sample, char **libraries)
@@ -115,17 +125,22 @@ static void sample_set_libraries(struct sample *sample, char **libraries)
     sample->numbers[NUMBER_LIBRARIES] = (float)log1p(count);
 }
 
-static guint64 sample_input(const struct code_metadata *code)
-{
-    const guint64 sizes = half_octave((double)code->input_bytes + (double)code->payload_bytes) << 8 |
-                          half_octave((double)code->payload_items);
-    return sizes;
-}
-
-guint code_input_size(const struct code_metadata *code)
+/* What it works on: the bytes that it reads, or its payload's items where no size is told. */
+static double code_input(const struct code_metadata *code)
 {
     const double bytes = (double)code->input_bytes + (double)code->payload_bytes;
-    return (guint)half_octave(bytes > 0 ? bytes : (double)code->payload_items);
+    return bytes > 0 ? bytes : (double)code->payload_items;
+}
+
+double code_input_octaves(const struct code_metadata *code)
+{
+    return log2(1 + code_input(code));
+}
+
+static guint64 sample_input(const struct code_metadata *code)
+{
+    return size_step((double)code->input_bytes + (double)code->payload_bytes) << 8 |
+           size_step((double)code->payload_items);
 }
 
 static void sample_set_time(struct sample *sample, gint64 at)
@@ -141,9 +156,11 @@ void sample_of_code(struct sample *ret_sample, const struct code_metadata *code,
 {
     struct sample *sample = ret_sample;
     *sample = (struct sample){0};
+    const int language = language_row(language_canonical(code->language));
     const guint64 tenant = category_hash(code->tenant != NULL ? code->tenant : "default");
     sample->categories[CATEGORY_LANGUAGE] = category_hash(language_canonical(code->language));
-    sample->categories[CATEGORY_FAMILY] = category_hash(language_family(language_canonical(code->language)));
+    sample->categories[CATEGORY_FAMILY] = language < 0 ? 0 : category_hash(family_table[language].family);
+    sample->categories[CATEGORY_KIND] = language < 0 ? 0 : category_hash(family_table[language].kind);
     sample->categories[CATEGORY_ALGORITHM] = category_hash(code->algorithm);
     sample->categories[CATEGORY_ENTRY_POINT] = category_hash(code->entry_point);
     sample->categories[CATEGORY_TEMPLATE] = category_hash(code->template);
@@ -157,11 +174,19 @@ void sample_of_code(struct sample *ret_sample, const struct code_metadata *code,
     sample->numbers[NUMBER_PAYLOAD_DEPTH] = number_log(code->payload_depth);
     sample->numbers[NUMBER_PAYLOAD_ITEMS] = number_log((double)code->payload_items);
     sample->numbers[NUMBER_INPUT] = number_log((double)code->input_bytes);
+    sample->input_octaves = code_input_octaves(code);
     sample->numbers[NUMBER_PARALLELISM] = number_log(code->parallelism);
     sample->numbers[NUMBER_GPU] = code->gpu;
     sample->numbers[NUMBER_GIVEN_CPUS] = sample->numbers[NUMBER_GIVEN_MEMORY] = NAN;
     sample_set_libraries(sample, code->libraries);
     sample_set_time(sample, at);
+}
+
+void sample_give(struct sample *sample, double cpus, double memory_mib)
+{
+    sample->numbers[NUMBER_GIVEN_CPUS] = number_log(cpus);
+    sample->numbers[NUMBER_GIVEN_MEMORY] = number_log(memory_mib);
+    sample->categories[CATEGORY_CPUS] = size_step(1000 * cpus);
 }
 
 gboolean exit_is_cut_short(enum exit_reason reason)

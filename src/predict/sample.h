@@ -13,14 +13,16 @@ extern const struct codec_words target_words;
 /* What it is called. 0: not told. Otherwise a hash of the name, so that a model needs no dictionary and knows no tenant's words. */
 enum category {
     CATEGORY_LANGUAGE,
-    CATEGORY_FAMILY, /* of languages that cost alike: language_family() */
+    CATEGORY_FAMILY, /* of languages that cost alike */
+    CATEGORY_KIND,   /* how the language's code runs: native, managed or interpreted */
     CATEGORY_ALGORITHM,
     CATEGORY_LIBRARIES, /* all of them together */
     CATEGORY_ENTRY_POINT,
     CATEGORY_TEMPLATE,
     CATEGORY_TENANT,
     CATEGORY_FUNCTION, /* of that tenant */
-    CATEGORY_INPUT,    /* how large its input is: the half-octaves of its sizes */
+    CATEGORY_CPUS,     /* that it is known to get; 0: not known */
+    CATEGORY_INPUT,    /* how large its input is: steps of its sizes */
     CATEGORY_COUNT
 };
 
@@ -48,6 +50,7 @@ extern const struct codec_words number_words;
 struct sample {
     guint64 categories[CATEGORY_COUNT];
     guint64 libraries[SAMPLE_LIBRARIES_MAX]; /* each; 0 from the last on */
+    double input_octaves;                    /* log2(1 + size of its input); 0: not told */
     float numbers[NUMBER_COUNT];
     float targets[TARGET_COUNT]; /* NAN: not told */
     guint censored;              /* bit of each target of which "at least" is told */
@@ -58,20 +61,20 @@ struct sample {
 guint64 category_hash(const char *text);
 guint64 category_join(guint64 left, guint64 right);
 
-/* The family of a language, NULL when it is in none. Static string. */
-const char *language_family(const char *language);
-
 double target_log(enum target target, double amount);
 double target_amount(enum target target, double logarithm);
 
-/* The half-octaves of the bytes that it reads, or of its payload's items where no size is told; 0: neither is. */
-guint code_input_size(const struct code_metadata *code);
+/* As in the sample. */
+double code_input_octaves(const struct code_metadata *code);
 
 /* Runs that ended before they were through: they say "at least". */
 gboolean exit_is_cut_short(enum exit_reason reason);
 
 /* Without targets. `at`: when it is to run, microseconds since 1970. */
 void sample_of_code(struct sample *ret_sample, const struct code_metadata *code, gint64 at);
+
+/* What it is known to get; 0: not known. */
+void sample_give(struct sample *sample, double cpus, double memory_mib);
 
 /* With what it used. FALSE when it teaches nothing (cancelled, lost, refused). The memory of a run that ran out of it counts as what its VM had at
  * least, and a run that was cut short tells "at least" of all. */
