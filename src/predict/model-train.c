@@ -55,7 +55,7 @@ static gint64 lesson_newest(const struct lesson *lesson)
     return newest;
 }
 
-/* By age, and so that a function counts by the root of its runs. */
+/* By age, and so that a function counts by the root of its runs; 1 in the mean. */
 static void lesson_weigh(struct lesson *lesson, guint *ret_functions)
 {
     g_autoptr(GHashTable) runs = g_hash_table_new(g_int64_hash, g_int64_equal);
@@ -65,12 +65,16 @@ static void lesson_weigh(struct lesson *lesson, guint *ret_functions)
         g_hash_table_replace(runs, (gpointer)function, GUINT_TO_POINTER(known + 1));
     }
     const gint64 newest = lesson_newest(lesson), half_life = lesson->settings->half_life;
+    double sum = 0;
     for (guint run = 0; run < lesson->count; run++) {
         const struct sample *sample = &lesson->samples[run];
         const guint known = GPOINTER_TO_UINT(g_hash_table_lookup(runs, &sample->categories[CATEGORY_FUNCTION]));
         const double age = half_life > 0 ? (double)(newest - sample->at) / (double)half_life : 0;
         lesson->weights[run] = exp2(-age) * pow(known, FUNCTION_SHARE - 1);
+        sum += lesson->weights[run];
     }
+    for (guint run = 0; run < lesson->count; run++)
+        lesson->weights[run] *= lesson->count / sum;
     *ret_functions = g_hash_table_size(runs);
 }
 
