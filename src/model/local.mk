@@ -10,6 +10,7 @@ libhbr_model_la_SOURCES = \
 	src/model/host.c src/model/host.h \
 	src/model/instance.c src/model/instance.h \
 	src/model/limits.h \
+	src/model/normal.c src/model/normal.h \
 	src/model/notification.c src/model/notification.h \
 	src/model/path.c src/model/path.h \
 	src/model/pool.c src/model/pool.h \

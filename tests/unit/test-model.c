@@ -5,6 +5,7 @@
 #include "model/host.h"
 #include "model/instance.h"
 #include "model/limits.h"
+#include "model/normal.h"
 #include "model/pool.h"
 #include "model/reservation.h"
 #include "policy/policy.h"
@@ -569,14 +570,61 @@ START_TEST(words_and_values_belong_together)
 }
 END_TEST
 
-START_TEST(a_quantile_lies_between_its_neighbours)
+static const struct {
+    struct quantiles quantiles;
+    double quantile, amount;
+} amounts[] = {
+    {{10, 20, 100}, 0.5, 10},        {{10, 20, 100}, 0.9, 20},
+    {{10, 20, 100}, 0.99, 100},      {{10, 20, 100}, 0.7, 13.279}, /* 10 x 2^(0.5244 / 1.2816) */
+    {{10, 20, 100}, 0.95, 35.001},                                 /* 20 x 5^((1.6449 - 1.2816) / (2.3263 - 1.2816)) */
+    {{10, 20, 100}, 0.999, 324.369}, /* goes on as from p90 to p99: 100 x 5^((3.0902 - 2.3263) / 1.0448) */
+    {{10, 20, 100}, 1, 324.369},     /* and no further */
+    {{10, 20, 100}, 0.1, 5},         /* as far below the median as p90 is above it */
+    {{10, 20, 100}, 0, 1.880},       /* 10 / 2^(3.0902 / 1.2816) */
+    {{10, 10, 10}, 0.97, 10},        /* to the last digit */
+    {{0, 20, 40}, 0.7, 8.184},       /* from nothing, linear: 20 x 0.5244 / 1.2816 */
+    {{0, 20, 40}, 0.2, 0},           /* no less than nothing */
+    {{0, 0, 40}, 0.999, 69.245},     /* 40 x (3.0902 - 1.2816) / 1.0448 */
+    {{0, 0, 0}, 0.999, 0},           {{20, 10, 5}, 0.97, 20}, /* one that falls counts as flat */
+};
+
+START_TEST(an_amount_is_lognormal_between_and_beyond_the_quantiles)
 {
-    static const struct {
-        double quantile, amount;
-    } rows[] = {{0, 10}, {0.5, 10}, {0.7, 15}, {0.9, 20}, {0.945, 60}, {0.99, 100}, {1, 100}};
-    const struct quantiles quantiles = {10, 20, 100};
-    for (guint i = 0; i < G_N_ELEMENTS(rows); i++)
-        ck_assert_double_eq_tol(quantiles_at(&quantiles, rows[i].quantile), rows[i].amount, 1e-9);
+    const double amount = quantiles_at(&amounts[_i].quantiles, amounts[_i].quantile);
+    ck_assert_double_eq_tol(amount, amounts[_i].amount, 1e-3);
+    const struct quantiles *known = &amounts[_i].quantiles;
+    if (known->p50 == known->p99 || amounts[_i].quantile == 0.9)
+        ck_assert(amount == known->p90);
+}
+END_TEST
+
+/* Rule: whatever the quantiles are, the amount is finite and does not fall as the quantile rises. */
+START_TEST(an_amount_never_falls_as_the_quantile_rises)
+{
+    static const double levels[] = {0, 1e-300, 1e-6, 1.1e-6, 0.3, 1, 512, 1e12};
+    const guint count = G_N_ELEMENTS(levels);
+    for (guint i = 0; i < count * count * count; i++) {
+        const struct quantiles quantiles = {levels[i / count / count], levels[i / count % count], levels[i % count]};
+        double before = 0;
+        for (guint step = 0; step <= 1100; step++) {
+            const double amount = quantiles_at(&quantiles, step / 1100.0);
+            ck_assert(isfinite(amount) && amount >= before * (1 - 1e-12));
+            before = amount;
+        }
+    }
+}
+END_TEST
+
+START_TEST(the_normal_quantile_is_the_inverse_of_its_probability)
+{
+    static const double scores[][2] = {{0.5, 0},          {0.9, 1.2815516},   {0.97, 1.8807936},
+                                       {0.99, 2.3263479}, {0.999, 3.0902323}, {1, 3.0902323}};
+    for (guint i = 0; i < G_N_ELEMENTS(scores); i++) {
+        ck_assert_double_eq_tol(normal_quantile(scores[i][0]), scores[i][1], 1e-6);
+        ck_assert_double_eq_tol(normal_quantile(1 - scores[i][0]), -scores[i][1], 1e-6);
+    }
+    for (guint step = 1; step < 1000; step++)
+        ck_assert_double_eq_tol(normal_probability(normal_quantile(step / 1000.0)), step / 1000.0, 1e-6);
 }
 END_TEST
 
@@ -668,7 +716,9 @@ static Suite *model_suite(void)
     add_codec_tests(suite);
     TCase *words = tcase_create("words");
     tcase_add_test(words, words_and_values_belong_together);
-    tcase_add_test(words, a_quantile_lies_between_its_neighbours);
+    tcase_add_loop_test(words, an_amount_is_lognormal_between_and_beyond_the_quantiles, 0, G_N_ELEMENTS(amounts));
+    tcase_add_test(words, an_amount_never_falls_as_the_quantile_rises);
+    tcase_add_test(words, the_normal_quantile_is_the_inverse_of_its_probability);
     tcase_add_loop_test(words, a_shape_covers_another_with_at_least_as_much_of_each, 0, G_N_ELEMENTS(shapes));
     tcase_add_test(words, a_shape_is_told_in_words);
     tcase_add_test(words, a_timeline_is_bounded);
