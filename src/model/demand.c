@@ -63,6 +63,13 @@ double quantiles_at(const struct quantiles *quantiles, double quantile)
     return MAX(0, low + share * (high - low));
 }
 
+const struct quantiles *demand_quantiles(const struct demand *demand, enum resource resource)
+{
+    return resource == RESOURCE_CPU      ? &demand->vcpus
+           : resource == RESOURCE_MEMORY ? &demand->memory_mib
+                                         : &demand->network_mbps;
+}
+
 void demand_add_reason(struct demand *demand, char *rule, char *effect)
 {
     struct demand_reason *reason = g_new0(struct demand_reason, 1);

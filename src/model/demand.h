@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/codec.h"
+#include "model/usage.h"
 
 /* A predicted amount by its quantiles: p90 is exceeded in one case of ten. */
 struct quantiles {
@@ -44,6 +45,9 @@ CODEC_DECLARE(demand)
  * (model/normal.h). From nothing upwards (p50 or p90 is 0) the amount itself is linear. Finite, and does not fall as `quantile` rises (to 7
  * digits); a p90 or p99 below the one before counts as that one. */
 double quantiles_at(const struct quantiles *quantiles, double quantile);
+
+/* Of CPU, memory or network: of no other resource is known beforehand what code will need. */
+const struct quantiles *demand_quantiles(const struct demand *demand, enum resource resource);
 
 /* Appends a reason; both strings are taken over. */
 void demand_add_reason(struct demand *demand, char *rule, char *effect);

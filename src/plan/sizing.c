@@ -22,11 +22,10 @@ guint sizing_memory_mib(const struct policy *policy, double used_mib)
 static void sizing_needed_shape(const struct policy *policy, const struct demand *demand, struct vm_shape *ret_shape)
 {
     const struct policy_provisioning *provisioning = &policy->provisioning;
-    const double quantile = provisioning->quantile;
     *ret_shape = (struct vm_shape){
-        .vcpus = policy_whole_vcpus(quantiles_at(&demand->vcpus, quantile)),
-        .memory_mib = sizing_memory_mib(policy, quantiles_at(&demand->memory_mib, quantile) * provisioning->headroom),
-        .network_mbps = sizing_whole(quantiles_at(&demand->network_mbps, quantile) * provisioning->headroom),
+        .vcpus = policy_whole_vcpus(policy_need(policy, demand, RESOURCE_CPU)),
+        .memory_mib = sizing_memory_mib(policy, policy_need(policy, demand, RESOURCE_MEMORY) * provisioning->headroom),
+        .network_mbps = sizing_whole(policy_need(policy, demand, RESOURCE_NETWORK) * provisioning->headroom),
         .gpus = demand->gpus,
     };
 }

@@ -15,7 +15,7 @@ struct sizing {
 };
 
 /* The profile for a demand, and the shape to start with. The profile is the smallest, from that of the demand's class on, of which `maximum`
- * covers the demand at the policy's quantile (the last one when none does). */
+ * covers policy_need() of the demand, with headroom (the last one when none does). */
 void sizing_choose(const struct policy *policy, const struct demand *demand, struct sizing *ret_sizing);
 
 /* Memory that a VM needs so that its code can use `used_mib`, in the policy's steps. */
