@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The rules of the JSON form: whatever a client sends is bounded and refused with the exact place, and what we write we can read. */
 #include "base/error.h"
+#include "model/amount.h"
 #include "model/execution.h"
 #include "model/host.h"
 #include "model/instance.h"
@@ -16,12 +17,12 @@
 #include <string.h>
 
 static const struct codec *const codecs[] = {
-    &code_metadata_codec,  &notification_codec,  &reservation_codec,  &placement_codec, &program_file_codec,
-    &program_codec,        &run_limits_codec,    &execution_codec,    &demand_codec,    &execution_request_codec,
-    &observation_codec,    &instance_codec,      &host_codec,         &host_spec_codec, &demand_reason_codec,
-    &quantiles_codec,      &run_result_codec,    &usage_sample_codec, &vm_shape_codec,  &adjustment_codec,
-    &timeline_entry_codec, &policy_source_codec, &path_choice_codec,  &pool_codec,      &pool_miss_codec,
-    &pool_ledger_codec,    &pool_stock_codec,    &saved_state_codec,
+    &code_metadata_codec,  &notification_codec,  &reservation_codec,  &placement_codec,     &program_file_codec,
+    &program_codec,        &run_limits_codec,    &execution_codec,    &demand_codec,        &execution_request_codec,
+    &observation_codec,    &instance_codec,      &host_codec,         &host_spec_codec,     &demand_reason_codec,
+    &quantiles_codec,      &run_result_codec,    &usage_sample_codec, &vm_shape_codec,      &adjustment_codec,
+    &timeline_entry_codec, &policy_source_codec, &path_choice_codec,  &pool_codec,          &pool_miss_codec,
+    &pool_ledger_codec,    &pool_stock_codec,    &saved_state_codec,  &amount_choice_codec,
 };
 
 /* Every field is set to something that is not its default. `salt` tells items of a list apart. */
@@ -61,7 +62,7 @@ static void fill_field(const struct codec_field *field, gpointer slot, guint sal
         *(gint64 *)slot = filled_integer(field, salt);
         break;
     case CODEC_DOUBLE:
-        *(double *)slot = 1.5 + salt;
+        *(double *)slot = MIN(1.5 + salt, (double)field->max);
         break;
     case CODEC_BOOL:
         *(gboolean *)slot = TRUE;
