@@ -196,8 +196,8 @@ static const struct refusal {
      "x.yaml:9: vcpus of class \"c\" falls from one quantile to the next; right would be p50 <= p90 <= p99"},
     {CLASSES("  - name: c\n    score_max: 100\n    profile: p\n    demand:\n      vcpus: { p50: 1, p90: 1, p99: 3 }\n"
              "      memory: { p50: 1 GiB, p90: 2 GiB, p99: 3 GiB }\n"),
-     "x.yaml:9: p90 of the demand of class \"c\" is more than its profile \"p\" may grow to (2 vCPU, 1024 MiB); right would be a smaller demand "
-     "or a larger profile"},
+     "x.yaml:9: the demand of class \"c\", at the quantiles that the prices choose (1 vCPU, 2579 MiB), is more than its profile \"p\" may grow "
+     "to (2 vCPU, 1024 MiB); right would be a smaller demand or a larger profile"},
     {LEAST "rules:\n  - name: r\n    when: { input_min: 2 MiB, input_max: 1 MiB }\n    then: { score: 1 }\n",
      "x.yaml:7: input_max of rule \"r\" is below its input_min, so that it never applies; right would be input_min <= input_max"},
     {LEAST "rules:\n  - { name: r, then: {} }\n",
