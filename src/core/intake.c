@@ -225,6 +225,7 @@ void core_explain(struct core *core, struct event *event)
     struct ladder ladder;
     ladder_choose(core, entry, &ladder);
     ladder_clear(&ladder);
+    reservation_weigh(entry);
     core_reply_object(core, event->request, 200, "reservation", &reservation_codec, entry->doc);
     reservation_entry_free(entry);
 }

@@ -285,6 +285,8 @@ gboolean reservation_step(struct core *core, struct reservation_entry *entry, en
 /* What a timeline begins with follows from the reservation: it is told when something comes after it, or somebody asks. Until then, nothing has
  * happened to the reservation. */
 void reservation_begin_timeline(struct reservation_entry *entry);
+/* What its amounts are expected to cost: worked out when somebody asks, by the policy that it was made under; nothing when that one is lost. */
+void reservation_weigh(struct reservation_entry *entry);
 void reservation_note(struct core *core, struct reservation_entry *entry, const char *what,
                       char *detail); /* for its timeline; takes the detail */
 void reservation_start(struct core *core, struct reservation_entry *entry);

@@ -185,6 +185,8 @@ static void query_get(struct core *core, const struct event *event)
         return;
     }
     waiter_free(waiter);
+    if (query->object == OBJECT_RESERVATION)
+        reservation_weigh(entry);
     core_reply_object(core, event->request, 200, NULL, object_views[query->object].codec, traits.doc);
 }
 

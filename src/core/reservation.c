@@ -104,6 +104,13 @@ void reservation_begin_timeline(struct reservation_entry *entry)
                                  (double)doc->margin_ms / 1000));
 }
 
+void reservation_weigh(struct reservation_entry *entry)
+{
+    struct reservation *doc = entry->doc;
+    if (doc->amounts == NULL && doc->demand != NULL && doc->policy_version == entry->policy->version)
+        doc->amounts = sizing_weigh(entry->policy, doc->demand, doc->profile, &doc->shape);
+}
+
 gboolean reservation_step(struct core *core, struct reservation_entry *entry, enum reservation_step step,
                           const char *what, char *detail)
 {

@@ -222,7 +222,7 @@ static void scale_scaler_settings(const struct execution_entry *entry, enum reso
         .drift_threshold = entry->scaling->drift_threshold,
         .grow_above = scaling->grow_above,
         .grow_to = scaling->grow_to,
-        .quantile = policy->provisioning.quantile,
+        .quantile = policy_quantile(policy, resource),
     };
 }
 

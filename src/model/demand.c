@@ -2,9 +2,13 @@
 #include "model/demand.h"
 
 #include "model/limits.h"
+#include "model/normal.h"
+
+#include <math.h>
 
 #define AT(type, member) G_STRUCT_OFFSET(struct type, member)
 #define AMOUNT_MAX G_GINT64_CONSTANT(1000000000000)
+#define AMOUNT_LEAST 1e-6 /* of any unit; how many times more than nothing an amount is, is not known */
 
 static const struct codec_field quantiles_fields[] = {
     {"p50", CODEC_DOUBLE, AT(quantiles, p50), 0, 0, AMOUNT_MAX, NULL, NULL},
@@ -39,15 +43,31 @@ static const struct codec_field demand_fields[] = {
 
 CODEC_DEFINE_SEALABLE(demand, demand_fields, AT(demand, seal))
 
+/* Standard normal quantiles. */
+static const struct {
+    double quantile, score;
+} knots[] = {{0.5, 0}, {0.9, 1.2815515655446004}, {0.99, 2.3263478740408408}};
+
 double quantiles_at(const struct quantiles *quantiles, double quantile)
 {
-    if (quantile <= 0.5)
-        return quantiles->p50;
-    if (quantile <= 0.9)
-        return quantiles->p50 + (quantiles->p90 - quantiles->p50) * (quantile - 0.5) / 0.4;
-    if (quantile < 0.99)
-        return quantiles->p90 + (quantiles->p99 - quantiles->p90) * (quantile - 0.9) / 0.09;
-    return quantiles->p99;
+    const double p50 = MAX(quantiles->p50, 0), p90 = MAX(quantiles->p90, p50);
+    const double amounts[] = {p50, p90, MAX(quantiles->p99, p90)};
+    for (guint i = 0; i < G_N_ELEMENTS(knots); i++)
+        if (quantile == knots[i].quantile)
+            return amounts[i]; /* as it was said, to the last digit: amounts are rounded up to steps */
+    const guint upper = quantile < knots[1].quantile ? 1 : 2, lower = upper - 1;
+    const double low = amounts[lower], high = amounts[upper];
+    const double share = (normal_quantile(quantile) - knots[lower].score) / (knots[upper].score - knots[lower].score);
+    if (low > AMOUNT_LEAST)
+        return low * exp(share * log(high / low));
+    return MAX(0, low + share * (high - low));
+}
+
+const struct quantiles *demand_quantiles(const struct demand *demand, enum resource resource)
+{
+    return resource == RESOURCE_CPU      ? &demand->vcpus
+           : resource == RESOURCE_MEMORY ? &demand->memory_mib
+                                         : &demand->network_mbps;
 }
 
 void demand_add_reason(struct demand *demand, char *rule, char *effect)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/codec.h"
+#include "model/usage.h"
 
 /* A predicted amount by its quantiles: p90 is exceeded in one case of ten. */
 struct quantiles {
@@ -39,9 +40,14 @@ struct demand {
 
 CODEC_DECLARE(demand)
 
-/* The amount that is exceeded with probability 1 - `quantile`, by linear interpolation between p50, p90 and p99
- * (constant outside of them). */
+/* The amount that is exceeded with probability 1 - `quantile`. Between p50, p90 and p99 the logarithm of the amount is linear in the standard
+ * normal quantile, so that three quantiles of a lognormal variable give all others; on both sides it goes on as it was, up to 0.999 and down to 0.001
+ * (model/normal.h). From nothing upwards (p50 or p90 is 0) the amount itself is linear. Finite, and does not fall as `quantile` rises (to 7
+ * digits); a p90 or p99 below the one before counts as that one. */
 double quantiles_at(const struct quantiles *quantiles, double quantile);
+
+/* Of CPU, memory or network: of no other resource is known beforehand what code will need. */
+const struct quantiles *demand_quantiles(const struct demand *demand, enum resource resource);
 
 /* Appends a reason; both strings are taken over. */
 void demand_add_reason(struct demand *demand, char *rule, char *effect);

@@ -2,6 +2,7 @@
 noinst_LTLIBRARIES += libhbr-model.la
 libhbr_model_la_CFLAGS = $(ROOM_CFLAGS)
 libhbr_model_la_SOURCES = \
+	src/model/amount.c src/model/amount.h \
 	src/model/codec-write.c \
 	src/model/codec.c src/model/codec.h \
 	src/model/course.c src/model/course.h \
@@ -10,6 +11,7 @@ libhbr_model_la_SOURCES = \
 	src/model/host.c src/model/host.h \
 	src/model/instance.c src/model/instance.h \
 	src/model/limits.h \
+	src/model/normal.c src/model/normal.h \
 	src/model/notification.c src/model/notification.h \
 	src/model/path.c src/model/path.h \
 	src/model/pool.c src/model/pool.h \

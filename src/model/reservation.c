@@ -40,6 +40,7 @@ static const struct codec_field reservation_fields[] = {
     {"path", CODEC_ENUM, AT(reservation, path), 0, 0, 0, NULL, &path_words},
     {"path_ms", CODEC_INT64, AT(reservation, path_ms), CODEC_SPARSE, 0, G_MAXINT64, NULL, NULL},
     {"paths", CODEC_LIST, AT(reservation, paths), 0, 0, PATH_COUNT, &path_choice_codec, NULL},
+    {"amounts", CODEC_LIST, AT(reservation, amounts), 0, 0, RESOURCE_COUNT, &amount_choice_codec, NULL},
     {"margin_ms", CODEC_INT64, AT(reservation, margin_ms), CODEC_SPARSE, 0, G_MAXINT64, NULL, NULL},
     {"attempts", CODEC_UINT, AT(reservation, attempts), CODEC_SPARSE, 0, 1000, NULL, NULL},
     {"placements", CODEC_LIST, AT(reservation, placements), 0, 0, 4096, &placement_codec, NULL},

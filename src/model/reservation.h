@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "model/amount.h"
 #include "model/demand.h"
 #include "model/notification.h"
 #include "model/path.h"
@@ -48,7 +49,8 @@ struct reservation {
     enum path path; /* by which it gets its instance: planned, then taken */
     gint64
         path_ms; /* that the path takes at the policy's confidence, as learned when start_at was planned, or the path taken */
-    GPtrArray *paths; /* struct path_choice: the choice of the path */
+    GPtrArray *paths;   /* struct path_choice: the choice of the path */
+    GPtrArray *amounts; /* struct amount_choice: the choice of the shape; NULL until somebody asks for it */
     gint64 margin_ms;
     guint attempts;        /* instances tried */
     GPtrArray *placements; /* struct placement: the choice of the host */

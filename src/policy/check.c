@@ -96,9 +96,10 @@ static gboolean check_class_demand(const struct policy_parse *parse, const struc
                                    const struct policy_profile *profile, GError **error)
 {
     const struct demand *demand = &class->demand;
+    const double memory_mib = policy_need(parse->policy, demand, RESOURCE_MEMORY);
     const struct vm_shape need = {
-        .vcpus = policy_whole_vcpus(demand->vcpus.p90),
-        .memory_mib = (guint)demand->memory_mib.p90,
+        .vcpus = policy_whole_vcpus(policy_need(parse->policy, demand, RESOURCE_CPU)),
+        .memory_mib = (guint)MIN(memory_mib, G_MAXINT),
         .network_mbps = 0,
         .gpus = demand->gpus,
     };
@@ -106,12 +107,12 @@ static gboolean check_class_demand(const struct policy_parse *parse, const struc
     most.network_mbps = most.cpu_percent = 0;
     if (vm_shape_covers(&most, &need))
         return TRUE;
-    g_autofree char *text = vm_shape_to_string(&profile->maximum);
+    g_autofree char *text = vm_shape_to_string(&profile->maximum), *needed = vm_shape_to_string(&need);
     return yaml_node_fail(
         find(parse, class, PATH("demand")), error,
-        "p90 of the demand of class \"%s\" is more than its profile \"%s\" may grow to (%s); right would be a "
-        "smaller demand or a larger profile",
-        class->name, profile->name, text);
+        "the demand of class \"%s\", at the quantiles that the prices choose (%s), is more than its profile \"%s\" may "
+        "grow to (%s); right would be a smaller demand or a larger profile",
+        class->name, needed, profile->name, text);
 }
 
 static gboolean check_class(const struct policy_parse *parse, const struct policy_class *class, GError **error)

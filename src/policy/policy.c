@@ -2,6 +2,7 @@
 #include "policy/policy.h"
 
 #include "model/limits.h"
+#include "model/normal.h"
 #include "policy/parse.h"
 #include "policy/sections.h"
 
@@ -171,6 +172,17 @@ const struct policy_class *policy_class_of_shape(const struct policy *policy, co
             return class;
     }
     return g_ptr_array_index(policy->classes, policy->classes->len - 1);
+}
+
+double policy_quantile(const struct policy *policy, enum resource resource)
+{
+    const struct policy_price *price = &policy->provisioning.prices[resource];
+    return CLAMP(price->shortage / (price->shortage + price->waste), 0.5, NORMAL_MOST);
+}
+
+double policy_need(const struct policy *policy, const struct demand *demand, enum resource resource)
+{
+    return quantiles_at(demand_quantiles(demand, resource), policy_quantile(policy, resource));
 }
 
 guint policy_whole_vcpus(double need)

@@ -5,6 +5,7 @@
 #include "model/notification.h"
 #include "model/pool.h"
 #include "model/shape.h"
+#include "model/usage.h"
 
 /* What the operator wants, checked and immutable. Reference counted (atomically): the core holds one version for new
  * work and older ones for the reservations made under them. Any thread may read. */
@@ -53,10 +54,16 @@ enum policy_sizing {
 
 extern const struct codec_words policy_sizing_words;
 
+/* For a run, of each unit: a vCPU, a GiB, 100 Mbit/s, 100 MB/s. Both are above 0. */
+struct policy_price {
+    double shortage; /* that it needed and did not have */
+    double waste;    /* that it had and did not need */
+};
+
 struct policy_provisioning {
-    double quantile; /* of the demand that is provided for */
+    struct policy_price prices[RESOURCE_COUNT];
     enum policy_sizing sizing;
-    double headroom; /* memory and network above the quantile, with SIZING_DEMAND */
+    double headroom; /* memory and network above the demand */
     guint memory_min_mib, memory_step_mib;
     gint64 margin_ms;        /* an instance is ready this long before the expected arrival */
     gint64 boot_estimate_ms; /* p95 of the boot path before anything was learned */
@@ -242,6 +249,14 @@ const struct policy_class *policy_class_of_score(const struct policy *policy, do
 
 /* The first class whose profile's initial shape covers such an amount (GPUs: its maximum), the last when none does. Never NULL. */
 const struct policy_class *policy_class_of_shape(const struct policy *policy, const struct vm_shape *need);
+
+/* The share of runs that gets all that it needs of a resource: the critical ratio of its prices, shortage / (shortage + waste), at which the
+ * expected cost of both is least (Arrow, Harris and Marschak, Optimal Inventory Policy, Econometrica 19, 1951, 250-272); from 0.5, since nothing is
+ * known below the median, to 0.999. */
+double policy_quantile(const struct policy *policy, enum resource resource);
+
+/* What is provided for of a demand: its amount at that quantile, in vCPUs, MiB or Mbit/s. */
+double policy_need(const struct policy *policy, const struct demand *demand, enum resource resource);
 
 /* Whole vCPUs for a need of CPUs kept busy: at least 1, rounded up once it exceeds a whole number by more than a quarter, because
  * even code with one thread is seen to keep a few percent more than one CPU busy. */

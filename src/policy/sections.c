@@ -238,9 +238,30 @@ static const struct policy_key warming_keys[] = {
 };
 SECTION(warming, "warming");
 
+#define PRICE(name, unit, shortage_default, waste_default) \
+    static const struct policy_key name##_price_keys[] = { \
+        { "shortage", "price of " unit " that a run needs and does not have", POLICY_DOUBLE, QUANTITY_NUMBER, 0, \
+          AT(policy_price, shortage), shortage_default, 0.001, 1e6 }, \
+        { "waste", "price of " unit " that it has and does not need", POLICY_DOUBLE, QUANTITY_NUMBER, 0, \
+          AT(policy_price, waste), waste_default, 0.001, 1e6 }, \
+    }; \
+    static const struct policy_section name##_price_section = {#name " price", name##_price_keys, G_N_ELEMENTS(name##_price_keys)}
+PRICE(cpu, "a vCPU", 9, 1);
+PRICE(memory, "a GiB", 4, 0.125);
+PRICE(network, "100 Mbit/s", 0.9, 0.1);
+PRICE(disk, "100 MB/s", 0.9, 0.1);
+
+static const struct policy_key prices_keys[] = {
+    { "cpu", "of vCPUs", POLICY_SECTION, .offset = AT(policy_provisioning, prices[RESOURCE_CPU]), .nested = &cpu_price_section },
+    { "memory", "of memory", POLICY_SECTION, .offset = AT(policy_provisioning, prices[RESOURCE_MEMORY]), .nested = &memory_price_section },
+    { "network", "of the network rate", POLICY_SECTION, .offset = AT(policy_provisioning, prices[RESOURCE_NETWORK]), .nested = &network_price_section },
+    { "disk", "of the disk throughput, which the simple controller begins with", POLICY_SECTION,
+      .offset = AT(policy_provisioning, prices[RESOURCE_DISK]), .nested = &disk_price_section },
+};
+SECTION(prices, "prices");
+
 static const struct policy_key provisioning_keys[] = {
-    { "quantile", "quantile of the demand that is provided for", POLICY_DOUBLE, QUANTITY_SHARE, 0,
-      AT(policy_provisioning, quantile), 0.9, 0.5, 0.99 },
+    { "prices", "of shortage and waste, which choose the quantile of the demand that is provided for", POLICY_SECTION, .nested = &prices_section },
     { "sizing", "profile: a VM starts with its profile's shape, or its demand's where that is larger; demand: with its demand's alone", POLICY_CHOICE,
       .offset = AT(policy_provisioning, sizing), .fallback = SIZING_PROFILE, .words = &policy_sizing_words },
     { "headroom", "factor on the memory and network of the demand; what the guest itself needs comes on top", POLICY_DOUBLE, QUANTITY_NUMBER, 0,

@@ -13,13 +13,12 @@ static guint score_whole(double need)
 
 static void score_need(const struct policy *policy, const struct demand *demand, struct vm_shape *ret_need)
 {
-    const double quantile = policy->provisioning.quantile;
-    const double vcpus = quantiles_at(&demand->vcpus, quantile);
+    const double vcpus = policy_need(policy, demand, RESOURCE_CPU);
     *ret_need = (struct vm_shape){
         .vcpus = policy_whole_vcpus(vcpus),
-        .memory_mib = score_whole(quantiles_at(&demand->memory_mib, quantile)),
+        .memory_mib = score_whole(policy_need(policy, demand, RESOURCE_MEMORY)),
         /* 0 would mean "without limit" in both */
-        .network_mbps = MAX(1, score_whole(quantiles_at(&demand->network_mbps, quantile))),
+        .network_mbps = MAX(1, score_whole(policy_need(policy, demand, RESOURCE_NETWORK))),
         .cpu_percent = MAX(1, score_whole(100 * vcpus)),
         .gpus = demand->gpus,
     };
@@ -36,11 +35,10 @@ guint score_class_index(const struct policy *policy, const struct demand *demand
 
 static double score_share(const struct policy *policy, const struct demand *demand, const struct vm_shape *initial)
 {
-    const double quantile = policy->provisioning.quantile;
-    const double vcpus = quantiles_at(&demand->vcpus, quantile) / initial->vcpus;
-    const double memory = quantiles_at(&demand->memory_mib, quantile) / initial->memory_mib;
+    const double vcpus = policy_need(policy, demand, RESOURCE_CPU) / initial->vcpus;
+    const double memory = policy_need(policy, demand, RESOURCE_MEMORY) / initial->memory_mib;
     const double network =
-        initial->network_mbps > 0 ? quantiles_at(&demand->network_mbps, quantile) / initial->network_mbps : 0;
+        initial->network_mbps > 0 ? policy_need(policy, demand, RESOURCE_NETWORK) / initial->network_mbps : 0;
     return CLAMP(MAX(vcpus, MAX(memory, network)), 0.01, 1);
 }
 

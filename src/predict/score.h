@@ -5,7 +5,7 @@
 
 /* From demand to score and class, so that a class means the same for every language and every source of a prediction. Pure functions.
  *
- * The class is the first whose profile's initial shape covers the demand at the policy's quantile (GPUs: the profile's maximum), the last when
+ * The class is the first whose profile's initial shape covers policy_need() of the demand (GPUs: the profile's maximum), the last when
  * none does. The score lies between the class's bounds as the largest share of that shape that the demand uses: with classes up to 33 and
  * 66, a demand of half the memory and a tenth of the CPUs of the second's profile has the score 33 + 0.5 x 33. */
 

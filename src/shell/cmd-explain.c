@@ -128,6 +128,74 @@ static void explain_print_class(struct output *output, const json_t *reservation
     output_sheet(output, FIELDS(fields), reservation, 2);
 }
 
+/* "512 MiB": `member` of an amount, in the unit of its resource. */
+static char *amount_text(const struct output *output, const json_t *amount, const char *member)
+{
+    const char *resource = output_string_at(amount, "resource");
+    struct cell cell = {NULL, TONE_PLAIN};
+    if (g_strcmp0(resource, "memory") == 0)
+        render_mib(output, json_object_get(amount, member), &cell);
+    else if (g_strcmp0(resource, "network") == 0)
+        render_mbps(output, json_object_get(amount, member), &cell);
+    else
+        cell.text = g_strdup_printf("%.0f vCPU", output_number_at(amount, member));
+    return cell.text;
+}
+
+static void render_amount(const struct output *output, const json_t *value, struct cell *cell)
+{
+    cell->text = amount_text(output, value, "amount");
+}
+
+static void render_percent(const struct output *output, const json_t *value, struct cell *cell)
+{
+    (void)output;
+    g_autofree char *number = units_format_real(100 * json_number_value(value), 1);
+    cell->text = g_strconcat(number, " %", NULL);
+}
+
+/* "0.421 at 1 vCPU", or nothing when there is no such neighbour. */
+static void render_neighbour(const struct output *output, const json_t *value, struct cell *cell, const char *member)
+{
+    if (output_number_at(value, member) == 0)
+        return;
+    g_autofree char *cost_member = g_strconcat(member, "_cost", NULL);
+    g_autofree char *amount = amount_text(output, value, member);
+    cell->text = g_strdup_printf("%.3f at %s", output_number_at(value, cost_member), amount);
+}
+
+static void render_less(const struct output *output, const json_t *value, struct cell *cell)
+{
+    render_neighbour(output, value, cell, "less");
+}
+
+static void render_more(const struct output *output, const json_t *value, struct cell *cell)
+{
+    render_neighbour(output, value, cell, "more");
+}
+
+static void render_amount_cost(const struct output *output, const json_t *value, struct cell *cell)
+{
+    (void)output;
+    cell->text = g_strdup_printf("%.3f", json_number_value(value));
+}
+
+static const struct field amount_fields[] = {
+    {"resource", "resource", render_text, TABLE_LEFT}, {"quantile", "quantile", render_percent, TABLE_RIGHT},
+    {"chosen", ".", render_amount, TABLE_RIGHT},       {"cost", "cost", render_amount_cost, TABLE_RIGHT},
+    {"one less", ".", render_less, TABLE_RIGHT},       {"one more", ".", render_more, TABLE_RIGHT},
+    {"verdict", "verdict", render_text, TABLE_LEFT},
+};
+
+static void explain_print_amounts(struct output *output, const json_t *reservation)
+{
+    const json_t *amounts = json_object_get(reservation, "amounts");
+    if (json_array_size(amounts) == 0)
+        return;
+    output_heading(output, "How much of each");
+    output_rows(output, FIELDS(amount_fields), amounts, 2);
+}
+
 static void explain_print_host(struct output *output, const json_t *reservation)
 {
     const json_t *placements = json_object_get(reservation, "placements");
@@ -215,6 +283,7 @@ static void explain_print_reservation(struct output *output, const json_t *reser
     explain_print_known(output, output_at(reservation, "notification/code"));
     explain_print_demand(output, json_object_get(reservation, "demand"));
     explain_print_class(output, reservation);
+    explain_print_amounts(output, reservation);
     explain_print_host(output, reservation);
     explain_print_paths(output, reservation);
     explain_print_start(output, reservation);
@@ -285,7 +354,7 @@ static gboolean explain_run(struct session *session, const struct arguments *arg
 static const struct command explain_commands[] = {
     {"explain", "tell why a reservation is as it is, or would be",
      "Of a reservation or execution: what was known, what was predicted and by which rules, which profile and host were "
-     "chosen and against which others, by which path it gets its VM, and when that starts. With a function and the options of notify, a dry run: "
+     "chosen and against which others, what its amounts are expected to cost and a little less or more would, by which path it gets its VM, and when that starts. With a function and the options of notify, a dry run: "
      "nothing is reserved.",
      explain_run, COMMAND_OPTIONS(explain_options), FALSE},
     {"timeline", "tell what happened when",

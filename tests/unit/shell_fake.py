@@ -34,6 +34,13 @@ def choice(path, ready_ms, median_ms, samples, cost, verdict):
             "chosen": verdict == "chosen", "verdict": verdict}
 
 
+def amount(resource, quantile, chosen, less, more, verdict):
+    """`chosen`, `less` and `more` are an amount and its cost; `less` may be None."""
+    low = {"less": less[0], "less_cost": less[1]} if less else {}
+    return {"resource": resource, "quantile": quantile, "amount": chosen[0], "cost": chosen[1], **low,
+            "more": more[0], "more_cost": more[1], "verdict": verdict}
+
+
 def entry(seconds, what, detail=None):
     return {"at": at(seconds), "what": what, **({"detail": detail} if detail else {})}
 
@@ -59,6 +66,9 @@ RESERVATION = {
     "notification": {"id": "not-01kahv3m9q7x4b8d2s", "code": CODE, "arrival_at": at(12), "received_at": at(0)},
     "paths": [choice("running", 40, 6, 12, 96.5, "nothing in stock"), choice("paused", 60, 9, 0, 12.25, "nothing in stock"),
               choice("saved", 700, 0, 0, 8, "there is no saved state"), choice("boot", 4200, 3100, 57, 3.5, "chosen")],
+    "amounts": [amount("cpu", 0.9, (1, 0.6391), None, (2, 1.3812), "covers the demand"),
+                amount("memory", 0.9696969697, (512, 0.04514), (384, 0.09127), (640, 0.04893), "covers the demand"),
+                amount("network", 0.9, (10, 0.02711), (8, 0.03022), (12, 0.02604), "least of profile low")],
     "placements": [{"host": "alpha", "chosen": True, "cost": 0.125, "verdict": "chosen"},
                    {"host": "beta", "chosen": False, "cost": 0.5, "verdict": "fits, but costs more"},
                    {"host": "gamma", "chosen": False, "cost": 0, "verdict": "down"}],

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "core-fixture.h"
+#include "model/limits.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -670,6 +671,34 @@ START_TEST(test_host_down)
 }
 END_TEST
 
+/* Rule: what the other amounts would have cost is worked out for who asks why, and for nobody else. */
+START_TEST(test_amounts_are_explained)
+{
+    struct event *explain = event_new(EVENT_EXPLAIN);
+    explain->request = ++world->request;
+    explain->notification = codec_decode_text(&notification_codec, NOTIFY_LATER, strlen(NOTIFY_LATER),
+                                              MODEL_NOTIFICATION_MAX, CODEC_CLIENT, NULL);
+    const guint64 request = explain->request;
+    world_event(world, explain);
+    g_autofree char *dry = world_body_string(world_expect(world, COMMAND_REPLY, request), "reservation.amounts");
+    ck_assert_ptr_nonnull(strstr(dry, "\"resource\": \"memory\", \"quantile\": 0.9"));
+    ck_assert_ptr_nonnull(strstr(dry, "\"verdict\": \"covers the demand\""));
+
+    const struct command *reply = world_expect(world, COMMAND_REPLY, world_notify(world, NOTIFY_LATER));
+    g_autofree char *receipt = world_body_string(reply, "reservation.amounts");
+    ck_assert_ptr_null(receipt);
+    g_autofree char *id = world_body_string(reply, "reservation.id");
+    struct event *list = world_query(world, "reservation", NULL);
+    const guint64 listed = list->request;
+    world_event(world, list);
+    g_autofree char *all = world_body_string(world_expect(world, COMMAND_REPLY, listed), "reservations");
+    ck_assert_ptr_nonnull(strstr(all, id));
+    ck_assert_ptr_null(strstr(all, "less_cost"));
+    g_autofree char *known = world_body_string(world_expect(world, COMMAND_REPLY, world_get(world, id)), "amounts");
+    ck_assert_str_eq(known, dry);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("core");
@@ -686,6 +715,7 @@ int main(void)
     tcase_add_test(cases, test_idempotency);
     tcase_add_test(cases, test_on_demand);
     tcase_add_test(cases, test_bad_times);
+    tcase_add_test(cases, test_amounts_are_explained);
     tcase_add_test(cases, test_larger_than_any_host);
     tcase_add_test(cases, test_queue_by_deadline);
     tcase_add_test(cases, test_growth);

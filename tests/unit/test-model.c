@@ -1,528 +1,737 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The rules of learning: what is told of one kind of code serves the next of its kind, as far as it is known to; a file is whole or refused; one
- * tenant corrects nobody else. */
+/* The rules of the JSON form: whatever a client sends is bounded and refused with the exact place, and what we write we can read. */
 #include "base/error.h"
-#include "predict/blend.h"
-#include "predict/correction.h"
-#include "predict/model.h"
-#include "predict/predictor.h"
+#include "model/amount.h"
+#include "model/execution.h"
+#include "model/host.h"
+#include "model/instance.h"
+#include "model/limits.h"
+#include "model/normal.h"
+#include "model/pool.h"
+#include "model/reservation.h"
+#include "policy/policy.h"
 
-#include "policy-fixture.h"
-
+#include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define RUNS 900
-#define NOISE 0.15
+static const struct codec *const codecs[] = {
+    &code_metadata_codec,  &notification_codec,  &reservation_codec,  &placement_codec,     &program_file_codec,
+    &program_codec,        &run_limits_codec,    &execution_codec,    &demand_codec,        &execution_request_codec,
+    &observation_codec,    &instance_codec,      &host_codec,         &host_spec_codec,     &demand_reason_codec,
+    &quantiles_codec,      &run_result_codec,    &usage_sample_codec, &vm_shape_codec,      &adjustment_codec,
+    &timeline_entry_codec, &policy_source_codec, &path_choice_codec,  &pool_codec,          &pool_miss_codec,
+    &pool_ledger_codec,    &pool_stock_codec,    &saved_state_codec,  &amount_choice_codec,
+};
 
-static struct model *model; /* of all tests: training takes a second */
-static GArray *samples;     /* that it was trained with */
+/* Every field is set to something that is not its default. `salt` tells items of a list apart. */
 
-static const char *const languages[] = {"python", "go", "c"};
-static const double language_cost[] = {30, 8, 1};
-static const char *const algorithms[] = {"sort", "matrix", "web", "graph"};
-static const double algorithm_cost[] = {1, 10, 0.3, 3};
+static gpointer filled_new(const struct codec *codec, guint salt);
 
-static double noise(GRand *random)
+static GPtrArray *filled_list(const struct codec *codec)
 {
-    double sum = 0; /* nearly normal: the sum of twelve uniform variables */
-    for (guint i = 0; i < 12; i++)
-        sum += g_rand_double(random);
-    return NOISE * (sum - 6);
+    GPtrArray *list = g_ptr_array_new();
+    g_ptr_array_add(list, filled_new(codec, 1));
+    g_ptr_array_add(list, filled_new(codec, 2));
+    return list;
 }
 
-/* What the code truly needs, in MiB: by language, algorithm and the root of its input. */
-static double need_of(guint language, guint algorithm, gint64 items)
+static gint64 filled_integer(const struct codec_field *field, guint salt)
 {
-    return 20 + language_cost[language] * algorithm_cost[algorithm] * sqrt((double)items) / 10;
+    return CLAMP((gint64)(40 + salt), field->min, field->max);
 }
 
-static struct sample sample_of(guint language, guint algorithm, gint64 items, const char *function, double memory_mib)
-{
-    const struct code_metadata code = {
-        .function = (char *)function,
-        .language = (char *)languages[language],
-        .algorithm = (char *)algorithms[algorithm],
-        .payload_items = items,
-        .code_bytes = 1000,
-    };
-    struct sample sample;
-    sample_of_code(&sample, &code, 0);
-    if (memory_mib > 0)
-        sample.targets[TARGET_MEMORY] = (float)target_log(TARGET_MEMORY, memory_mib);
-    return sample;
-}
+static void fill(const struct codec *codec, gpointer object, guint salt);
 
-static GArray *samples_new(guint count, guint32 seed, const char *prefix)
+static void fill_field(const struct codec_field *field, gpointer slot, guint salt)
 {
-    g_autoptr(GRand) random = g_rand_new_with_seed(seed);
-    GArray *made = g_array_new(FALSE, FALSE, sizeof(struct sample));
-    for (guint i = 0; i < count; i++) {
-        const guint language = (guint)g_rand_int_range(random, 0, G_N_ELEMENTS(languages));
-        const guint algorithm = (guint)g_rand_int_range(random, 0, G_N_ELEMENTS(algorithms));
-        const gint64 items = (gint64)1 << (2 * g_rand_int_range(random, 1, 11));
-        g_autofree char *function = g_strdup_printf("%s-%u", prefix, i / 3);
-        const double memory = need_of(language, algorithm, items) * exp(noise(random));
-        const struct sample sample = sample_of(language, algorithm, items, function, memory);
-        g_array_append_val(made, sample);
+    static const char *const words[] = {"a", "", "gr\xc3\xb6\xc3\x9f \"quoted\"\n", NULL};
+    static const char *const env[] = {"EMPTY=", "PATH=/bin:/usr/bin", "_x=a=b", NULL};
+    switch (field->kind) {
+    case CODEC_STRING:
+        *(char **)slot = g_strdup_printf("text of %s\t%u, \xe2\x82\xac", field->name, salt);
+        break;
+    case CODEC_NAME:
+        *(char **)slot = g_strdup_printf("name-%u", salt);
+        break;
+    case CODEC_UINT:
+        *(guint *)slot = (guint)filled_integer(field, salt);
+        break;
+    case CODEC_INT64:
+        *(gint64 *)slot = filled_integer(field, salt);
+        break;
+    case CODEC_DOUBLE:
+        *(double *)slot = MIN(1.5 + salt, (double)field->max);
+        break;
+    case CODEC_BOOL:
+        *(gboolean *)slot = TRUE;
+        break;
+    case CODEC_TIME:
+        *(gint64 *)slot = G_GINT64_CONSTANT(1795214881123456) + salt;
+        break;
+    case CODEC_ENUM:
+        *(guint *)slot = field->words->count - 1;
+        break;
+    case CODEC_STRV:
+        *(char ***)slot = g_strdupv((char **)words);
+        break;
+    case CODEC_ENV:
+        *(char ***)slot = g_strdupv((char **)env);
+        break;
+    case CODEC_BYTES:
+        *(GBytes **)slot = g_bytes_new("\0\xff\n binary", 10);
+        break;
+    case CODEC_STRUCT:
+        fill(field->nested, slot, salt);
+        break;
+    case CODEC_OBJECT:
+        *(gpointer *)slot = filled_new(field->nested, salt);
+        break;
+    case CODEC_LIST:
+        *(GPtrArray **)slot = filled_list(field->nested);
+        break;
     }
-    return made;
 }
 
-static struct model *train(const GArray *runs, GError **error)
+static void fill(const struct codec *codec, gpointer object, guint salt)
 {
-    const struct model_settings settings = {.info = {.version = 3, .origin = (char *)"trained"}, .seed = 1};
-    return model_train((const struct sample *)(const void *)runs->data, runs->len, &settings, NULL, error);
+    for (guint i = 0; i < codec->field_count; i++)
+        fill_field(&codec->fields[i], (char *)object + codec->fields[i].offset, salt);
 }
 
-static void setup_model(void)
+static gpointer filled_new(const struct codec *codec, guint salt)
 {
+    gpointer object = g_malloc0(codec->size);
+    fill(codec, object, salt);
+    return object;
+}
+
+START_TEST(a_full_struct_survives_the_store)
+{
+    const struct codec *codec = codecs[_i];
     g_autoptr(GError) error = NULL;
-    samples = samples_new(RUNS, 1, "known");
-    model = train(samples, &error);
-    ck_assert_msg(model != NULL, "%s", error != NULL ? error->message : "");
-}
-
-static void teardown_model(void)
-{
-    model_unref(model);
-    g_array_unref(samples);
-}
-
-/* Rule: code never seen is predicted from its kind. */
-START_TEST(test_new_code)
-{
-    g_autoptr(GArray) unseen = samples_new(300, 2, "new");
-    struct model_score scores[TARGET_COUNT];
-    model_judge(model, (const struct sample *)(const void *)unseen->data, unseen->len, scores);
-    ck_assert_uint_eq(scores[TARGET_MEMORY].run_count, 300);
-    ck_assert_double_lt(scores[TARGET_MEMORY].error, 2 * NOISE);
-    ck_assert_double_gt(scores[TARGET_MEMORY].within2, 0.97);
-    ck_assert_uint_eq(scores[TARGET_CPU].run_count, 0); /* was never taught */
+    gpointer object = filled_new(codec, 3);
+    char *text = codec_encode_text(codec, object, CODEC_STORE);
+    json_t *json = codec_encode(codec, object, CODEC_STORE);
+    ck_assert_msg(json_object_size(json) == codec->field_count, "%s leaves out a field: %s", codec->what, text);
+    gpointer again = codec_decode_text(codec, text, strlen(text), MODEL_DOCUMENT_MAX, CODEC_STORE, &error);
+    ck_assert_msg(again != NULL, "%s: %s", codec->what, error != NULL ? error->message : "");
+    json_t *json_again = codec_encode(codec, again, CODEC_STORE);
+    ck_assert_msg(json_equal(json, json_again), "%s: %s", codec->what, text);
+    json_decref(json);
+    json_decref(json_again);
+    codec_free(codec, object);
+    codec_free(codec, again);
+    free(text);
 }
 END_TEST
 
-/* Rule: a quantile is exceeded as often as it says, of code never seen. */
-START_TEST(test_quantiles_cover)
+START_TEST(a_copy_is_equal_and_shares_nothing_that_can_change)
 {
-    static const double levels[] = {0.5, 0.9, 0.99}, tolerances[] = {0.06, 0.04, 0.015};
-    g_autoptr(GArray) unseen = samples_new(1000, 3, "new");
-    for (guint i = 0; i < G_N_ELEMENTS(levels); i++) {
-        guint covered = 0;
-        for (guint run = 0; run < unseen->len; run++) {
-            const struct sample *sample = &g_array_index(unseen, struct sample, run);
-            struct model_word word;
-            model_predict(model, sample, &word);
-            covered += sample->targets[TARGET_MEMORY] <=
-                       word.mean[TARGET_MEMORY] + model_offset(model, sample, TARGET_MEMORY, levels[i]);
+    const struct codec *codec = codecs[_i];
+    gpointer object = filled_new(codec, 4);
+    gpointer copy = codec_copy(codec, object);
+    char *text = codec_encode_text(codec, object, CODEC_STORE);
+    codec_free(codec, object);
+    char *text_of_copy = codec_encode_text(codec, copy, CODEC_STORE);
+    ck_assert_str_eq(text, text_of_copy);
+    codec_clear(codec, copy);
+    codec_clear(codec, copy); /* leaves a struct that may be cleared again */
+    codec_free(codec, copy);
+    free(text);
+    free(text_of_copy);
+    ck_assert_ptr_null(codec_copy(codec, NULL));
+    codec_free(codec, NULL);
+}
+END_TEST
+
+/* Rule: what is sealed is one object however often it is copied, is written as it was, and goes with its last copy. */
+START_TEST(a_sealed_object_is_its_own_copy)
+{
+    struct demand *demand = filled_new(&demand_codec, 5);
+    g_autofree char *text = codec_encode_text(&demand_codec, demand, CODEC_CLIENT);
+    struct demand *unsealed = demand_copy(demand);
+    ck_assert_ptr_ne(unsealed, demand);
+    ck_assert_ptr_null(codec_get_seal(&demand_codec, unsealed));
+    codec_seal(&demand_codec, demand);
+    struct demand *copy = demand_copy(demand);
+    ck_assert_ptr_eq(copy, demand);
+    demand_free(demand);
+    g_autofree char *text_of_copy = codec_encode_text(&demand_codec, copy, CODEC_CLIENT);
+    ck_assert_str_eq(text_of_copy, text);
+    for (guint i = 0; i < demand_codec.field_count; i++)
+        ck_assert((demand_codec.fields[i].flags & CODEC_PRIVATE) == 0);
+    demand_free(copy);
+    demand_free(unsealed);
+}
+END_TEST
+
+static const struct {
+    double value;
+    const char *text;
+} numbers[] = {
+    {0, "0.0"},
+    {0.1, "0.1"},
+    {0.25, "0.25"},
+    {166.4, "166.4"},
+    {1996.8, "1996.8"},
+    {99999.999, "99999.999"},
+    {7, "7.0"},
+    {-7, "-7.0"},
+    {-0.5, "-0.5"},
+    {0.0005, "0.0005"},
+    {123456.789, "123456.789"},
+    {1e-9, "1e-09"},
+    {1.0 / 3, "0.333333333"},
+    {1e20, "1e+20"},
+    {0.999, "0.999"},
+    {0.9999, "0.9999"},
+};
+
+START_TEST(a_number_is_written_with_nine_digits_at_most)
+{
+    const struct quantiles quantiles = {.p50 = numbers[_i].value};
+    g_autofree char *text = codec_encode_text(&quantiles_codec, &quantiles, CODEC_STORE);
+    g_autofree char *wanted = g_strdup_printf("{\"p50\":%s,\"p90\":0.0,\"p99\":0.0}", numbers[_i].text);
+    ck_assert_str_eq(text, wanted);
+}
+END_TEST
+
+START_TEST(a_struct_of_zeros_is_encoded_and_copied)
+{
+    const struct codec *codec = codecs[_i];
+    gpointer object = g_malloc0(codec->size);
+    gpointer copy = codec_copy(codec, object);
+    char *text = codec_encode_text(codec, copy, CODEC_CLIENT);
+    ck_assert_ptr_nonnull(text);
+    free(text);
+    codec_free(codec, object);
+    codec_free(codec, copy);
+}
+END_TEST
+
+/* Every table is sound: names are unique, bounds in order, what a kind needs is there. */
+START_TEST(the_tables_are_sound)
+{
+    const struct codec *codec = codecs[_i];
+    for (guint i = 0; i < codec->field_count; i++) {
+        const struct codec_field *field = &codec->fields[i];
+        const gboolean is_nested =
+            field->kind == CODEC_STRUCT || field->kind == CODEC_OBJECT || field->kind == CODEC_LIST;
+        ck_assert_msg(is_nested == (field->nested != NULL), "%s.%s", codec->what, field->name);
+        ck_assert_msg((field->kind == CODEC_ENUM) == (field->words != NULL), "%s.%s", codec->what, field->name);
+        ck_assert_msg(field->min <= field->max, "%s.%s", codec->what, field->name);
+        ck_assert_msg(field->offset < codec->size, "%s.%s", codec->what, field->name);
+        const gboolean is_bounded = field->kind != CODEC_TIME && field->kind != CODEC_BOOL &&
+                                    field->kind != CODEC_ENUM && field->kind != CODEC_STRUCT &&
+                                    field->kind != CODEC_OBJECT;
+        ck_assert_msg(!is_bounded || field->max > 0, "%s.%s has no bound", codec->what, field->name);
+        if (field->kind == CODEC_UINT)
+            ck_assert_msg(field->min >= 0 && field->max <= G_MAXUINT, "%s.%s", codec->what, field->name);
+        for (guint j = 0; j < i; j++)
+            ck_assert_str_ne(field->name, codec->fields[j].name);
+    }
+}
+END_TEST
+
+/* One row: what a client sends, and how it is refused. */
+static const struct refusal {
+    const struct codec *codec;
+    const char *json;
+    int code;
+    const char *message;
+} refusals[] = {
+#define NOTIFICATION &notification_codec
+#define REQUEST &execution_request_codec
+#define INVALID HBR_ERROR_INVALID
+    /* the document */
+    {NOTIFICATION, "", INVALID, "/: not valid JSON at line 1, column 0: '[' or '{' expected near end of file"},
+    {NOTIFICATION, "{\"code\":\n{]", INVALID, "/: not valid JSON at line 2, column 2: string or '}' expected near ']'"},
+    {NOTIFICATION, "{} x", INVALID, "/: not valid JSON at line 1, column 4: end of file expected near 'x'"},
+    {NOTIFICATION, "\"text\"", INVALID, "/: not valid JSON at line 1, column 6: '[' or '{' expected near '\"text\"'"},
+    {NOTIFICATION, "[]", INVALID, "/: is an array, right would be an object"},
+    {NOTIFICATION, "{\"code\":{\"function\":\"f\"},\"code\":1}", INVALID,
+     "/: not valid JSON at line 1, column 31: duplicate object key near '\"code\"'"},
+    {NOTIFICATION, "{\"code\":{\"function\":\"\xff\"}}", INVALID,
+     "/: not valid JSON at line 1, column 21: unable to decode byte 0xff near '\"'"},
+    {NOTIFICATION, "{\"code\":{\"function\":\"a\\u0000b\"}}", INVALID,
+     "/: not valid JSON at line 1, column 30: \\u0000 is not allowed without JSON_ALLOW_NUL near '\"a\\u0000b\"'"},
+    {NOTIFICATION, "{\"arrival_in_ms\":99999999999999999999}", INVALID,
+     "/: not valid JSON at line 1, column 37: too big integer near '99999999999999999999'"},
+
+    /* members */
+    {NOTIFICATION, "{}", INVALID, "/code: is missing, notification requires it"},
+    {NOTIFICATION, "{\"code\":null}", INVALID, "/code: is null, a value is required"},
+    {NOTIFICATION, "{\"code\":{}}", INVALID, "/code/function: is missing, code_metadata requires it"},
+    {NOTIFICATION, "{\"code\":{\"function\":\"f\"},\"kode\":1}", INVALID, "/kode: is not a member of notification"},
+    {NOTIFICATION, "{\"code\":{\"function\":\"f\",\"a/b~c\":1}}", INVALID,
+     "/code/a~1b~0c: is not a member of code_metadata"},
+    {NOTIFICATION, "{\"code\":{\"function\":\"f\"},\"id\":\"n\"}", INVALID,
+     "/id: is set by Harbinger; right would be to leave it out"},
+    {NOTIFICATION, "{\"code\":{\"function\":\"f\"},\"received_at\":null}", INVALID,
+     "/received_at: is set by Harbinger; right would be to leave it out"},
+
+    /* kinds */
+    {NOTIFICATION, "{\"code\":[]}", INVALID, "/code: is an array, right would be an object"},
+    {NOTIFICATION, "{\"code\":{\"function\":7}}", INVALID, "/code/function: is an integer, right would be a string"},
+    {NOTIFICATION, "{\"code\":{\"function\":\"\"}}", INVALID,
+     "/code/function: is not a name; right would be letters, digits and ._:/@+- with a letter or digit first, without \"..\""},
+    {NOTIFICATION, "{\"code\":{\"function\":\"a b\"}}", INVALID,
+     "/code/function: is not a name; right would be letters, digits and ._:/@+- with a letter or digit first, without \"..\""},
+    {NOTIFICATION, "{\"code\":{\"function\":\"f\",\"libraries\":\"numpy\"}}", INVALID,
+     "/code/libraries: is a string, right would be an array of strings"},
+    {NOTIFICATION, "{\"code\":{\"function\":\"f\",\"libraries\":[\"a\",\"b\",3]}}", INVALID,
+     "/code/libraries/2: is an integer, right would be a string"},
+    {NOTIFICATION, "{\"code\":{\"function\":\"f\",\"code_bytes\":-1}}", INVALID,
+     "/code/code_bytes: is -1, right would be 0 to 9223372036854775807"},
+    {NOTIFICATION, "{\"code\":{\"function\":\"f\",\"code_bytes\":1.5}}", INVALID,
+     "/code/code_bytes: is a number, right would be an integer"},
+    {NOTIFICATION, "{\"code\":{\"function\":\"f\",\"code_bytes\":\"1\"}}", INVALID,
+     "/code/code_bytes: is a string, right would be an integer"},
+    {NOTIFICATION, "{\"code\":{\"function\":\"f\",\"parallelism\":1025}}", INVALID,
+     "/code/parallelism: is 1025, right would be 0 to 1024"},
+    {NOTIFICATION, "{\"code\":{\"function\":\"f\",\"gpu\":1}}", INVALID,
+     "/code/gpu: is an integer, right would be true or false"},
+    {NOTIFICATION, "{\"code\":{\"function\":\"f\"},\"arrival_at\":12}", INVALID,
+     "/arrival_at: is an integer, right would be a time in RFC 3339 form"},
+    {NOTIFICATION, "{\"code\":{\"function\":\"f\"},\"arrival_at\":\"soon\"}", INVALID,
+     "/arrival_at: \"soon\" is not a time; right would be RFC 3339 with a zone, such as 2026-11-20T22:48:01Z"},
+    {&run_result_codec, "{\"reason\":\"bored\"}", INVALID,
+     "/reason: is not one of: exited, signalled, wall-clock-limit, out-of-memory, output-limit, cancelled, lost, refused"},
+    {&run_result_codec, "{\"reason\":7}", INVALID, "/reason: is an integer, right would be a string"},
+    {&quantiles_codec, "{\"p50\":\"1\"}", INVALID, "/p50: is a string, right would be a number"},
+    {&quantiles_codec, "{\"p50\":-0.5}", INVALID, "/p50: is -0.5, right would be 0 to 1000000000000"},
+    {REQUEST, "{\"code\":{\"function\":\"f\"},\"program\":{\"env\":[]}}", INVALID,
+     "/program/env: is an array, right would be an object of strings"},
+    {REQUEST, "{\"code\":{\"function\":\"f\"},\"program\":{\"env\":{\"A\":1}}}", INVALID,
+     "/program/env/A: is an integer, right would be a string"},
+    {REQUEST, "{\"code\":{\"function\":\"f\"},\"program\":{\"env\":{\"1A\":\"x\"}}}", INVALID,
+     "/program/env/1A: is not the name of an environment variable; right would be [A-Za-z_][A-Za-z0-9_]*"},
+    {REQUEST, "{\"code\":{\"function\":\"f\"},\"program\":{\"env\":{\"\":\"x\"}}}", INVALID,
+     "/program/env/: is not the name of an environment variable; right would be [A-Za-z_][A-Za-z0-9_]*"},
+    {REQUEST, "{\"code\":{\"function\":\"f\"},\"program\":{\"env\":{\"A=B\":\"x\"}}}", INVALID,
+     "/program/env/A=B: is not the name of an environment variable; right would be [A-Za-z_][A-Za-z0-9_]*"},
+    {REQUEST, "{\"code\":{\"function\":\"f\"},\"program\":{\"stdin_base64\":\"AAA\"}}", INVALID,
+     "/program/stdin_base64: is not base64 (RFC 4648 section 4, padded)"},
+    {REQUEST, "{\"code\":{\"function\":\"f\"},\"program\":{\"stdin_base64\":\"A===\"}}", INVALID,
+     "/program/stdin_base64: is not base64 (RFC 4648 section 4, padded)"},
+    {REQUEST, "{\"code\":{\"function\":\"f\"},\"program\":{\"stdin_base64\":\"AA==AAAA\"}}", INVALID,
+     "/program/stdin_base64: is not base64 (RFC 4648 section 4, padded)"},
+    {REQUEST, "{\"code\":{\"function\":\"f\"},\"program\":{\"stdin_base64\":\"AA-_\"}}", INVALID,
+     "/program/stdin_base64: is not base64 (RFC 4648 section 4, padded)"},
+    {REQUEST,
+     "{\"code\":{\"function\":\"f\"},\"program\":{\"files\":[{\"path\":\"a\",\"content_base64\":\"\"},{\"path\":\"b\"}]}}",
+     INVALID, "/program/files/1/content_base64: is missing, program_file requires it"},
+    {REQUEST, "{\"code\":{\"function\":\"f\"},\"program\":{\"files\":[null]}}", INVALID,
+     "/program/files/0: is null, right would be an object"},
+    {REQUEST, "{\"code\":{\"function\":\"f\"},\"program\":{},\"limits\":{\"wall_ms\":-5}}", INVALID,
+     "/limits/wall_ms: is -5, right would be 0 to 31622400000"},
+};
+
+START_TEST(a_wrong_document_is_refused_with_the_place)
+{
+    const struct refusal *row = &refusals[_i];
+    g_autoptr(GError) error = NULL;
+    ck_assert_ptr_null(
+        codec_decode_text(row->codec, row->json, strlen(row->json), MODEL_NOTIFICATION_MAX, CODEC_CLIENT, &error));
+    ck_assert_str_eq(error->message, row->message);
+    ck_assert(g_error_matches(error, HBR_ERROR, row->code));
+}
+END_TEST
+
+static gpointer decode(const struct codec *codec, const char *text, GError **error)
+{
+    return codec_decode_text(codec, text, strlen(text), MODEL_DOCUMENT_MAX, CODEC_CLIENT, error);
+}
+
+static void assert_refused(const struct codec *codec, const char *text, int code, const char *begin)
+{
+    g_autoptr(GError) error = NULL;
+    ck_assert_ptr_null(decode(codec, text, &error));
+    ck_assert_msg(g_str_has_prefix(error->message, begin), "%s", error->message);
+    ck_assert(g_error_matches(error, HBR_ERROR, code));
+    ck_assert(strlen(error->message) < 1024 && g_utf8_validate(error->message, -1, NULL));
+}
+
+static char *with_function(const char *function)
+{
+    return g_strdup_printf("{\"code\":{\"function\":\"%s\"}}", function);
+}
+
+START_TEST(a_size_over_its_bound_is_too_large)
+{
+    g_autofree char *name = g_strnfill(MODEL_NAME_MAX + 1, 'a'), *long_name = with_function(name);
+    assert_refused(NOTIFICATION, long_name, HBR_ERROR_TOO_LARGE,
+                   "/code/function: has 129 bytes, at most 128 are accepted");
+    name[MODEL_NAME_MAX] = '\0';
+    g_autofree char *longest = with_function(name);
+    g_autoptr(GError) error = NULL;
+    struct notification *notification = decode(NOTIFICATION, longest, &error);
+    ck_assert_ptr_nonnull(notification);
+    notification_free(notification);
+
+    ck_assert_ptr_null(codec_decode_text(NOTIFICATION, longest, strlen(longest), 20, CODEC_CLIENT, &error));
+    ck_assert(g_error_matches(error, HBR_ERROR, HBR_ERROR_TOO_LARGE));
+}
+END_TEST
+
+START_TEST(too_many_items_are_too_large)
+{
+    g_autoptr(GString) text = g_string_new("{\"code\":{\"function\":\"f\",\"libraries\":[\"a\"");
+    for (guint i = 0; i < MODEL_LIBRARIES_MAX; i++)
+        g_string_append(text, ",\"a\"");
+    g_string_append(text, "]}}");
+    assert_refused(NOTIFICATION, text->str, HBR_ERROR_TOO_LARGE,
+                   "/code/libraries: has 257 items, at most 256 are accepted");
+}
+END_TEST
+
+START_TEST(bytes_are_counted_when_decoded)
+{
+    g_autofree guchar *zeros = g_malloc0(MODEL_FILE_MAX + 1);
+    for (gsize over = 0; over <= 1; over++) {
+        g_autofree char *base64 = g_base64_encode(zeros, MODEL_FILE_MAX + over);
+        g_autofree char *text = g_strdup_printf("{\"path\":\"a\",\"content_base64\":\"%s\"}", base64);
+        g_autoptr(GError) error = NULL;
+        struct program_file *file = decode(&program_file_codec, text, &error);
+        ck_assert_int_eq(file != NULL, over == 0);
+        ck_assert(over == 0 || g_error_matches(error, HBR_ERROR, HBR_ERROR_TOO_LARGE));
+        program_file_free(file);
+    }
+}
+END_TEST
+
+START_TEST(deep_nesting_is_refused_before_it_is_built)
+{
+    g_autofree char *deep = g_strnfill(1000000, '[');
+    assert_refused(NOTIFICATION, deep, HBR_ERROR_TOO_LARGE, "/: the document has 1000001 values in 1000000 levels");
+    g_autoptr(GString) objects = g_string_new(NULL);
+    for (guint i = 0; i < 65; i++)
+        g_string_append(objects, "{\"code\":");
+    assert_refused(NOTIFICATION, objects->str, HBR_ERROR_TOO_LARGE, "/: the document has 66 values in 65 levels");
+}
+END_TEST
+
+START_TEST(many_small_values_are_refused_before_they_are_built)
+{
+    g_autoptr(GString) text = g_string_new("[{}");
+    for (guint i = 0; i < CODEC_VALUES_MAX; i++)
+        g_string_append(text, ",{}");
+    g_string_append_c(text, ']');
+    assert_refused(NOTIFICATION, text->str, HBR_ERROR_TOO_LARGE, "/: the document has 524291 values in 2 levels");
+}
+END_TEST
+
+START_TEST(brackets_in_text_are_text)
+{
+    g_autofree char *brackets = g_strnfill(1000, '['), *commas = g_strnfill(300000, ',');
+    g_autofree char *text = g_strdup_printf(
+        "{\"code\":{\"function\":\"f\"},\"program\":{\"source\":\"\\\"%s\\\\\",\"argv\":[\"%.9000s\"]}}", brackets,
+        commas);
+    g_autoptr(GError) error = NULL;
+    struct execution_request *request = decode(REQUEST, text, &error);
+    ck_assert_msg(request != NULL, "%s", error != NULL ? error->message : "");
+    ck_assert_uint_eq(strlen(request->program.source), 1002);
+    execution_request_free(request);
+}
+END_TEST
+
+START_TEST(a_message_shows_only_the_start_of_what_a_client_sent)
+{
+    g_autofree char *name = g_strnfill(100000, 'k');
+    g_autofree char *member = g_strdup_printf("{\"%s\":1}", name);
+    assert_refused(NOTIFICATION, member, HBR_ERROR_INVALID, "/kkkkkkkk");
+    g_autoptr(GString) euros = g_string_new("x");
+    for (guint i = 0; i < 1000; i++)
+        g_string_append(euros, "\xe2\x82\xac");
+    g_autofree char *wide = g_strdup_printf("{\"%s\":1}", euros->str);
+    assert_refused(NOTIFICATION, wide, HBR_ERROR_INVALID, "/x\xe2\x82\xac");
+    g_autofree char *time = g_strdup_printf("{\"code\":{\"function\":\"f\"},\"arrival_at\":\"%s\"}", name);
+    assert_refused(NOTIFICATION, time, HBR_ERROR_INVALID, "/arrival_at: is not a time");
+}
+END_TEST
+
+START_TEST(null_means_absent)
+{
+    static const char text[] =
+        "{\"code\":{\"function\":\"f\",\"tenant\":null,\"libraries\":null,\"code_bytes\":null},\"deadline_at\":null}";
+    g_autoptr(notification_auto) notification = decode(NOTIFICATION, text, NULL);
+    ck_assert_ptr_nonnull(notification);
+    ck_assert_ptr_null(notification->code.tenant);
+    ck_assert_ptr_null(notification->code.libraries);
+    ck_assert_int_eq(notification->deadline_at, 0);
+}
+END_TEST
+
+START_TEST(the_store_skips_what_a_later_version_wrote)
+{
+    static const char text[] = "{\"code\":{\"function\":\"f\",\"later\":{\"a\":[1]}},\"id\":\"not-1\",\"new\":1}";
+    g_autoptr(GError) error = NULL;
+    g_autoptr(notification_auto) notification =
+        codec_decode_text(NOTIFICATION, text, strlen(text), MODEL_DOCUMENT_MAX, CODEC_STORE, &error);
+    ck_assert_msg(notification != NULL, "%s", error != NULL ? error->message : "");
+    ck_assert_str_eq(notification->id, "not-1");
+}
+END_TEST
+
+START_TEST(an_execution_request_is_read_whole)
+{
+    static const char text[] =
+        "{\"idempotency_key\":\"k\",\"reservation_id\":\"res-1\",\"code\":{\"function\":\"f\"},"
+        "\"program\":{\"interpreter\":\"python3\",\"source\":\"print('x')\\r\\n\",\"argv\":[\"-v\",\"\"],"
+        "\"files\":[{\"path\":\"a/b\",\"mode\":493,\"content_base64\":\"AP8=\"}],\"env\":{\"A\":\"b=c\"},\"stdin_base64\":\"aGk=\"},"
+        "\"limits\":{\"wall_ms\":1000,\"memory_mib\":64},\"deadline_at\":\"2026-11-20T22:48:01Z\",\"detach\":true}";
+    g_autoptr(GError) error = NULL;
+    g_autoptr(execution_request_auto) request = decode(REQUEST, text, &error);
+    ck_assert_msg(request != NULL, "%s", error != NULL ? error->message : "");
+    ck_assert_str_eq(request->program.interpreter, "python3");
+    ck_assert_str_eq(request->program.source, "print('x')\r\n");
+    ck_assert_str_eq(request->program.argv[0], "-v");
+    ck_assert_str_eq(request->program.argv[1], "");
+    ck_assert_ptr_null(request->program.argv[2]);
+    ck_assert_str_eq(request->program.env[0], "A=b=c");
+    const struct program_file *file = g_ptr_array_index(request->program.files, 0);
+    ck_assert_uint_eq(file->mode, 0755);
+    gsize length = 0;
+    ck_assert_mem_eq(g_bytes_get_data(file->content, &length), "\0\xff", 2);
+    ck_assert_uint_eq(length, 2);
+    ck_assert_uint_eq(g_bytes_get_size(request->program.stdin_bytes), 2);
+    ck_assert_int_eq(request->limits.wall_ms, 1000);
+    ck_assert_int_eq(request->deadline_at, G_GINT64_CONSTANT(1795214881000000));
+    ck_assert(request->detach && !request->program.stdin_open);
+}
+END_TEST
+
+/* Private fields are for the store alone. */
+static const struct codec_field secret_fields[] = {
+    {"shown", CODEC_UINT, 0, 0, 0, 10, NULL, NULL},
+    {"secret", CODEC_UINT, sizeof(guint), CODEC_PRIVATE, 0, 10, NULL, NULL},
+};
+static const struct codec secret_codec = {"secret", 2 * sizeof(guint), secret_fields, 2};
+
+START_TEST(private_fields_are_neither_shown_to_a_client_nor_taken_from_one)
+{
+    const guint object[2] = {1, 2};
+    char *shown = codec_encode_text(&secret_codec, object, CODEC_CLIENT);
+    char *stored = codec_encode_text(&secret_codec, object, CODEC_STORE);
+    ck_assert_str_eq(shown, "{\"shown\":1}");
+    ck_assert_str_eq(stored, "{\"shown\":1,\"secret\":2}");
+    assert_refused(&secret_codec, stored, HBR_ERROR_INVALID, "/secret: is not a member of secret");
+    free(shown);
+    free(stored);
+}
+END_TEST
+
+START_TEST(what_is_not_json_is_still_encoded)
+{
+    struct usage_sample sample = {.cpu_used = NAN, .runnable = INFINITY, .network_rx_mbps = 1};
+    json_t *json = codec_encode(&usage_sample_codec, &sample, CODEC_CLIENT);
+    ck_assert_ptr_null(json_object_get(json, "cpu_used"));
+    ck_assert_ptr_null(json_object_get(json, "runnable"));
+    ck_assert_double_eq(json_number_value(json_object_get(json, "network_rx_mbps")), 1);
+    json_decref(json);
+    struct timeline_entry entry = {.at = 1,
+                                   .what = (char *)"a\xff"
+                                                   "b"};
+    json = codec_encode(&timeline_entry_codec, &entry, CODEC_CLIENT);
+    ck_assert_str_eq(json_string_value(json_object_get(json, "what")), "a\xef\xbf\xbd"
+                                                                       "b");
+    json_decref(json);
+}
+END_TEST
+
+START_TEST(the_pointer_begins_where_the_document_stands)
+{
+    json_t *json = json_pack("{s:i}", "vcpus", -1);
+    g_autoptr(GError) error = NULL;
+    ck_assert_ptr_null(codec_decode(&vm_shape_codec, json, "/profiles/3", CODEC_CLIENT, &error));
+    ck_assert_str_eq(error->message, "/profiles/3/vcpus: is -1, right would be 0 to 1024");
+    json_decref(json);
+}
+END_TEST
+
+START_TEST(words_and_values_belong_together)
+{
+    static const struct codec_words *const all[] = {
+        &demand_source_words, &execution_state_words,   &execution_match_words, &exit_reason_words,
+        &resource_words,      &reservation_state_words, &instance_state_words,  &host_state_words,
+        &acceleration_words,  &policy_sizing_words};
+    for (guint i = 0; i < G_N_ELEMENTS(all); i++)
+        for (guint value = 0; value < all[i]->count; value++)
+            ck_assert_int_eq(codec_value(all[i], codec_word(all[i], value)), (int)value);
+    ck_assert_str_eq(codec_word(&resource_words, RESOURCE_ALL), "?");
+    ck_assert_int_eq(codec_value(&resource_words, "tape"), -1);
+    ck_assert_int_eq(codec_value(&resource_words, NULL), -1);
+    ck_assert_uint_eq(resource_words.count, RESOURCE_ALL);
+    ck_assert_uint_eq(execution_state_words.count, EXECUTION_STATE_COUNT);
+    ck_assert_uint_eq(reservation_state_words.count, RESERVATION_STATE_COUNT);
+    ck_assert_uint_eq(instance_state_words.count, INSTANCE_STATE_COUNT);
+    ck_assert_uint_eq(host_state_words.count, HOST_STATE_COUNT);
+}
+END_TEST
+
+static const struct {
+    struct quantiles quantiles;
+    double quantile, amount;
+} amounts[] = {
+    {{10, 20, 100}, 0.5, 10},        {{10, 20, 100}, 0.9, 20},
+    {{10, 20, 100}, 0.99, 100},      {{10, 20, 100}, 0.7, 13.279}, /* 10 x 2^(0.5244 / 1.2816) */
+    {{10, 20, 100}, 0.95, 35.001},                                 /* 20 x 5^((1.6449 - 1.2816) / (2.3263 - 1.2816)) */
+    {{10, 20, 100}, 0.999, 324.369}, /* goes on as from p90 to p99: 100 x 5^((3.0902 - 2.3263) / 1.0448) */
+    {{10, 20, 100}, 1, 324.369},     /* and no further */
+    {{10, 20, 100}, 0.1, 5},         /* as far below the median as p90 is above it */
+    {{10, 20, 100}, 0, 1.880},       /* 10 / 2^(3.0902 / 1.2816) */
+    {{10, 10, 10}, 0.97, 10},        /* to the last digit */
+    {{0, 20, 40}, 0.7, 8.184},       /* from nothing, linear: 20 x 0.5244 / 1.2816 */
+    {{0, 20, 40}, 0.2, 0},           /* no less than nothing */
+    {{0, 0, 40}, 0.999, 69.245},     /* 40 x (3.0902 - 1.2816) / 1.0448 */
+    {{0, 0, 0}, 0.999, 0},           {{20, 10, 5}, 0.97, 20}, /* one that falls counts as flat */
+};
+
+START_TEST(an_amount_is_lognormal_between_and_beyond_the_quantiles)
+{
+    const double amount = quantiles_at(&amounts[_i].quantiles, amounts[_i].quantile);
+    ck_assert_double_eq_tol(amount, amounts[_i].amount, 1e-3);
+    const struct quantiles *known = &amounts[_i].quantiles;
+    if (known->p50 == known->p99 || amounts[_i].quantile == 0.9)
+        ck_assert(amount == known->p90);
+}
+END_TEST
+
+/* Rule: whatever the quantiles are, the amount is finite and does not fall as the quantile rises. */
+START_TEST(an_amount_never_falls_as_the_quantile_rises)
+{
+    static const double levels[] = {0, 1e-300, 1e-6, 1.1e-6, 0.3, 1, 512, 1e12};
+    const guint count = G_N_ELEMENTS(levels);
+    for (guint i = 0; i < count * count * count; i++) {
+        const struct quantiles quantiles = {levels[i / count / count], levels[i / count % count], levels[i % count]};
+        double before = 0;
+        for (guint step = 0; step <= 1100; step++) {
+            const double amount = quantiles_at(&quantiles, step / 1100.0);
+            ck_assert(isfinite(amount) && amount >= before * (1 - 1e-12));
+            before = amount;
         }
-        ck_assert_double_eq_tol((double)covered / unseen->len, levels[i], tolerances[i]);
     }
 }
 END_TEST
 
-/* Rule: a name that was never seen is counted, and what is known of the rest still tells. */
-START_TEST(test_unknown_names)
+START_TEST(the_normal_quantile_is_the_inverse_of_its_probability)
 {
-    struct model_word known, unknown;
-    const struct sample sample = sample_of(0, 1, 1 << 12, "x", 0);
-    struct sample other = sample;
-    other.categories[CATEGORY_LANGUAGE] = category_hash("brainfuck");
-    other.categories[CATEGORY_FAMILY] = 0;
-    model_predict(model, &sample, &known);
-    model_predict(model, &other, &unknown);
-    ck_assert_uint_eq(known.unknown, 0);
-    ck_assert_uint_eq(unknown.unknown, 1);
-    ck_assert(isfinite(unknown.mean[TARGET_MEMORY]));
-    ck_assert_double_lt(fabs(known.mean[TARGET_MEMORY] - unknown.mean[TARGET_MEMORY]), 3);
-}
-END_TEST
-
-/* Rule: the same runs give the same model. */
-START_TEST(test_reproducible)
-{
-    g_autoptr(model_auto) again = train(samples, NULL);
-    g_autoptr(GBytes) left = model_save(model, NULL), right = model_save(again, NULL);
-    ck_assert(g_bytes_equal(left, right));
-}
-END_TEST
-
-/* Rule: what was saved predicts the same when it is loaded, and says what it was. */
-START_TEST(test_file)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GBytes) saved = model_save(model, &error);
-    ck_assert(saved != NULL);
-    g_autoptr(model_auto) loaded = model_load(saved, &error);
-    ck_assert_msg(loaded != NULL, "%s", error != NULL ? error->message : "");
-    for (guint run = 0; run < 50; run++) {
-        const struct sample *sample = &g_array_index(samples, struct sample, run);
-        struct model_word left, right;
-        model_predict(model, sample, &left);
-        model_predict(loaded, sample, &right);
-        ck_assert_double_eq_tol(left.mean[TARGET_MEMORY], right.mean[TARGET_MEMORY], 1e-6);
-        ck_assert_double_eq_tol(left.spread[TARGET_MEMORY], right.spread[TARGET_MEMORY], 1e-9);
+    static const double scores[][2] = {{0.5, 0},          {0.9, 1.2815516},   {0.97, 1.8807936},
+                                       {0.99, 2.3263479}, {0.999, 3.0902323}, {1, 3.0902323}};
+    for (guint i = 0; i < G_N_ELEMENTS(scores); i++) {
+        ck_assert_double_eq_tol(normal_quantile(scores[i][0]), scores[i][1], 1e-6);
+        ck_assert_double_eq_tol(normal_quantile(1 - scores[i][0]), -scores[i][1], 1e-6);
     }
-    ck_assert_uint_eq(model_get_info(loaded)->version, 3);
-    ck_assert_uint_eq(model_get_info(loaded)->run_count, RUNS);
-    ck_assert_str_eq(model_get_info(loaded)->origin, "trained");
-    g_autoptr(model_auto) renamed = model_rename(loaded, 7, "imported");
-    ck_assert_uint_eq(model_get_info(renamed)->version, 7);
-    ck_assert_str_eq(model_get_info(renamed)->origin, "imported");
+    for (guint step = 1; step < 1000; step++)
+        ck_assert_double_eq_tol(normal_probability(normal_quantile(step / 1000.0)), step / 1000.0, 1e-6);
 }
 END_TEST
 
-/* Rule: a damaged file is refused, wherever the damage is, and however much is missing. */
-START_TEST(test_damaged_file)
+static const struct {
+    struct vm_shape a, b;
+    gboolean covers;
+} shapes[] = {
+    {{2, 512, 0, 0, 0}, {2, 512, 0, 0, 0}, TRUE},     {{2, 512, 0, 0, 0}, {3, 512, 0, 0, 0}, FALSE},
+    {{2, 512, 0, 0, 0}, {2, 513, 0, 0, 0}, FALSE},    {{2, 512, 0, 1, 0}, {2, 512, 0, 2, 0}, FALSE},
+    {{2, 512, 0, 0, 0}, {2, 512, 100, 0, 0}, TRUE},   {{2, 512, 100, 0, 0}, {2, 512, 0, 0, 0}, FALSE},
+    {{2, 512, 100, 0, 0}, {2, 512, 100, 0, 0}, TRUE}, {{2, 512, 100, 0, 0}, {2, 512, 101, 0, 0}, FALSE},
+    {{2, 512, 0, 0, 150}, {2, 512, 0, 0, 100}, TRUE}, {{2, 512, 0, 0, 150}, {2, 512, 0, 0, 0}, FALSE},
+};
+
+START_TEST(a_shape_covers_another_with_at_least_as_much_of_each)
 {
-    g_autoptr(GBytes) saved = model_save(model, NULL);
-    gsize size;
-    const guint8 *content = g_bytes_get_data(saved, &size);
-    for (guint i = 0; i < 40; i++) {
-        const gsize at = i < 20 ? i * 5 : size / 20 * (i - 20);
-        g_autofree guint8 *copy = g_memdup2(content, size);
-        copy[at] ^= 0x41;
-        g_autoptr(GBytes) damaged = g_bytes_new(copy, size);
-        g_autoptr(GBytes) cut = g_bytes_new(copy, at);
-        g_autoptr(GError) error = NULL, cut_error = NULL;
-        ck_assert_ptr_null(model_load(damaged, &error));
-        ck_assert_ptr_nonnull(strstr(error->message, at < 18 ? "it " : "it"));
-        ck_assert_ptr_null(model_load(cut, &cut_error));
-        ck_assert_ptr_nonnull(cut_error);
-    }
+    ck_assert_int_eq(vm_shape_covers(&shapes[_i].a, &shapes[_i].b), shapes[_i].covers);
+    ck_assert(vm_shape_equal(&shapes[_i].a, &shapes[_i].a));
+    ck_assert_int_eq(vm_shape_equal(&shapes[_i].a, &shapes[_i].b),
+                     memcmp(&shapes[_i].a, &shapes[_i].b, sizeof shapes[_i].a) == 0);
 }
 END_TEST
 
-/* Rule: the reasons are the largest first, and name what truly moves the prediction. */
-START_TEST(test_reasons)
+START_TEST(a_shape_is_told_in_words)
 {
-    g_autoptr(GError) error = NULL;
-    const struct sample sample = sample_of(0, 1, 1 << 20, "x", 0);
-    g_autoptr(GArray) reasons = model_explain(model, &sample, TARGET_MEMORY, 5, &error);
-    ck_assert_msg(reasons != NULL, "%s", error != NULL ? error->message : "");
-    ck_assert_uint_eq(reasons->len, 5);
-    for (guint i = 1; i < reasons->len; i++)
-        ck_assert_double_le(fabs(g_array_index(reasons, struct model_reason, i).contribution),
-                            fabs(g_array_index(reasons, struct model_reason, i - 1).contribution));
-    const char *first = g_array_index(reasons, struct model_reason, 0).column;
-    ck_assert_msg(strstr(first, "language") != NULL || strstr(first, "algorithm") != NULL ||
-                      strstr(first, "family") != NULL || strstr(first, "items") != NULL,
-                  "%s", first);
-    ck_assert_ptr_null(model_explain(model, &sample, TARGET_NETWORK, 5, &error));
-    ck_assert_int_eq(error->code, HBR_ERROR_UNSUPPORTED);
+    static const struct vm_shape all = {2, 512, 10, 1, 150}, few = {1, 256, 0, 0, 0};
+    g_autofree char *long_text = vm_shape_to_string(&all), *short_text = vm_shape_to_string(&few);
+    ck_assert_str_eq(long_text, "2 vCPU, 512 MiB, 10 Mbit/s, 1 GPU, capped at 150 % CPU");
+    ck_assert_str_eq(short_text, "1 vCPU, 256 MiB");
 }
 END_TEST
 
-/* Rule: a run cut short is "at least": below what its kind needs it tells nothing, above it the kind needs more. */
-START_TEST(test_censored)
+START_TEST(a_timeline_is_bounded)
 {
-    g_autoptr(GArray) runs = g_array_copy(samples), low = g_array_copy(samples);
-    for (guint i = 0; i < 60; i++) {
-        g_autofree char *function = g_strdup_printf("cut-%u", i);
-        struct sample cut = sample_of(1, 0, 1 << 10, function, i % 2 != 0 ? 900 : 0.5);
-        cut.censored = 1U << TARGET_MEMORY;
-        if (i % 2 != 0)
-            g_array_append_val(runs, cut);
-        else
-            g_array_append_val(low, cut);
-    }
-    g_autoptr(model_auto) more = train(runs, NULL);
-    g_autoptr(model_auto) same = train(low, NULL);
-    struct model_word word, word_more, word_same;
-    const struct sample sample = sample_of(1, 0, 1 << 10, "x", 0);
-    model_predict(model, &sample, &word);
-    model_predict(more, &sample, &word_more);
-    model_predict(same, &sample, &word_same);
-    ck_assert_double_gt(word_more.mean[TARGET_MEMORY], word.mean[TARGET_MEMORY] + 0.3);
-    ck_assert_double_eq_tol(word_same.mean[TARGET_MEMORY], word.mean[TARGET_MEMORY], 0.15);
+    struct instance *instance = g_new0(struct instance, 1);
+    for (guint i = 0; i < MODEL_TIMELINE_MAX + 10; i++)
+        timeline_add(&instance->timeline, i + 1, "thing", i % 2 != 0 ? g_strdup("detail") : NULL);
+    ck_assert_uint_eq(instance->timeline->len, MODEL_TIMELINE_MAX);
+    instance_free(instance);
 }
 END_TEST
 
-/* Rule: too few runs are refused in words, and a training can be stopped. */
-START_TEST(test_refused)
+START_TEST(final_states_are_final)
 {
-    g_autoptr(GArray) few = samples_new(20, 1, "few");
-    g_autoptr(GError) error = NULL, stopped = NULL;
-    ck_assert_ptr_null(train(few, &error));
-    ck_assert_ptr_nonnull(strstr(error->message, "too few"));
-    g_autoptr(GCancellable) cancellable = g_cancellable_new();
-    g_cancellable_cancel(cancellable);
-    const struct model_settings settings = {.info = {.origin = (char *)"trained"}};
-    ck_assert_ptr_null(model_train((const struct sample *)(const void *)samples->data, samples->len, &settings,
-                                   cancellable, &stopped));
-    ck_assert_int_eq(stopped->code, HBR_ERROR_CANCELLED);
+    ck_assert(!execution_state_is_terminal(EXECUTION_QUEUED) && !execution_state_is_terminal(EXECUTION_STARTING) &&
+              !execution_state_is_terminal(EXECUTION_RUNNING));
+    ck_assert(execution_state_is_terminal(EXECUTION_FINISHED) && execution_state_is_terminal(EXECUTION_FAILED) &&
+              execution_state_is_terminal(EXECUTION_CANCELLED) && execution_state_is_terminal(EXECUTION_INTERRUPTED));
+    ck_assert(!reservation_state_is_terminal(RESERVATION_CLAIMED) &&
+              !reservation_state_is_terminal(RESERVATION_SCHEDULED));
+    ck_assert(reservation_state_is_terminal(RESERVATION_DONE) && reservation_state_is_terminal(RESERVATION_EXPIRED) &&
+              reservation_state_is_terminal(RESERVATION_CANCELLED) &&
+              reservation_state_is_terminal(RESERVATION_FAILED));
 }
 END_TEST
 
-/* --- Correction --- */
-
-static struct sample sample_of_tenant(const char *tenant, const char *library)
+static void add_codec_tests(Suite *suite)
 {
-    const char *libraries[] = {library, NULL};
-    const struct code_metadata code = {
-        .function = (char *)"f",
-        .tenant = (char *)tenant,
-        .language = (char *)"python",
-        .libraries = (char **)libraries,
-    };
-    struct sample sample;
-    sample_of_code(&sample, &code, 0);
-    return sample;
+    TCase *tables = tcase_create("every codec");
+    tcase_add_loop_test(tables, the_tables_are_sound, 0, G_N_ELEMENTS(codecs));
+    tcase_add_loop_test(tables, a_full_struct_survives_the_store, 0, G_N_ELEMENTS(codecs));
+    tcase_add_loop_test(tables, a_copy_is_equal_and_shares_nothing_that_can_change, 0, G_N_ELEMENTS(codecs));
+    tcase_add_test(tables, a_sealed_object_is_its_own_copy);
+    tcase_add_loop_test(tables, a_number_is_written_with_nine_digits_at_most, 0, G_N_ELEMENTS(numbers));
+    tcase_add_loop_test(tables, a_struct_of_zeros_is_encoded_and_copied, 0, G_N_ELEMENTS(codecs));
+    suite_add_tcase(suite, tables);
+
+    TCase *decoding = tcase_create("decoding");
+    tcase_add_loop_test(decoding, a_wrong_document_is_refused_with_the_place, 0, G_N_ELEMENTS(refusals));
+    tcase_add_test(decoding, a_size_over_its_bound_is_too_large);
+    tcase_add_test(decoding, too_many_items_are_too_large);
+    tcase_add_test(decoding, bytes_are_counted_when_decoded);
+    tcase_add_test(decoding, deep_nesting_is_refused_before_it_is_built);
+    tcase_add_test(decoding, many_small_values_are_refused_before_they_are_built);
+    tcase_add_test(decoding, brackets_in_text_are_text);
+    tcase_add_test(decoding, a_message_shows_only_the_start_of_what_a_client_sent);
+    tcase_add_test(decoding, null_means_absent);
+    tcase_add_test(decoding, the_store_skips_what_a_later_version_wrote);
+    tcase_add_test(decoding, an_execution_request_is_read_whole);
+    tcase_add_test(decoding, private_fields_are_neither_shown_to_a_client_nor_taken_from_one);
+    tcase_add_test(decoding, what_is_not_json_is_still_encoded);
+    tcase_add_test(decoding, the_pointer_begins_where_the_document_stands);
+    suite_add_tcase(suite, decoding);
 }
 
-/* Rule: what is steadily off for one tenant is corrected for it, and for nobody else; what most tenants find is corrected for all. */
-START_TEST(test_bias)
+static Suite *model_suite(void)
 {
-    struct correction *correction = correction_new();
-    const struct sample poisoned = sample_of_tenant("poisoner", "numpy"), other = sample_of_tenant("other", "numpy");
-    for (guint run = 1; run <= 200; run++)
-        correction_observe_bias(correction, &poisoned, TARGET_MEMORY, 3, run);
-    ck_assert_double_gt(correction_bias(correction, &poisoned, TARGET_MEMORY), 2);
-    ck_assert_double_eq(correction_bias(correction, &other, TARGET_MEMORY), 0);
-    for (guint tenant = 0; tenant < 4; tenant++) {
-        g_autofree char *name = g_strdup_printf("tenant-%u", tenant);
-        const struct sample sample = sample_of_tenant(name, "numpy");
-        for (guint run = 1; run <= 30; run++)
-            correction_observe_bias(correction, &sample, TARGET_MEMORY, 0.5, run);
-    }
-    ck_assert_double_eq_tol(correction_bias(correction, &other, TARGET_MEMORY), 0.5, 0.3);
-    const struct sample elsewhere = sample_of_tenant("other", "pandas");
-    ck_assert_double_eq(correction_bias(correction, &elsewhere, TARGET_MEMORY), 0);
-    correction_free(correction);
+    Suite *suite = suite_create("model");
+    add_codec_tests(suite);
+    TCase *words = tcase_create("words");
+    tcase_add_test(words, words_and_values_belong_together);
+    tcase_add_loop_test(words, an_amount_is_lognormal_between_and_beyond_the_quantiles, 0, G_N_ELEMENTS(amounts));
+    tcase_add_test(words, an_amount_never_falls_as_the_quantile_rises);
+    tcase_add_test(words, the_normal_quantile_is_the_inverse_of_its_probability);
+    tcase_add_loop_test(words, a_shape_covers_another_with_at_least_as_much_of_each, 0, G_N_ELEMENTS(shapes));
+    tcase_add_test(words, a_shape_is_told_in_words);
+    tcase_add_test(words, a_timeline_is_bounded);
+    tcase_add_test(words, final_states_are_final);
+    suite_add_tcase(suite, words);
+    return suite;
 }
-END_TEST
-
-/* Rule: each quantile is exceeded as often as it says in the long run, also when all runs are suddenly larger. */
-START_TEST(test_coverage)
-{
-    struct correction *correction = correction_new();
-    g_autoptr(GRand) random = g_rand_new_with_seed(5);
-    const struct sample sample = sample_of_tenant("t", "numpy");
-    const guint64 group = correction_group(&sample, FALSE);
-    for (guint run = 0; run < 2000; run++) {
-        const double shift = run > 1000 ? 1 : 0; /* of two spreads */
-        const double y = noise(random) / NOISE + 2 * shift;
-        double quantiles[CORRECTION_LEVELS];
-        for (guint level = 0; level < CORRECTION_LEVELS; level++) {
-            const double asked = correction_level(correction, group, TARGET_MEMORY, level);
-            quantiles[level] = 1.7 * log(asked / (1 - asked)) * 0.62; /* the logistic curve is near the normal one */
-        }
-        correction_observe_cover(correction, group, TARGET_MEMORY, y, quantiles);
-    }
-    struct coverage coverage;
-    correction_coverage(correction, group, TARGET_MEMORY, &coverage);
-    ck_assert_uint_eq(coverage.count, 2000);
-    ck_assert_double_eq_tol(coverage.shares[0], 0.5, 0.02);
-    ck_assert_double_eq_tol(coverage.shares[1], 0.9, 0.02);
-    ck_assert_double_eq_tol(coverage.shares[2], 0.99, 0.02);
-    correction_free(correction);
-}
-END_TEST
-
-/* Rule: however many tenants and libraries come by, what is kept is bounded. */
-START_TEST(test_many_groups)
-{
-    struct correction *correction = correction_new();
-    for (guint run = 0; run < 60000; run++) {
-        g_autofree char *name = g_strdup_printf("tenant-%u", run);
-        const struct sample sample = sample_of_tenant(name, name);
-        correction_observe_bias(correction, &sample, TARGET_MEMORY, 1, 1);
-    }
-    const struct sample newest = sample_of_tenant("tenant-59999", "tenant-59999");
-    ck_assert_double_gt(correction_bias(correction, &newest, TARGET_MEMORY), 0.1);
-    correction_free(correction);
-}
-END_TEST
-
-/* --- Together with rules and history --- */
-
-static struct policy *policy;
-static struct predictor *predictor;
-
-static void setup_predictor(void)
-{
-    policy = policy_shipped("quickstart.yaml");
-    predictor = predictor_new(1000);
-    predictor_set_model(predictor, model);
-}
-
-static void teardown_predictor(void)
-{
-    predictor_free(predictor);
-    policy_unref(policy);
-}
-
-static struct code_metadata code_of(const char *function, gint64 items)
-{
-    return (struct code_metadata){
-        .function = (char *)function,
-        .language = (char *)"python",
-        .algorithm = (char *)"sort",
-        .code_bytes = 1000,
-        .payload_items = items,
-    };
-}
-
-static struct demand *predict(const char *function, gint64 items)
-{
-    const struct code_metadata code = code_of(function, items);
-    return predictor_predict(predictor, policy, &code, 0);
-}
-
-static void observe(const char *function, gint64 items, double memory_mib, enum exit_reason reason)
-{
-    const struct observation observation = {
-        .code = code_of(function, items),
-        .reason = reason,
-        .vcpus = 1,
-        .memory_mib = memory_mib,
-        .duration_ms = 2000,
-        .cpu_seconds = 2,
-        .shape = {.vcpus = 4, .memory_mib = 2048},
-    };
-    predictor_observe(predictor, policy, &observation);
-}
-
-/* Rule: of new code the model tells, and it follows the input. */
-START_TEST(test_model_tells)
-{
-    g_autoptr(demand_auto) small = predict("f", 1 << 6), large = predict("f", 1 << 20);
-    ck_assert_int_eq(small->source, DEMAND_MODEL);
-    const double need = need_of(0, 0, 1 << 20);
-    ck_assert_double_eq_tol(log(large->memory_mib.p50), log(need), 0.4);
-    ck_assert_double_lt(small->memory_mib.p90, large->memory_mib.p50 / 5);
-    ck_assert_double_le(large->memory_mib.p50, large->memory_mib.p90);
-    ck_assert_double_le(large->memory_mib.p90, large->memory_mib.p99);
-    /* it was never taught CPUs: those stay as the rules say */
-    const struct code_metadata code = code_of("f", 1 << 20);
-    g_autoptr(demand_auto) rules = predictor_assume(predictor, policy, &code);
-    ck_assert_double_eq(large->vcpus.p90, rules->vcpus.p90);
-}
-END_TEST
-
-/* Rule: the function's own runs take over, the sooner the more they agree. */
-START_TEST(test_history_takes_over)
-{
-    g_autoptr(demand_auto) before = predict("odd", 1 << 12);
-    const double told = before->memory_mib.p50, need = told * 4;
-    double last = told;
-    for (guint run = 0; run < 10; run++) {
-        observe("odd", 1 << 12, need, EXIT_EXITED);
-        g_autoptr(demand_auto) demand = predict("odd", 1 << 12);
-        ck_assert_double_ge(demand->memory_mib.p50, last * 0.95);
-        last = demand->memory_mib.p50;
-    }
-    ck_assert_double_eq_tol(log(last), log(need), 0.1);
-    g_autoptr(demand_auto) of_another = predict("another", 1 << 12);
-    ck_assert_double_lt(of_another->memory_mib.p50, need);
-}
-END_TEST
-
-/* Rule: a function that doubles its need is believed after three runs. */
-START_TEST(test_change_is_believed)
-{
-    for (guint run = 0; run < 40; run++)
-        observe("drifts", 1 << 12, 100 * (1 + 0.01 * (run % 5)), EXIT_EXITED);
-    for (guint run = 0; run < 3; run++)
-        observe("drifts", 1 << 12, 200 * (1 + 0.01 * run), EXIT_EXITED);
-    g_autoptr(demand_auto) demand = predict("drifts", 1 << 12);
-    ck_assert_double_gt(demand->memory_mib.p50, 170);
-}
-END_TEST
-
-/* Rule: runs with another input tell less than those with the same. */
-START_TEST(test_input_matters)
-{
-    for (guint run = 0; run < 20; run++) {
-        observe("sizes", 1 << 4, 60, EXIT_EXITED);
-        observe("sizes", 1 << 18, 900, EXIT_EXITED);
-    }
-    g_autoptr(demand_auto) small = predict("sizes", 1 << 4), large = predict("sizes", 1 << 18);
-    ck_assert_double_lt(small->memory_mib.p50, 120);
-    ck_assert_double_gt(large->memory_mib.p50, 500);
-}
-END_TEST
-
-/* Rule: out of memory is never taken as the need. */
-START_TEST(test_out_of_memory)
-{
-    for (guint run = 0; run < 10; run++)
-        observe("starves", 1 << 12, 2000, EXIT_OUT_OF_MEMORY);
-    g_autoptr(demand_auto) demand = predict("starves", 1 << 12);
-    ck_assert_double_gt(demand->memory_mib.p50, 2048);
-}
-END_TEST
-
-static gboolean has_reason(const struct demand *demand, const char *rule)
-{
-    for (guint i = 0; i < demand->reasons->len; i++)
-        if (g_str_has_prefix(((struct demand_reason *)demand->reasons->pdata[i])->rule, rule))
-            return TRUE;
-    return FALSE;
-}
-
-/* Rule: what moved the model, what it rests on and how well it held are told when they are asked for. */
-START_TEST(test_explained)
-{
-    for (guint run = 0; run < 5; run++)
-        observe("explained", 1 << 12, 100, EXIT_EXITED);
-    const struct code_metadata code = code_of("explained", 1 << 12);
-    g_autoptr(demand_auto) demand = predictor_explain(predictor, policy, &code, 0);
-    ck_assert(has_reason(demand, "model"));
-    ck_assert(has_reason(demand, "model: memory"));
-    ck_assert(has_reason(demand, "coverage: memory"));
-    ck_assert(has_reason(demand, "history"));
-    ck_assert(has_reason(demand, "class"));
-}
-END_TEST
-
-/* Rule: without a model all is as the rules say, also after there was one. */
-START_TEST(test_without_model)
-{
-    g_autoptr(demand_auto) with = predict("f", 1 << 20);
-    predictor_set_model(predictor, NULL);
-    g_autoptr(demand_auto) without = predict("f", 1 << 20);
-    ck_assert_int_eq(with->source, DEMAND_MODEL);
-    ck_assert_int_eq(without->source, DEMAND_RULES);
-}
-END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("model");
-    TCase *learned = tcase_create("learned"), *corrected = tcase_create("corrected"),
-          *blended = tcase_create("blended");
-    tcase_add_unchecked_fixture(learned, setup_model, teardown_model);
-    tcase_set_timeout(learned, 300);
-    tcase_add_test(learned, test_new_code);
-    tcase_add_test(learned, test_quantiles_cover);
-    tcase_add_test(learned, test_unknown_names);
-    tcase_add_test(learned, test_reproducible);
-    tcase_add_test(learned, test_file);
-    tcase_add_test(learned, test_damaged_file);
-    tcase_add_test(learned, test_reasons);
-    tcase_add_test(learned, test_censored);
-    tcase_add_test(learned, test_refused);
-    suite_add_tcase(suite, learned);
-    tcase_set_timeout(corrected, 60);
-    tcase_add_test(corrected, test_bias);
-    tcase_add_test(corrected, test_coverage);
-    tcase_add_test(corrected, test_many_groups);
-    suite_add_tcase(suite, corrected);
-    tcase_add_unchecked_fixture(blended, setup_model, teardown_model);
-    tcase_add_checked_fixture(blended, setup_predictor, teardown_predictor);
-    tcase_set_timeout(blended, 60);
-    tcase_add_test(blended, test_model_tells);
-    tcase_add_test(blended, test_history_takes_over);
-    tcase_add_test(blended, test_change_is_believed);
-    tcase_add_test(blended, test_input_matters);
-    tcase_add_test(blended, test_out_of_memory);
-    tcase_add_test(blended, test_explained);
-    tcase_add_test(blended, test_without_model);
-    suite_add_tcase(suite, blended);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
+    SRunner *runner = srunner_create(model_suite());
+    srunner_run_all(runner, CK_NORMAL);
     const int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -144,7 +144,12 @@ static const struct refusal {
     {"scaling: { pressure: 90 percent }\n",
      "x.yaml:1: pressure is \"90 percent\"; right would be a share such as \"90 %\" (units: %)"},
     {"provisioning: { sizing: small }\n", "x.yaml:1: sizing is \"small\"; right would be profile or demand"},
-    {"provisioning: { quantile: 1 }\n", "x.yaml:1: quantile is \"1\"; right would be 50 % to 99 %"},
+    {"provisioning: { prices: { cpu: { waste: 0 } } }\n", "x.yaml:1: waste is \"0\"; right would be 0.001 to 1000000"},
+    {"provisioning:\n  prices:\n    memory: { short: 1 }\n",
+     "x.yaml:3: memory price has no key \"short\"; right would be one of: shortage, waste"},
+    {"provisioning: { prices: { memory: 4 } }\n",
+     "x.yaml:1: memory price is a single value; right would be a mapping of keys to values"},
+    {"provisioning: { prices: { gpu: { waste: 1 } } }\n", "x.yaml:1: prices has no key \"gpu\"; did you mean \"cpu\"?"},
     {"rules:\n  - { name: r, when: { libraries: [] }, then: { score: 1 } }\n",
      "x.yaml:2: libraries is an empty list; right would be a "
      "pattern, or a list of at most 256 of them"},
@@ -191,8 +196,8 @@ static const struct refusal {
      "x.yaml:9: vcpus of class \"c\" falls from one quantile to the next; right would be p50 <= p90 <= p99"},
     {CLASSES("  - name: c\n    score_max: 100\n    profile: p\n    demand:\n      vcpus: { p50: 1, p90: 1, p99: 3 }\n"
              "      memory: { p50: 1 GiB, p90: 2 GiB, p99: 3 GiB }\n"),
-     "x.yaml:9: p90 of the demand of class \"c\" is more than its profile \"p\" may grow to (2 vCPU, 1024 MiB); right would be a smaller demand "
-     "or a larger profile"},
+     "x.yaml:9: the demand of class \"c\", at the quantiles that the prices choose (1 vCPU, 2579 MiB), is more than its profile \"p\" may grow "
+     "to (2 vCPU, 1024 MiB); right would be a smaller demand or a larger profile"},
     {LEAST "rules:\n  - name: r\n    when: { input_min: 2 MiB, input_max: 1 MiB }\n    then: { score: 1 }\n",
      "x.yaml:7: input_max of rule \"r\" is below its input_min, so that it never applies; right would be input_min <= input_max"},
     {LEAST "rules:\n  - { name: r, then: {} }\n",
@@ -232,7 +237,10 @@ START_TEST(the_least_policy_has_the_documented_defaults)
     g_autoptr(GError) error = NULL;
     g_autoptr(policy_auto) policy = policy_of_text("x.yaml", LEAST, &error);
     ck_assert_msg(policy != NULL, "%s", error != NULL ? error->message : "");
-    ck_assert_double_eq(policy->provisioning.quantile, 0.9);
+    ck_assert_double_eq(policy_quantile(policy, RESOURCE_CPU), 0.9);
+    ck_assert_double_eq_tol(policy_quantile(policy, RESOURCE_MEMORY), 0.97, 0.001);
+    ck_assert_double_eq(policy_quantile(policy, RESOURCE_NETWORK), 0.9);
+    ck_assert_double_eq(policy_quantile(policy, RESOURCE_DISK), 0.9);
     ck_assert_int_eq(policy->provisioning.sizing, SIZING_PROFILE);
     ck_assert_double_eq(policy->provisioning.headroom, 1.25);
     ck_assert_int_eq(policy->provisioning.boot_estimate_ms, 5000);
@@ -246,6 +254,29 @@ START_TEST(the_least_policy_has_the_documented_defaults)
     const struct policy_profile *profile = policy_find_profile(policy, "p");
     ck_assert_mem_eq(&profile->initial, &profile->maximum, sizeof profile->initial);
     ck_assert_ptr_null(policy_find_profile(policy, "q"));
+}
+END_TEST
+
+static const struct {
+    const char *price;
+    double quantile;
+} prices[] = {
+    {"shortage: 9, waste: 1", 0.9},       {"shortage: 0.9, waste: 0.1", 0.9},
+    {"shortage: 9000, waste: 1000", 0.9}, {"shortage: 1, waste: 1", 0.5},
+    {"shortage: 1, waste: 2", 0.5}, /* nothing is known below the median */
+    {"shortage: 999, waste: 1", 0.999},   {"shortage: 1000000, waste: 0.001", 0.999},
+};
+
+START_TEST(the_quantile_is_the_critical_ratio_of_the_prices)
+{
+    g_autofree char *text = g_strdup_printf(LEAST "provisioning: { prices: { network: { %s } } }\n", prices[_i].price);
+    g_autoptr(policy_auto) policy = policy_of_text("x.yaml", text, NULL);
+    ck_assert_double_eq_tol(policy_quantile(policy, RESOURCE_NETWORK), prices[_i].quantile, 1e-12);
+    ck_assert_double_eq(policy_quantile(policy, RESOURCE_CPU), 0.9);
+    const struct demand demand = {.network_mbps = {1, 2, 3}, .vcpus = {4, 5, 6}};
+    ck_assert_double_eq(policy_need(policy, &demand, RESOURCE_NETWORK),
+                        quantiles_at(&demand.network_mbps, policy_quantile(policy, RESOURCE_NETWORK)));
+    ck_assert_double_eq(policy_need(policy, &demand, RESOURCE_CPU), 5);
 }
 END_TEST
 
@@ -748,6 +779,7 @@ static void add_file_tests(Suite *suite)
     TCase *files = tcase_create("files");
     tcase_add_loop_test(files, a_bad_file_is_refused_with_its_line_and_what_would_be_right, 0, G_N_ELEMENTS(refusals));
     tcase_add_test(files, the_least_policy_has_the_documented_defaults);
+    tcase_add_loop_test(files, the_quantile_is_the_critical_ratio_of_the_prices, 0, G_N_ELEMENTS(prices));
     tcase_add_loop_test(files, the_effective_shipped_policies_are_known, 0, G_N_ELEMENTS(shipped_files));
     tcase_add_loop_test(files, what_is_dumped_is_a_policy_file_that_gives_the_same, 0, G_N_ELEMENTS(shipped_files));
     tcase_add_test(files, the_default_policy_has_the_three_classes_of_the_mission);
