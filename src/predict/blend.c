@@ -15,7 +15,7 @@ const struct blend_amount blend_amounts[BLEND_AMOUNTS] = {
     {HISTORY_DURATION, TARGET_DURATION, G_STRUCT_OFFSET(struct demand, duration_ms)},
 };
 
-static struct quantiles *demand_quantiles(struct demand *demand, guint index)
+static struct quantiles *told_quantiles(struct demand *demand, guint index)
 {
     return G_STRUCT_MEMBER_P(demand, blend_amounts[index].offset);
 }
@@ -107,8 +107,8 @@ void blend_fill(const struct blend *blend, struct demand *demand, struct blend_p
             prior.prior.mean = prior.uncorrected = NAN;
         if (ret_priors != NULL)
             ret_priors[i] = prior;
-        *demand_quantiles(demand, i) =
+        *told_quantiles(demand, i) =
             *(const struct quantiles *)G_STRUCT_MEMBER_P(blend->rules, blend_amounts[i].offset);
-        blend_fill_amount(blend, i, is_told ? &prior.prior : NULL, demand_quantiles(demand, i));
+        blend_fill_amount(blend, i, is_told ? &prior.prior : NULL, told_quantiles(demand, i));
     }
 }
