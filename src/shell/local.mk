@@ -32,6 +32,7 @@ libhbr_shell_la_SOURCES = \
 	src/shell/request.c src/shell/request.h \
 	src/shell/self-test.c src/shell/self-test.h \
 	src/shell/session.c src/shell/session.h \
+	src/shell/svg.c src/shell/svg.h \
 	src/shell/table.c src/shell/table.h \
 	src/shell/timeline.c \
 	src/shell/units.c src/shell/units.h \
