@@ -141,13 +141,10 @@ static double amount_floored(enum accuracy_amount amount, double value)
     return MAX(value, least[amount]);
 }
 
-/* NAN for what the guest could not tell. */
-static double amount_used(const struct accuracy_run *run, enum accuracy_amount amount)
+double accuracy_used(const struct accuracy_run *run, enum accuracy_amount amount)
 {
     const double used = run->amounts[amount].used;
-    if (!isfinite(used) || used < 0 || (amount != ACCURACY_NETWORK && used <= 0))
-        return NAN;
-    return amount_floored(amount, used);
+    return used > 0 || (amount == ACCURACY_NETWORK && used >= 0) ? used : NAN;
 }
 
 static void tally_add_error(struct amount_tally *tally, double used, double predicted)
@@ -174,8 +171,8 @@ static double waste_unit(enum accuracy_amount amount)
 
 static void tally_add_given(struct amount_tally *tally, const struct accuracy_run *run, enum accuracy_amount amount)
 {
-    const double given = run->amounts[amount].given, used = run->amounts[amount].used;
-    const double hours = amount_used(run, ACCURACY_DURATION) / 3600000;
+    const double given = run->amounts[amount].given, used = accuracy_used(run, amount);
+    const double hours = accuracy_used(run, ACCURACY_DURATION) / 3600000;
     if (!isfinite(given) || given <= 0 || !isfinite(hours))
         return;
     tally->short_of.all++;
@@ -190,9 +187,9 @@ static void tally_add_amount(struct amount_tally *tally, const struct accuracy_r
 {
     const struct quantiles *predicted = &run->amounts[amount].predicted;
     const double quantiles[] = {predicted->p50, predicted->p90, predicted->p99};
-    const double used = amount_used(run, amount);
-    if (!isfinite(used))
+    if (!isfinite(accuracy_used(run, amount)))
         return;
+    const double used = amount_floored(amount, accuracy_used(run, amount));
     if (!run->is_cut_short && isfinite(predicted->p50))
         tally_add_error(tally, used, amount_floored(amount, predicted->p50));
     for (guint i = 0; i < G_N_ELEMENTS(quantiles); i++) {

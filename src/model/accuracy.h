@@ -24,7 +24,7 @@ struct accuracy_run {
     struct {
         struct quantiles predicted;
         double given; /* by the shape at its start; NAN also for what has no limit */
-        double used;  /* at its peak; 0 counts as told of the network alone */
+        double used;  /* at its peak; see accuracy_used() */
     } amounts[ACCURACY_AMOUNT_COUNT];
 };
 
@@ -83,6 +83,9 @@ struct accuracy_point {
 };
 
 CODEC_DECLARE(accuracy_point)
+
+/* NAN for what the guest could not tell: nothing is used up in no time, but many a run uses no network. */
+double accuracy_used(const struct accuracy_run *run, enum accuracy_amount amount);
 
 /* What a group's figures are made from. */
 struct accuracy_tally;

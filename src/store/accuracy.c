@@ -228,7 +228,7 @@ static json_t *point_of_row(sqlite3_stmt *row)
         .cut_short = run.is_cut_short,
     };
     for (guint i = 0; i < ACCURACY_AMOUNT_COUNT; i++)
-        point.amounts[i] = (struct accuracy_pair){run.amounts[i].predicted.p90, run.amounts[i].used};
+        point.amounts[i] = (struct accuracy_pair){run.amounts[i].predicted.p90, accuracy_used(&run, i)};
     return codec_encode(&accuracy_point_codec, &point, CODEC_CLIENT);
 }
 
