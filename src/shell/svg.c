@@ -4,6 +4,7 @@
 #include <locale.h>
 #include <math.h>
 #include <stdarg.h>
+#include <string.h>
 
 #define PANEL_WIDTH 460
 #define PANEL_HEIGHT 320
@@ -14,6 +15,7 @@
 #define HEAD 40
 #define LEGEND 44
 #define TICKS_MAX 12
+#define DIGIT_WIDTH 7.5
 
 /* After Okabe and Ito: told apart by all eyes, on white and on black. */
 static const char *const colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8a8a"};
@@ -123,20 +125,24 @@ static guint axis_ticks(const struct svg_axis *axis, double *ret_ticks)
     return count;
 }
 
-static void svg_write_tick(struct svg *svg, double x, double y, const char *anchor, double tick)
+/* Returns about how wide it is. */
+static double svg_write_tick(struct svg *svg, double x, double y, const char *anchor, double tick)
 {
     char text[G_ASCII_DTOSTR_BUF_SIZE];
     svg_write(svg, x, y, anchor, g_ascii_formatd(text, sizeof text, "%g", tick));
+    return (double)strlen(text) * DIGIT_WIDTH;
 }
 
 static void svg_draw_axes(struct svg *svg)
 {
     double ticks[TICKS_MAX];
+    double free_from = 0; /* where a label of the x axis does not run into the one before */
     const double right = svg->left + PANEL_WIDTH - LEFT - RIGHT, bottom = svg->top + PANEL_HEIGHT - TOP - BOTTOM;
     for (guint i = 0, count = axis_ticks(&svg->panel.x, ticks); i < count; i++) {
         const double x = place_x(svg, ticks[i]);
         svg_append(svg, "<path class=\"grid\" d=\"M%.1f %.1fV%.1f\"/>", x, svg->top, bottom);
-        svg_write_tick(svg, x, bottom + 16, "middle", ticks[i]);
+        if (x >= free_from)
+            free_from = x + svg_write_tick(svg, x, bottom + 16, "middle", ticks[i]) + DIGIT_WIDTH;
     }
     for (guint i = 0, count = axis_ticks(&svg->panel.y, ticks); i < count; i++) {
         const double y = place_y(svg, ticks[i]);
