@@ -50,11 +50,12 @@ static const struct amount {
     const char *unit;
     char *(*format)(double value);
     gboolean is_binary;
+    double least; /* what the daemon's figures take for as good as nothing */
 } amounts[] = {
-    {"vcpus", "CPUs", "CPU", "CPUs", format_cpus, FALSE},
-    {"memory_mib", "memory", "GiB", "MiB", units_format_mib, TRUE},
-    {"network_mbps", "network", "Mbit/s", "Mbit/s", format_mbps, FALSE},
-    {"duration_ms", "duration", NULL, "ms", format_ms, FALSE},
+    {"vcpus", "CPUs", "CPU", "CPUs", format_cpus, FALSE, 0.01},
+    {"memory_mib", "memory", "GiB", "MiB", units_format_mib, TRUE, 1},
+    {"network_mbps", "network", "Mbit/s", "Mbit/s", format_mbps, FALSE, 0.1},
+    {"duration_ms", "duration", NULL, "ms", format_ms, FALSE, 1},
 };
 
 /* The table. Its rows are the figures of one amount in one group, with the group's name and runs in the first of them. */
@@ -273,7 +274,8 @@ static void picture_add(struct picture *picture, const json_t *run)
     for (guint i = 0; i < G_N_ELEMENTS(amounts); i++) {
         const json_t *pair = json_object_get(run, amounts[i].member);
         const json_t *predicted = json_object_get(pair, "predicted"), *used = json_object_get(pair, "used");
-        const struct scatter_point point = {json_number_value(predicted), json_number_value(used),
+        const struct scatter_point point = {MAX(json_number_value(predicted), amounts[i].least),
+                                            MAX(json_number_value(used), amounts[i].least),
                                             json_is_true(json_object_get(run, "cut_short"))};
         if (predicted != NULL && used != NULL)
             scatter_add(&picture->planes[i], point);
