@@ -208,6 +208,24 @@ bool hbr_instance_shape(struct hbr_client *client, const char *id, const char *s
 /* What was learned: {"history":[...]}, newest first. Of `filter` (NULL: everything) function, tenant and limit are used. */
 bool hbr_history(struct hbr_client *client, const struct hbr_filter *filter, char **ret_json, struct hbr_error *error);
 
+/* Which runs predictions are compared with. Zero members choose everything. */
+struct hbr_accuracy_query {
+    const char *by; /* how runs are put together: "function" (also NULL), "tenant", "language" or "model" */
+    const char *function;
+    const char *tenant;
+    const char *language;
+    const char *since; /* that ended since this time, RFC 3339 */
+    unsigned limit;    /* at most so many, the newest; 0: the daemon's default */
+};
+
+/* How good predictions were: error, coverage, waste and shortage. *ret_json: {"by":"...", "limit":N, "total":{...}, "groups":[...]}. `query` may be NULL. */
+bool hbr_accuracy(struct hbr_client *client, const struct hbr_accuracy_query *query, char **ret_json,
+                  struct hbr_error *error);
+
+/* The runs themselves, for a picture. *ret_json: {"limit":N, "points":[...]}, newest first, at most 2000. `query` may be NULL; its `by` is not used. */
+bool hbr_accuracy_points(struct hbr_client *client, const struct hbr_accuracy_query *query, char **ret_json,
+                         struct hbr_error *error);
+
 /* Policy. */
 
 /* One policy file, as text. */

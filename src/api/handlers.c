@@ -61,6 +61,35 @@ gboolean handler_get_flag(const struct request *request, const char *name, gbool
     return FALSE;
 }
 
+gboolean handler_get_word(const struct request *request, const char *name, const struct codec_words *words,
+                          guint fallback, guint *ret_value, GError **error)
+{
+    const char *text = target_get(&request->target, name);
+    const int value = text != NULL ? codec_value(words, text) : (int)fallback;
+    if (value >= 0) {
+        *ret_value = (guint)value;
+        return TRUE;
+    }
+    g_autoptr(GString) choices = g_string_new(NULL);
+    for (guint i = 0; i < words->count; i++)
+        g_string_append_printf(choices, "%s%s", i > 0 ? ", " : "", words->words[i]);
+    hbr_error_set(error, HBR_ERROR_INVALID, "the query parameter \"%s\" is \"%s\"; right would be one of: %s", name,
+                  text, choices->str);
+    return FALSE;
+}
+
+gboolean handler_get_time(const struct request *request, const char *name, gint64 *ret_at, GError **error)
+{
+    const char *text = target_get(&request->target, name);
+    gint64 at = 0;
+    if (text != NULL && !clock_from_rfc3339(text, &at, error)) {
+        g_prefix_error(error, "the query parameter \"%s\": ", name);
+        return FALSE;
+    }
+    *ret_at = at;
+    return TRUE;
+}
+
 /* Checks the parameter "state" against the words of the object's kind. */
 static gboolean handler_check_state(const struct request *request, GError **error)
 {
@@ -70,16 +99,9 @@ static gboolean handler_check_state(const struct request *request, GError **erro
         [OBJECT_INSTANCE] = &instance_state_words,
         [OBJECT_HOST] = &host_state_words,
     };
-    const char *state = target_get(&request->target, "state");
-    const struct codec_words *known = words[request->route->object];
-    if (state == NULL || codec_value(known, state) >= 0)
-        return TRUE;
-    g_autoptr(GString) choices = g_string_new(NULL);
-    for (guint i = 0; i < known->count; i++)
-        g_string_append_printf(choices, "%s%s", i > 0 ? ", " : "", known->words[i]);
-    hbr_error_set(error, HBR_ERROR_INVALID, "the query parameter \"state\" is \"%s\"; right would be one of: %s", state,
-                  choices->str);
-    return FALSE;
+    guint state;
+    return target_get(&request->target, "state") == NULL ||
+           handler_get_word(request, "state", words[request->route->object], 0, &state, error);
 }
 
 static struct notification *handler_decode_notification(const struct request *request, GError **error)

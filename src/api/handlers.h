@@ -29,6 +29,8 @@ gboolean handle_code_get(struct request *request, GError **error);
 
 /* In reads.c: what the database answers, on the connection's own thread. */
 gboolean handle_history(struct request *request, GError **error);
+gboolean handle_accuracy(struct request *request, GError **error);
+gboolean handle_accuracy_points(struct request *request, GError **error);
 gboolean handle_policy_load(struct request *request, GError **error);
 gboolean handle_policy_list(struct request *request, GError **error);
 gboolean handle_policy_get(struct request *request, GError **error);
@@ -49,6 +51,13 @@ const char *handler_get_id(const struct request *request, GError **error);
 /* The number of query parameter `name`: `fallback` when it is not given. FALSE with HBR_ERROR_INVALID outside of `min` to `max`. */
 gboolean handler_get_number(const struct request *request, const char *name, guint64 min, guint64 max, guint64 fallback,
                             guint64 *ret_value, GError **error);
+
+/* The value of a query parameter by its word: `fallback` when it is not given. FALSE with HBR_ERROR_INVALID and the words that it may be. */
+gboolean handler_get_word(const struct request *request, const char *name, const struct codec_words *words,
+                          guint fallback, guint *ret_value, GError **error);
+
+/* The time of a query parameter: 0 when it is not given. FALSE with HBR_ERROR_INVALID. */
+gboolean handler_get_time(const struct request *request, const char *name, gint64 *ret_at, GError **error);
 
 /* The boolean of a query parameter: "true", "false", or absent (FALSE). */
 gboolean handler_get_flag(const struct request *request, const char *name, gboolean *ret_flag, GError **error);

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #define HISTORY_MAX 1000
+#define ACCURACY_RUNS_MAX 100000
+#define ACCURACY_POINTS_MAX 2000
 #define LIST_DEFAULT 1000
 #define POLICY_FILES_MAX 256
 
@@ -29,6 +31,49 @@ gboolean handle_history(struct request *request, GError **error)
         .limit = (guint)limit,
     };
     return answer_member(request, "history", store_read_history(request->api->store, &query, error));
+}
+
+static gboolean accuracy_query(const struct request *request, guint limit_max, struct store_accuracy_query *ret_query,
+                               GError **error)
+{
+    guint by;
+    guint64 limit;
+    gint64 since_at;
+    if (!handler_get_word(request, "by", &accuracy_by_words, ACCURACY_BY_FUNCTION, &by, error) ||
+        !handler_get_time(request, "since", &since_at, error) ||
+        !handler_get_number(request, "limit", 1, limit_max, 0, &limit, error))
+        return FALSE;
+    *ret_query = (struct store_accuracy_query){
+        .by = by,
+        .function = target_get(&request->target, "function"),
+        .tenant = target_get(&request->target, "tenant"),
+        .language = target_get(&request->target, "language"),
+        .since_at = since_at,
+        .limit = (guint)limit,
+    };
+    return TRUE;
+}
+
+static gboolean answer_whole(struct request *request, json_t *json)
+{
+    if (json == NULL)
+        return FALSE;
+    request_answer_json(request, MHD_HTTP_OK, json);
+    return TRUE;
+}
+
+gboolean handle_accuracy(struct request *request, GError **error)
+{
+    struct store_accuracy_query query;
+    return accuracy_query(request, ACCURACY_RUNS_MAX, &query, error) &&
+           answer_whole(request, store_read_accuracy(request->api->store, &query, error));
+}
+
+gboolean handle_accuracy_points(struct request *request, GError **error)
+{
+    struct store_accuracy_query query;
+    return accuracy_query(request, ACCURACY_POINTS_MAX, &query, error) &&
+           answer_whole(request, store_read_accuracy_points(request->api->store, &query, error));
 }
 
 /* What POST /v1/policies takes. */

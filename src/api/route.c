@@ -47,6 +47,8 @@ static const struct route route_table[] = {
     { "GET", "v1/code/*", handle_code_get, NULL, OBJECT_POLICY, 0, 0, { "tenant" } },
 
     { "GET", "v1/history", handle_history, NULL, OBJECT_EXECUTION, 0, 0, { "function", "tenant", "limit" } },
+    { "GET", "v1/accuracy", handle_accuracy, NULL, OBJECT_EXECUTION, 0, 0, { "by", "function", "tenant", "language", "since", "limit" } },
+    { "GET", "v1/accuracy/points", handle_accuracy_points, NULL, OBJECT_EXECUTION, 0, 0, { "function", "tenant", "language", "since", "limit" } },
     { "GET", "v1/policies", handle_policy_list, NULL, OBJECT_POLICY, 0, 0, { NULL } },
     { "GET", "v1/policies/*", handle_policy_get, NULL, OBJECT_POLICY, 0, 0, { NULL } },
     { "GET", "v1/profiles", handle_profile_list, NULL, OBJECT_POLICY, 0, 0, { NULL } },

@@ -233,6 +233,35 @@ bool hbr_history(struct hbr_client *client, const struct hbr_filter *filter, cha
     return call(client, "GET", path->str, NULL, ret_json, error);
 }
 
+static void query_append_accuracy(GString *path, const struct hbr_accuracy_query *query)
+{
+    if (query == NULL)
+        return;
+    query_append(path, "function", query->function);
+    query_append(path, "tenant", query->tenant);
+    query_append(path, "language", query->language);
+    query_append(path, "since", query->since);
+    if (query->limit > 0)
+        query_append_number(path, "limit", query->limit);
+}
+
+bool hbr_accuracy(struct hbr_client *client, const struct hbr_accuracy_query *query, char **ret_json,
+                  struct hbr_error *error)
+{
+    g_autoptr(GString) path = g_string_new("/v1/accuracy");
+    query_append(path, "by", query != NULL ? query->by : NULL);
+    query_append_accuracy(path, query);
+    return call(client, "GET", path->str, NULL, ret_json, error);
+}
+
+bool hbr_accuracy_points(struct hbr_client *client, const struct hbr_accuracy_query *query, char **ret_json,
+                         struct hbr_error *error)
+{
+    g_autoptr(GString) path = g_string_new("/v1/accuracy/points");
+    query_append_accuracy(path, query);
+    return call(client, "GET", path->str, NULL, ret_json, error);
+}
+
 static bool policy_send(struct hbr_client *client, const char *path, const struct hbr_policy_file *files, size_t count,
                         char **ret_json, struct hbr_error *error)
 {

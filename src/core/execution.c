@@ -78,8 +78,9 @@ static GPtrArray *execution_copy_course(const GPtrArray *course)
 
 /* What it taught, for the predictor and the history. CPUs needed are those that samples saw wanted, or, for a run too short for samples, its CPU
  * time over its wall time. */
-static struct observation *execution_observation(const struct core *core, const struct execution *doc)
+static struct observation *execution_observation(const struct core *core, const struct execution_entry *entry)
 {
+    const struct execution *doc = entry->doc;
     const struct run_result *result = doc->result;
     struct observation *observation = g_new0(struct observation, 1);
     observation->execution_id = g_strdup(doc->id);
@@ -96,7 +97,9 @@ static struct observation *execution_observation(const struct core *core, const 
     const double network_mbit = (double)MAX(result->network_rx_bytes, result->network_tx_bytes) * 8 / 1e6;
     observation->network_mbps = MAX(doc->network_peak_mbps, network_mbit / (wall_us / CLOCK_SECOND));
     observation->duration_ms = (double)MAX(result->wall_us, 0) / 1000;
+    observation->retries = doc->retries;
     observation->shape = doc->shape;
+    observation->start_shape = entry->start_shape;
     observation->course = execution_copy_course(doc->course);
     return observation;
 }
@@ -105,7 +108,7 @@ static void execution_record(struct core *core, const struct execution_entry *en
 {
     if (entry->doc->result == NULL || entry->doc->started_at == 0)
         return;
-    struct observation *observation = execution_observation(core, entry->doc);
+    struct observation *observation = execution_observation(core, entry);
     predictor_observe(core->predictor, entry->policy, observation);
     struct record *record = g_new0(struct record, 1);
     record->kind = RECORD_OBSERVATION;
@@ -262,7 +265,7 @@ void execution_send(struct core *core, struct execution_entry *entry, struct ins
     instance_claim(core, instance, doc->id);
     core_set_string(&doc->instance_id, instance->doc->id);
     core_set_string(&doc->host, instance->doc->host);
-    doc->shape = instance->doc->shape;
+    entry->start_shape = doc->shape = instance->doc->shape;
     execution_step(core, entry, EXECUTION_STEP_SEND, "sent to the instance", g_strdup(instance->doc->id));
     execution_set_limits(core, entry);
     struct command *command = core_command_for(doc->host, COMMAND_RUN, doc->instance_id);
@@ -655,9 +658,9 @@ static gboolean execution_retry(struct core *core, struct execution_entry *entry
     if (!execution_step(core, entry, EXECUTION_STEP_RETRY, "ran out of memory, and is run once more",
                         g_strdup_printf("with %u MiB in place of %u", memory_mib, entry->doc->shape.memory_mib)))
         return FALSE;
+    execution_leave(core, entry);
     entry->doc->retries++;
     core->counters[COUNTER_RETRIES]++;
-    execution_leave(core, entry);
     execution_clear_run(entry);
     core_stream_event(core, entry, "retried");
     struct reservation_entry *reservation = execution_reserve_on_demand(core, entry, &error);

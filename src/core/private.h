@@ -126,6 +126,8 @@ struct execution_entry {
     const char *kill_reason; /* static; why we destroyed its VM */
     struct scaling *scaling; /* while it runs; NULL: the policy does not scale it */
     gint64 give_up_at;       /* queued no longer than this; running: the agent should have ended it by then */
+
+    struct vm_shape start_shape; /* of the instance when it was sent there */
 };
 
 struct host_entry {

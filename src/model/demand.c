@@ -31,6 +31,7 @@ CODEC_WORDS_DEFINE(demand_source_words, "rules", "history", "model");
 static const struct codec_field demand_fields[] = {
     {"source", CODEC_ENUM, AT(demand, source), 0, 0, 0, NULL, &demand_source_words},
     {"sample_count", CODEC_UINT, AT(demand, sample_count), 0, 0, G_MAXINT32, NULL, NULL},
+    {"model_version", CODEC_UINT, AT(demand, model_version), CODEC_SPARSE, 0, G_MAXINT32, NULL, NULL},
     {"score", CODEC_DOUBLE, AT(demand, score), 0, 0, 100, NULL, NULL},
     {"class", CODEC_STRING, AT(demand, class_name), 0, 0, MODEL_NAME_MAX, NULL, NULL},
     {"vcpus", CODEC_STRUCT, AT(demand, vcpus), 0, 0, 0, &quantiles_codec, NULL},

@@ -26,8 +26,9 @@ extern const struct codec_words demand_source_words;
 /* Predicted need of one execution. */
 struct demand {
     enum demand_source source;
-    guint sample_count; /* past executions that it rests on */
-    double score;       /* complexity, 0 to 100 */
+    guint sample_count;  /* past executions that it rests on */
+    guint model_version; /* of the learned model; 0: none took part */
+    double score;        /* complexity, 0 to 100 */
     char *class_name;
     struct quantiles vcpus; /* CPUs kept busy */
     struct quantiles memory_mib;

@@ -87,7 +87,9 @@ static const struct codec_field observation_fields[] = {
     {"memory_mib", CODEC_DOUBLE, AT(observation, memory_mib), 0, 0, AMOUNT_MAX, NULL, NULL},
     {"network_mbps", CODEC_DOUBLE, AT(observation, network_mbps), 0, 0, AMOUNT_MAX, NULL, NULL},
     {"duration_ms", CODEC_DOUBLE, AT(observation, duration_ms), 0, 0, AMOUNT_MAX, NULL, NULL},
+    {"retries", CODEC_UINT, AT(observation, retries), CODEC_SPARSE, 0, 1, NULL, NULL},
     {"shape", CODEC_STRUCT, AT(observation, shape), 0, 0, 0, &vm_shape_codec, NULL},
+    {"start_shape", CODEC_STRUCT, AT(observation, start_shape), 0, 0, 0, &vm_shape_codec, NULL},
     {"course", CODEC_LIST, AT(observation, course), CODEC_SPARSE, 0, COURSE_SLOTS, &usage_slot_codec, NULL},
 };
 

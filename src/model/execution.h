@@ -109,8 +109,10 @@ struct observation {
     enum exit_reason reason;
     guint status;
     double vcpus, cpu_seconds, memory_mib, network_mbps, duration_ms;
-    struct vm_shape shape;
-    GPtrArray *course; /* struct usage_slot */
+    guint retries;               /* runs that ran out of memory before this one */
+    struct vm_shape shape;       /* at its end */
+    struct vm_shape start_shape; /* at its start; all 0: not told, by an earlier version */
+    GPtrArray *course;           /* struct usage_slot */
 };
 
 CODEC_DECLARE(observation)

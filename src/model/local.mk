@@ -3,6 +3,7 @@ noinst_LTLIBRARIES += libhbr-model.la
 libhbr_model_la_CFLAGS = $(ROOM_CFLAGS)
 libhbr_model_la_SOURCES = \
 	src/model/amount.c src/model/amount.h \
+	src/model/accuracy.c src/model/accuracy.h \
 	src/model/codec-write.c \
 	src/model/codec.c src/model/codec.h \
 	src/model/course.c src/model/course.h \

@@ -34,6 +34,18 @@ static const struct command_option history_options[] = {
     {"limit", 'n', OPTION_INT, 0, "COUNT", "at most so many, the newest", 1, 100000, NULL},
 };
 
+static const struct command_option accuracy_options[] = {
+    {"by", 'b', OPTION_STRING, 0, "WHAT", "put runs together by function, tenant, language or model", 0, 0,
+     complete_accuracy_by},
+    {"function", 'f', OPTION_STRING, OPTION_POSITIONAL, "FUNCTION", "of this function (all)", 0, 0, complete_function},
+    {"tenant", 't', OPTION_STRING, 0, "NAME", "of this tenant", 0, 0, NULL},
+    {"language", 'l', OPTION_STRING, 0, "NAME", "in this language", 0, 0, complete_language},
+    {"since", 's', OPTION_TIME, 0, "TIME", "that ended since then: -7d, or a date", 0, 0, NULL},
+    {"limit", 'n', OPTION_INT, 0, "COUNT", "at most so many, the newest (10000; of a picture 2000)", 1, 100000, NULL},
+    {"picture", 'p', OPTION_BOOL, 0, NULL, "draw predicted against used, in place of the table", 0, 0, NULL},
+    {"svg", 0, OPTION_STRING, 0, "FILE", "write such a picture to a file", 0, 0, complete_file},
+};
+
 static const struct field reason_fields[] = {
     {"rule", "rule", render_text, TABLE_LEFT},
     {"effect", "effect", render_text, TABLE_LEFT},
@@ -364,6 +376,10 @@ static const struct command explain_commands[] = {
      "One line for each execution, the newest first. The prediction is its p90; what was used more than a fifth above it is "
      "marked with \"!\".",
      history_run, COMMAND_OPTIONS(history_options), FALSE},
+    {"accuracy", "tell how good predictions were",
+     "Over many executions, for CPUs, memory, network and duration: how far used was from predicted, how many stayed within the "
+     "predicted quantiles, how much of what they were given was wasted, and how many were short of it.",
+     accuracy_run, COMMAND_OPTIONS(accuracy_options), FALSE},
 };
 
 const struct command_group explain_group = {"why", "Why and when", explain_commands, G_N_ELEMENTS(explain_commands)};

@@ -29,6 +29,7 @@ COMPLETE_WORDS(complete_reservation_state, "scheduled", "waiting", "starting", "
 COMPLETE_WORDS(complete_execution_state, "queued", "starting", "running", "finished", "failed", "cancelled",
                "interrupted")
 COMPLETE_WORDS(complete_instance_state, "starting", "warm", "paused", "claiming", "ready", "busy", "stopping", "gone")
+COMPLETE_WORDS(complete_accuracy_by, "function", "language", "model", "tenant")
 COMPLETE_WORDS(complete_wait_state, "ready", "claimed", "done")
 
 void complete_language(struct session *session, const char *prefix, GPtrArray *candidates)

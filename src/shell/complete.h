@@ -21,6 +21,7 @@ void complete_any_id(struct session *session, const char *prefix, GPtrArray *can
 void complete_function(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_policy_version(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_language(struct session *session, const char *prefix, GPtrArray *candidates);
+void complete_accuracy_by(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_reservation_state(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_execution_state(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_instance_state(struct session *session, const char *prefix, GPtrArray *candidates);

@@ -2,6 +2,7 @@
 noinst_LTLIBRARIES += libhbr-shell.la
 libhbr_shell_la_CFLAGS = $(ROOM_CFLAGS) $(EDIT_CFLAGS)
 libhbr_shell_la_SOURCES = \
+	src/shell/accuracy.c \
 	src/shell/cmd-daemon.c \
 	src/shell/cmd-exec.c \
 	src/shell/cmd-explain.c \
@@ -30,8 +31,10 @@ libhbr_shell_la_SOURCES = \
 	src/shell/render.c src/shell/render.h \
 	src/shell/report.h \
 	src/shell/request.c src/shell/request.h \
+	src/shell/scatter.c src/shell/scatter.h \
 	src/shell/self-test.c src/shell/self-test.h \
 	src/shell/session.c src/shell/session.h \
+	src/shell/svg.c src/shell/svg.h \
 	src/shell/table.c src/shell/table.h \
 	src/shell/timeline.c \
 	src/shell/units.c src/shell/units.h \

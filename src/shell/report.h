@@ -3,7 +3,8 @@
 
 #include "shell/command.h"
 
-/* The handlers of timeline and history; their table is in cmd-explain.c. One thread. */
+/* The handlers of timeline, history and accuracy; their table is in cmd-explain.c. One thread. */
 
 gboolean timeline_run(struct session *session, const struct arguments *arguments, GError **error);
 gboolean history_run(struct session *session, const struct arguments *arguments, GError **error);
+gboolean accuracy_run(struct session *session, const struct arguments *arguments, GError **error);

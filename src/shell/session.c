@@ -5,6 +5,7 @@
 #include "shell/units.h"
 
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 void session_init(struct session *session, const char *address)
@@ -32,6 +33,19 @@ gboolean session_wants_colour(FILE *stream)
     if (no_colour != NULL && *no_colour != '\0')
         return FALSE;
     return isatty(fileno(stream)) && g_strcmp0(g_getenv("TERM"), "dumb") != 0;
+}
+
+gboolean session_wants_unicode(FILE *stream)
+{
+    return isatty(fileno(stream)) && g_get_charset(NULL);
+}
+
+void session_screen(FILE *stream, guint *ret_columns, guint *ret_rows)
+{
+    struct winsize size = {.ws_col = 0};
+    const gboolean is_told = ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0;
+    *ret_columns = is_told ? size.ws_col : 80;
+    *ret_rows = is_told ? size.ws_row : 24;
 }
 
 /* A user who runs a daemon of their own means that one. NULL: libharbinger's default. Free with g_free. */

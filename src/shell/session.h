@@ -25,6 +25,12 @@ gint64 session_now(void);
 /* TRUE when `stream` is a terminal that wants colour (NO_COLOR, TERM). */
 gboolean session_wants_colour(FILE *stream);
 
+/* TRUE when it is one that shows all of Unicode: the locale is UTF-8. */
+gboolean session_wants_unicode(FILE *stream);
+
+/* How large it is, in characters: 80 by 24 when it is no terminal, or does not tell. */
+void session_screen(FILE *stream, guint *ret_columns, guint *ret_rows);
+
 /* A client of its own, for another thread; free with hbr_client_free. NULL with REMOTE_ERROR. */
 struct hbr_client *session_new_client(const struct session *session, GError **error);
 struct hbr_client *session_client(struct session *session, GError **error);

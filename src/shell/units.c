@@ -145,8 +145,9 @@ static GDateTime *units_parse_date(const char *text)
     g_autofree char *iso = g_strdup(text);
     if (g_regex_match_simple("^[0-9]{4}-[0-9]{2}-[0-9]{2} ", text, 0, 0))
         iso[10] = 'T';
-    if (g_regex_match_simple("^[^T]+T[0-9]{2}:[0-9]{2}$", iso, 0, 0)) {
-        char *full = g_strconcat(iso, ":00", NULL);
+    const gboolean is_day = g_regex_match_simple("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", iso, 0, 0);
+    if (is_day || g_regex_match_simple("^[^T]+T[0-9]{2}:[0-9]{2}$", iso, 0, 0)) {
+        char *full = g_strconcat(iso, is_day ? "T00:00:00" : ":00", NULL);
         g_free(iso);
         iso = full;
     }
@@ -157,8 +158,8 @@ static GDateTime *units_parse_date(const char *text)
 gboolean units_parse_time(const char *text, gint64 now, gint64 *ret_at, GError **error)
 {
     gint64 offset_ms = 0;
-    if (text[0] == '+' && units_parse_duration(text + 1, &offset_ms, NULL)) {
-        *ret_at = now + offset_ms * 1000;
+    if ((text[0] == '+' || text[0] == '-') && units_parse_duration(text + 1, &offset_ms, NULL)) {
+        *ret_at = now + offset_ms * (text[0] == '+' ? 1000 : -1000);
         return TRUE;
     }
     g_autoptr(GDateTime) date_time = units_parse_time_of_day(text, now);
@@ -166,7 +167,7 @@ gboolean units_parse_time(const char *text, gint64 now, gint64 *ret_at, GError *
         date_time = units_parse_date(text);
     if (date_time == NULL) {
         g_set_error(error, SHELL_ERROR, SHELL_ERROR_USAGE,
-                    "\"%s\" is not a time: write +90s, 22:48, \"2026-11-20 22:48\" or 2026-11-20T22:48:00Z", text);
+                    "\"%s\" is not a time: write +90s, -7d, 22:48, \"2026-11-20 22:48\" or 2026-11-20T22:48:00Z", text);
         return FALSE;
     }
     *ret_at = units_of_date_time(date_time);

@@ -12,7 +12,7 @@ gboolean units_parse_duration(const char *text, gint64 *ret_ms, GError **error);
 /* "4096", "64K", "10MiB" (powers of 1024), "10MB" (powers of 1000), "1.5G". FALSE with SHELL_ERROR_USAGE. */
 gboolean units_parse_size(const char *text, gint64 *ret_bytes, GError **error);
 
-/* "+90s" from `now`, RFC 3339, "2026-11-20 22:48[:01]" and "22:48[:01]" in local time (the next such moment).
+/* "+90s" from `now` and "-7d" before it, RFC 3339, "2026-11-20[ 22:48[:01]]" and "22:48[:01]" in local time (the next such moment).
  * FALSE with SHELL_ERROR_USAGE. */
 gboolean units_parse_time(const char *text, gint64 now, gint64 *ret_at, GError **error);
 

@@ -2,6 +2,7 @@
 noinst_LTLIBRARIES += libhbr-store.la
 libhbr_store_la_CFLAGS = $(ROOM_CFLAGS) $(SQLITE_CFLAGS)
 libhbr_store_la_SOURCES = \
+	src/store/accuracy.c \
 	src/store/database.c src/store/database.h \
 	src/store/file.c src/store/file.h \
 	src/store/load.c \

@@ -50,6 +50,18 @@ static const char *const schema_migrations[] = {
     "CREATE INDEX reservation_function ON reservation(function, id) WHERE final = 1;"
     "DROP INDEX execution_function;"
     "CREATE INDEX execution_function ON execution(function, id) WHERE final = 1;",
+    /* 3: what the accuracy of predictions is computed from. Rows of before have NULL there. */
+    "ALTER TABLE observation ADD COLUMN model_version INTEGER;"
+    "ALTER TABLE observation ADD COLUMN demand_vcpus_p99 REAL;"
+    "ALTER TABLE observation ADD COLUMN demand_memory_mib_p99 REAL;"
+    "ALTER TABLE observation ADD COLUMN demand_network_mbps_p50 REAL;"
+    "ALTER TABLE observation ADD COLUMN demand_network_mbps_p90 REAL;"
+    "ALTER TABLE observation ADD COLUMN demand_network_mbps_p99 REAL;"
+    "ALTER TABLE observation ADD COLUMN demand_duration_ms_p99 REAL;"
+    "ALTER TABLE observation ADD COLUMN retries INTEGER;"
+    "ALTER TABLE observation ADD COLUMN start_vcpus REAL;" /* that it could keep busy: the cap counts */
+    "ALTER TABLE observation ADD COLUMN start_memory_mib INTEGER;"
+    "ALTER TABLE observation ADD COLUMN start_network_mbps INTEGER;", /* NULL: not limited */
 };
 
 guint schema_version(void)

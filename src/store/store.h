@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/command.h"
+#include "model/accuracy.h"
 
 /* The database: one SQLite file in WAL mode, one writer thread that groups all waiting COMMAND_PERSIST into one durable
  * transaction (synchronous=FULL), and readers of their own connections for any other thread. */
@@ -48,6 +49,19 @@ struct store_history_query {
     guint limit;                   /* 0: 100; at most 1000 */
 };
 json_t *store_read_history(struct store *store, const struct store_history_query *query, GError **error);
+
+/* How good predictions were: struct accuracy, over the newest runs that are asked for. */
+struct store_accuracy_query {
+    enum accuracy_by by;                      /* of store_read_accuracy() alone */
+    const char *function, *tenant, *language; /* NULL: any */
+    gint64 since_at;                          /* that ended since then; 0: ever */
+    guint limit;                              /* 0: 10,000 runs or 2,000 points; at most 100,000 and 2,000 */
+};
+json_t *store_read_accuracy(struct store *store, const struct store_accuracy_query *query, GError **error);
+
+/* The runs themselves, newest first: {"limit", "points": [struct accuracy_point]}. */
+json_t *store_read_accuracy_points(struct store *store, const struct store_accuracy_query *query, GError **error);
+
 json_t *store_read_policies(struct store *store, GError **error); /* [{version, loaded_at, files}] */
 json_t *store_read_object(struct store *store, enum object_kind object, const char *id, GError **error);
 json_t *store_read_objects(struct store *store, enum object_kind object, const char *function, const char *tenant,

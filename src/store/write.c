@@ -33,9 +33,12 @@ static const char *const statement_texts[] = {
         " payload_bytes, payload_items, payload_depth, input_bytes, parallelism, gpu, libraries, demand_source,"
         " demand_class, demand_score, demand_vcpus_p50, demand_vcpus_p90, demand_memory_mib_p50, demand_memory_mib_p90,"
         " demand_duration_ms_p50, demand_duration_ms_p90, ended_at, reason, status, vcpus, cpu_seconds, memory_mib,"
-        " network_mbps, duration_ms, shape_vcpus, shape_memory_mib, body)"
+        " network_mbps, duration_ms, shape_vcpus, shape_memory_mib, body, model_version, demand_vcpus_p99,"
+        " demand_memory_mib_p99, demand_network_mbps_p50, demand_network_mbps_p90, demand_network_mbps_p99,"
+        " demand_duration_ms_p99, retries, start_vcpus, start_memory_mib, start_network_mbps)"
         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,"
-        " ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34)",
+        " ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43,"
+        " ?44, ?45)",
     [STATEMENT_POLICY_VERSION] = "INSERT INTO policy_version(version, loaded_at) VALUES(?1, ?2)",
     [STATEMENT_POLICY_FILE] = "INSERT INTO policy_file(version, position, name, text) VALUES(?1, ?2, ?3, ?4)",
 };
@@ -175,6 +178,13 @@ static void writer_bind_demand(sqlite3_stmt *row, const struct demand *demand)
     sqlite3_bind_double(row, 21, demand->memory_mib.p90);
     sqlite3_bind_double(row, 22, demand->duration_ms.p50);
     sqlite3_bind_double(row, 23, demand->duration_ms.p90);
+    sqlite3_bind_int64(row, 35, demand->model_version);
+    sqlite3_bind_double(row, 36, demand->vcpus.p99);
+    sqlite3_bind_double(row, 37, demand->memory_mib.p99);
+    sqlite3_bind_double(row, 38, demand->network_mbps.p50);
+    sqlite3_bind_double(row, 39, demand->network_mbps.p90);
+    sqlite3_bind_double(row, 40, demand->network_mbps.p99);
+    sqlite3_bind_double(row, 41, demand->duration_ms.p99);
 }
 
 static void writer_bind_usage(sqlite3_stmt *row, const struct observation *observation)
@@ -189,6 +199,19 @@ static void writer_bind_usage(sqlite3_stmt *row, const struct observation *obser
     sqlite3_bind_double(row, 31, observation->duration_ms);
     sqlite3_bind_int64(row, 32, observation->shape.vcpus);
     sqlite3_bind_int64(row, 33, observation->shape.memory_mib);
+    sqlite3_bind_int64(row, 42, observation->retries);
+}
+
+/* What it was given at its start. NULL: not told, or not limited. */
+static void writer_bind_start(sqlite3_stmt *row, const struct vm_shape *start)
+{
+    if (start->vcpus > 0)
+        sqlite3_bind_double(row, 43,
+                            start->cpu_percent > 0 ? MIN(start->vcpus, start->cpu_percent / 100.0) : start->vcpus);
+    if (start->memory_mib > 0)
+        sqlite3_bind_int64(row, 44, start->memory_mib);
+    if (start->network_mbps > 0)
+        sqlite3_bind_int64(row, 45, start->network_mbps);
 }
 
 static gboolean writer_observe(struct writer *writer, const struct record *record, GError **error)
@@ -204,6 +227,7 @@ static gboolean writer_observe(struct writer *writer, const struct record *recor
     writer_bind_code(row, &observation->code);
     writer_bind_demand(row, observation->demand);
     writer_bind_usage(row, observation);
+    writer_bind_start(row, &observation->start_shape);
     database_bind_text(row, 34, body);
     return database_execute(writer->database, row, error);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "picture.h"
 #include "scaler-baselines.h"
-#include "svg.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -153,7 +153,7 @@ static gboolean draw(const struct plane *planes, guint count)
         plane_draw(&planes[i], svg);
     for (guint i = 0; i < controller_count; i++)
         svg_explain(svg, i, controllers[i].name);
-    return svg_save(svg, "slack-shortage");
+    return picture_save(svg, "slack-shortage");
 }
 
 static guint64 replay_all(struct plane *planes, guint count)

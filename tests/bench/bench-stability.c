@@ -3,7 +3,7 @@
 #include "plan/scaler.h"
 #include "policy/policy.h"
 
-#include "svg.h"
+#include "picture.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -274,7 +274,7 @@ static gboolean draw(const struct wave_result results[RESOURCE_NETWORK][G_N_ELEM
     svg_explain(svg, 0, governor_names[0]);
     svg_explain(svg, 1, governor_names[1]);
     svg_explain(svg, 6, "load");
-    return svg_save(svg, "stability");
+    return picture_save(svg, "stability");
 }
 
 int main(void)

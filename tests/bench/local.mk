@@ -47,8 +47,8 @@ tests_bench_bench_sampling_cost_SOURCES = tests/bench/bench-sampling-cost.c test
 # Scaling: replays of real usage courses (../shared/data, or HBR_DATA_DIR), in simulated time.
 bench_targets += tests/bench/bench-slack-shortage tests/bench/bench-stability
 tests_bench_bench_slack_shortage_SOURCES = tests/bench/bench-slack-shortage.c tests/bench/scaler-baselines.c \
-	tests/bench/scaler-baselines.h tests/bench/svg.c tests/bench/svg.h tests/bench/trace.c tests/bench/trace.h
-tests_bench_bench_stability_SOURCES = tests/bench/bench-stability.c tests/bench/svg.c tests/bench/svg.h
+	tests/bench/scaler-baselines.h tests/bench/picture.c tests/bench/picture.h tests/bench/trace.c tests/bench/trace.h
+tests_bench_bench_stability_SOURCES = tests/bench/bench-stability.c tests/bench/picture.c tests/bench/picture.h
 
 EXTRA_PROGRAMS += $(bench_targets) $(bench_helpers)
 EXTRA_DIST += tests/bench/run tests/bench/bench-shape-storm

@@ -208,6 +208,37 @@ POOLS = [
      "overridden": True, "why": "draining", "warming": 0, "hits": 0, "misses": 0, "miss_reasons": [], "ledger": [], "warmed": 0,
      "wasted": 0, "idle_mib_hours": 0.0, "idle_mib": 0, "saved_error": "this QEMU cannot save a domain with a passed-through GPU"},
 ]
+
+
+def figures(runs, p50=None, p90=None, error=None, within=None, coverage=(), waste=None, short=None, ratio=None):
+    told = {"runs": runs, "ratio_p50": p50, "ratio_p90": p90, "log_error": error, "within_2": within,
+            "coverage": dict(zip(("p50", "p90", "p99"), coverage)), "waste": waste, "shortage": short, "shortage_ratio": ratio}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+NO_FIGURES = figures(0)
+ACCURACY = [
+    {"function": "thumbnails", "tenant": "acme", "runs": 120, "cut_short": 3, "oldest_at": at(0), "newest_at": at(15.39),
+     "vcpus": figures(117, 0.97, 1.6, 0.31, 0.934, (0.52, 0.908, 0.9917), 0.00021, 0.0252, 1.34),
+     "memory_mib": figures(117, 1.02, 1.31, 0.12, 1, (0.48, 0.93, 1), 0.035, 0.01, 1),
+     "network_mbps": figures(117, 1, 1, 0, 1, (1, 1, 1)), "duration_ms": figures(117, 12.3, 41.5, 2.51, 0.1, (0.1, 0.3, 0.42))},
+    {"function": "loop", "tenant": "default", "runs": 2, "cut_short": 2, "oldest_at": at(0), "newest_at": at(101),
+     "vcpus": NO_FIGURES, "memory_mib": {**NO_FIGURES, "coverage": {"p50": 0}, "waste": 3.25, "shortage": 0},
+     "network_mbps": NO_FIGURES, "duration_ms": NO_FIGURES},
+]
+ACCURACY_TOTAL = {**{k: v for k, v in ACCURACY[0].items() if k not in ("function", "tenant")}, "runs": 122, "cut_short": 5}
+
+
+def point(index):
+    """Up to a third off, each seventh four times as much, each fifth cut short."""
+    need = 1.12 ** index * (1 + (index * 37 % 10 - 5) / 15) * (4 if index % 7 == 3 else 1)
+    amounts = {"vcpus": 0.2, "memory_mib": 64, "duration_ms": 300}
+    pairs = {name: {"predicted": round(1.12 ** index * base, 3), "used": round(need * base, 3)} for name, base in amounts.items()}
+    return {"execution_id": f"exec-{index}", "function": "thumbnails", "tenant": "acme", "ended_at": at(index), **pairs,
+            "network_mbps": {"predicted": 2.5}, **({"cut_short": True} if index % 5 == 4 else {})}
+
+
+POINTS = [point(index) for index in range(40)]
 OBJECTS = {"reservations": [SCHEDULED, FAILED, RESERVATION], "executions": [LONELY, KILLED, EXECUTION], "instances": INSTANCES,
            "hosts": HOSTS}
 ENDED = {"done", "expired", "cancelled", "failed", "finished", "interrupted", "gone"}
@@ -355,6 +386,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def get_history(self, _rest, query, _body):
         rows = [h for h in HISTORY if query.get("function", "thumbnails") == h["code"]["function"]]
         return self.send_body(200, {"history": rows[:int(query.get("limit", 100))]})
+
+    def get_accuracy(self, rest, query, _body):
+        if query.get("function") == "nobody":
+            empty = {"points": []} if rest else {"by": "function", "limit": 10000, "total": {"runs": 0, "cut_short": 0}, "groups": []}
+            return self.send_body(200, empty)
+        if rest:
+            return self.send_body(200, {"limit": 2000, "points": POINTS[:int(query.get("limit", 2000))]})
+        by = query.get("by", "function")
+        if by not in ("function", "tenant", "language", "model"):
+            raise Problem("invalid", f"the query parameter \"by\" is \"{by}\"; right would be one of: function, tenant, language, model")
+        names = {"function": [{}, {}], "tenant": [{}, {}], "language": [{"language": "python"}, {}],
+                 "model": [{"model_version": 7}, {"source": "history"}]}[by]
+        kept = {"function": ("function", "tenant"), "tenant": ("tenant",)}.get(by, ())
+        groups = [{**{k: v for k, v in group.items() if k in kept or k not in ("function", "tenant")}, **name}
+                  for group, name in zip(ACCURACY, names)]
+        limit = int(query.get("limit", 10000))
+        left_out = {"groups_left_out": 4} if limit == 122 else {}
+        return self.send_body(200, {"by": by, "limit": limit, "total": ACCURACY_TOTAL, "groups": groups, **left_out})
 
     def post_policies(self, _rest, query, body):
         for file in json.loads(body)["files"]:

@@ -8,3 +8,5 @@ check_PROGRAMS += tests/unit/test-store-faults tests/unit/test-store-crash
 tests_unit_test_store_faults_SOURCES = tests/unit/test-store-faults.c tests/unit/store-support.c tests/unit/store-support.h
 tests_unit_test_store_crash_SOURCES = tests/unit/test-store-crash.c tests/unit/store-support.c tests/unit/store-support.h
 tsan_tests += tests/unit/test-store-faults
+check_PROGRAMS += tests/unit/test-store-accuracy
+tests_unit_test_store_accuracy_SOURCES = tests/unit/test-store-accuracy.c tests/unit/store-support.c tests/unit/store-support.h

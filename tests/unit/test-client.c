@@ -178,6 +178,26 @@ START_TEST(test_calls)
 }
 END_TEST
 
+/* Rule: what is not asked for is not sent, and a time is sent as it is. */
+START_TEST(test_accuracy)
+{
+    static const struct hbr_accuracy_query query = {
+        .by = "model", .function = "a b&c", .language = "python", .since = "2026-11-20T22:48:00+01:00", .limit = 7};
+    char *text = NULL;
+    ck_assert_msg(hbr_accuracy(client, &query, &text, &error), "%s", error.message);
+    ck_assert_msg(g_str_has_prefix(text, "{\"by\":\"model\",\"limit\":7,"), "%s", text);
+    hbr_free(text);
+    ck_assert(hbr_accuracy(client, NULL, &text, &error));
+    ck_assert_msg(g_str_has_prefix(text, "{\"by\":\"function\",\"limit\":10000,"), "%s", text);
+    hbr_free(text);
+    expect_text(hbr_accuracy_points(client, &query, &text, &error), &text, "{\"limit\":7,\"points\":[]}");
+    expect_text(hbr_accuracy_points(client, NULL, &text, &error), &text, "{\"limit\":2000,\"points\":[]}");
+    static const struct hbr_accuracy_query wrong = {.by = "colour"};
+    ck_assert(!hbr_accuracy(client, &wrong, NULL, &error));
+    ck_assert_str_eq(error.id, "invalid");
+}
+END_TEST
+
 /* Rule: the same for pools, whose ids hold an at sign, for shapes and for code. */
 START_TEST(test_pools_and_code)
 {
@@ -581,6 +601,7 @@ int main(void)
     TCase *calls = tcase_create("calls");
     tcase_add_checked_fixture(calls, setup, teardown);
     tcase_add_test(calls, test_calls);
+    tcase_add_test(calls, test_accuracy);
     tcase_add_test(calls, test_pools_and_code);
     tcase_add_test(calls, test_code);
     tcase_add_test(calls, test_errors);

@@ -17,6 +17,7 @@
     "limits: { vcpus_per_tenant: 3 }\n"
 
 static struct world *world;
+static const struct command *run; /* of the execution that begin() started */
 
 /* On a host with so many GPUs, of which an instance may have two. */
 static const char *begin(guint count)
@@ -33,7 +34,8 @@ static const char *begin(guint count)
         host->spec->gpus[i] = g_strdup_printf("0000:%02x:00.0", i + 1);
     world_execute(world, "{\"code\":{\"function\":\"f\"},\"program\":{\"argv\":[\"true\"]}}");
     const char *vm = world_boot(world);
-    world_event(world, world_answer(EVENT_RUN_STARTED, world_expect(world, COMMAND_RUN, 0)));
+    run = world_expect(world, COMMAND_RUN, 0);
+    world_event(world, world_answer(EVENT_RUN_STARTED, run));
     return vm;
 }
 
@@ -157,6 +159,26 @@ START_TEST(test_hand_tenant_limit)
 }
 END_TEST
 
+/* Rule: what is learned of a run tells the shape that it began with, whatever it was given later. */
+START_TEST(test_start_shape)
+{
+    const char *vm = begin(0);
+    by_hand(vm, 2, SHAPE_GPUS_KEPT);
+    confirm(expect_shape());
+    struct event *exit = world_answer(EVENT_RUN_EXIT, run);
+    exit->result = g_new0(struct run_result, 1);
+    world_event(world, exit);
+    const struct observation *observation = NULL;
+    for (guint i = 0; observation == NULL && i < world->records->len; i++)
+        observation = ((struct record *)world->records->pdata[i])->observation;
+    ck_assert_ptr_nonnull(observation);
+    ck_assert_uint_eq(observation->start_shape.vcpus, 1);
+    ck_assert_uint_eq(observation->start_shape.memory_mib, 512);
+    ck_assert_uint_eq(observation->shape.vcpus, 2);
+    world_free(world);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("hand");
@@ -165,6 +187,7 @@ int main(void)
     tcase_add_test(cases, test_hand_gpus_refused);
     tcase_add_test(cases, test_hand_gpus_late);
     tcase_add_test(cases, test_hand_tenant_limit);
+    tcase_add_test(cases, test_start_shape);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

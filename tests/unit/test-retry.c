@@ -101,8 +101,14 @@ START_TEST(test_retry)
     run_exit(second, EXIT_EXITED);
     expect_finished("exited", "1");
     guint observed = 0;
-    for (guint i = 0; i < world->records->len; i++)
-        observed += ((struct record *)world->records->pdata[i])->kind == RECORD_OBSERVATION;
+    for (guint i = 0; i < world->records->len; i++) {
+        const struct observation *observation = ((struct record *)world->records->pdata[i])->observation;
+        if (observation == NULL)
+            continue;
+        ck_assert_uint_eq(observation->retries, observed);
+        ck_assert_uint_eq(observation->start_shape.memory_mib, observation->shape.memory_mib);
+        observed++;
+    }
     ck_assert_uint_eq(observed, 2);
     g_autofree char *metrics = core_metrics_text(world->core);
     ck_assert_ptr_nonnull(strstr(metrics, "harbinger_retries_total 1\n"));

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "svg.h"
+#include "shell/svg.h"
 
-#include <errno.h>
+#include <locale.h>
 #include <math.h>
+#include <stdarg.h>
+#include <string.h>
 
 #define PANEL_WIDTH 460
 #define PANEL_HEIGHT 320
@@ -13,6 +15,7 @@
 #define HEAD 40
 #define LEGEND 44
 #define TICKS_MAX 12
+#define DIGIT_WIDTH 7.5
 
 /* After Okabe and Ito: told apart by all eyes, on white and on black. */
 static const char *const colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8a8a"};
@@ -23,6 +26,7 @@ static const char style[] = "<style>\n"
                             ".ground { fill: #ffffff; }\n"
                             ".grid { stroke: #d0d7de; stroke-width: 1; fill: none; }\n"
                             ".line { stroke-width: 2; fill: none; stroke-linejoin: round; }\n"
+                            ".cloud { stroke-width: 4; stroke-linecap: round; stroke-opacity: 0.6; fill: none; }\n"
                             "@media (prefers-color-scheme: dark) {\n"
                             "text { fill: #e6edf3; }\n"
                             ".ground { fill: #0d1117; }\n"
@@ -35,7 +39,27 @@ struct svg {
     guint panels, columns, begun, explained;
     struct svg_panel panel;
     double left, top; /* of the panel's plane */
+    gboolean is_closed;
+    locale_t numbers;
 };
+
+/* With a point in its numbers, whatever the user's locale has there. */
+static void G_GNUC_PRINTF(2, 3) svg_append(struct svg *svg, const char *format, ...)
+{
+    const locale_t before = uselocale(svg->numbers);
+    va_list args;
+    va_start(args, format);
+    g_string_append_vprintf(svg->text, format, args);
+    va_end(args);
+    uselocale(before);
+}
+
+/* What a text says may be anybody's. */
+static void svg_write(struct svg *svg, double x, double y, const char *anchor, const char *text)
+{
+    g_autofree char *escaped = g_markup_escape_text(text, -1);
+    svg_append(svg, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>\n", x, y, anchor, escaped);
+}
 
 struct svg *svg_new(const char *title, guint panels, guint columns)
 {
@@ -45,11 +69,12 @@ struct svg *svg_new(const char *title, guint panels, guint columns)
     svg->panels = panels;
     svg->columns = columns;
     svg->text = g_string_new(NULL);
-    g_string_append_printf(
-        svg->text, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %u %u\" width=\"%u\" height=\"%u\">\n%s",
-        width, height, width, height, style);
-    g_string_append_printf(svg->text, "<rect class=\"ground\" width=\"%u\" height=\"%u\"/>\n", width, height);
-    g_string_append_printf(svg->text, "<text class=\"title\" x=\"%d\" y=\"26\">%s</text>\n", LEFT, title);
+    svg->numbers = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+    svg_append(svg, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %u %u\" width=\"%u\" height=\"%u\">\n%s",
+               width, height, width, height, style);
+    svg_append(svg, "<rect class=\"ground\" width=\"%u\" height=\"%u\"/>\n", width, height);
+    g_autofree char *escaped = g_markup_escape_text(title, -1);
+    svg_append(svg, "<text class=\"title\" x=\"%d\" y=\"26\">%s</text>\n", LEFT, escaped);
     return svg;
 }
 
@@ -58,6 +83,7 @@ void svg_free(struct svg *svg)
     if (svg == NULL)
         return;
     g_string_free(svg->text, TRUE);
+    freelocale(svg->numbers);
     g_free(svg);
 }
 
@@ -99,28 +125,34 @@ static guint axis_ticks(const struct svg_axis *axis, double *ret_ticks)
     return count;
 }
 
+/* Returns about how wide it is. */
+static double svg_write_tick(struct svg *svg, double x, double y, const char *anchor, double tick)
+{
+    char text[G_ASCII_DTOSTR_BUF_SIZE];
+    svg_write(svg, x, y, anchor, g_ascii_formatd(text, sizeof text, "%g", tick));
+    return (double)strlen(text) * DIGIT_WIDTH;
+}
+
 static void svg_draw_axes(struct svg *svg)
 {
     double ticks[TICKS_MAX];
+    double free_from = 0; /* where a label of the x axis does not run into the one before */
     const double right = svg->left + PANEL_WIDTH - LEFT - RIGHT, bottom = svg->top + PANEL_HEIGHT - TOP - BOTTOM;
     for (guint i = 0, count = axis_ticks(&svg->panel.x, ticks); i < count; i++) {
         const double x = place_x(svg, ticks[i]);
-        g_string_append_printf(svg->text, "<path class=\"grid\" d=\"M%.1f %.1fV%.1f\"/>", x, svg->top, bottom);
-        g_string_append_printf(svg->text, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%g</text>\n", x,
-                               bottom + 16, ticks[i]);
+        svg_append(svg, "<path class=\"grid\" d=\"M%.1f %.1fV%.1f\"/>", x, svg->top, bottom);
+        if (x >= free_from)
+            free_from = x + svg_write_tick(svg, x, bottom + 16, "middle", ticks[i]) + DIGIT_WIDTH;
     }
     for (guint i = 0, count = axis_ticks(&svg->panel.y, ticks); i < count; i++) {
         const double y = place_y(svg, ticks[i]);
-        g_string_append_printf(svg->text, "<path class=\"grid\" d=\"M%.1f %.1fH%.1f\"/>", svg->left, y, right);
-        g_string_append_printf(svg->text, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n", svg->left - 6,
-                               y + 4, ticks[i]);
+        svg_append(svg, "<path class=\"grid\" d=\"M%.1f %.1fH%.1f\"/>", svg->left, y, right);
+        svg_write_tick(svg, svg->left - 6, y + 4, "end", ticks[i]);
     }
-    g_string_append_printf(svg->text, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n",
-                           (svg->left + right) / 2, bottom + 34, svg->panel.x.label);
-    const double middle = (svg->top + bottom) / 2, aside = svg->left - LEFT + 16;
-    g_string_append_printf(svg->text,
-                           "<text transform=\"translate(%.1f %.1f) rotate(-90)\" text-anchor=\"middle\">%s</text>\n",
-                           aside, middle, svg->panel.y.label);
+    svg_write(svg, (svg->left + right) / 2, bottom + 34, "middle", svg->panel.x.label);
+    g_autofree char *label = g_markup_escape_text(svg->panel.y.label, -1);
+    svg_append(svg, "<text transform=\"translate(%.1f %.1f) rotate(-90)\" text-anchor=\"middle\">%s</text>\n",
+               svg->left - LEFT + 16, (svg->top + bottom) / 2, label);
 }
 
 void svg_begin_panel(struct svg *svg, const struct svg_panel *panel)
@@ -129,8 +161,7 @@ void svg_begin_panel(struct svg *svg, const struct svg_panel *panel)
     svg->left = LEFT + svg->begun % svg->columns * PANEL_WIDTH;
     svg->top = HEAD + TOP + svg->begun / svg->columns * PANEL_HEIGHT;
     svg->begun++;
-    g_string_append_printf(svg->text, "<text x=\"%.1f\" y=\"%.1f\">%s</text>\n", svg->left, svg->top - 10,
-                           panel->title);
+    svg_write(svg, svg->left, svg->top - 10, "start", panel->title);
     svg_draw_axes(svg);
 }
 
@@ -141,48 +172,61 @@ static const char *colour_of(guint colour)
 
 void svg_mark(struct svg *svg, guint colour, struct svg_point point)
 {
-    g_string_append_printf(svg->text, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\"/>\n", place_x(svg, point.x),
-                           place_y(svg, point.y), colour_of(colour));
+    svg_append(svg, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\"/>\n", place_x(svg, point.x),
+               place_y(svg, point.y), colour_of(colour));
+}
+
+/* Dots without length: a round cap makes a point of each. */
+static void svg_draw_cloud(struct svg *svg, guint colour, const struct svg_point *points, guint count)
+{
+    if (count == 0)
+        return;
+    svg_append(svg, "<path class=\"cloud\" stroke=\"%s\" d=\"", colour_of(colour));
+    for (guint i = 0; i < count; i++)
+        svg_append(svg, "M%.1f %.1fh0", place_x(svg, points[i].x), place_y(svg, points[i].y));
+    svg_append(svg, "\"/>\n");
+}
+
+static void svg_draw_line(struct svg *svg, guint colour, enum svg_style style_of_line, const struct svg_point *points,
+                          guint count)
+{
+    if (count == 0)
+        return;
+    svg_append(svg, "<path class=\"line\" stroke=\"%s\"%s d=\"", colour_of(colour),
+               style_of_line == SVG_DASHED ? " stroke-dasharray=\"5 4\"" : "");
+    for (guint i = 0; i < count; i++) {
+        const double x = place_x(svg, points[i].x), y = place_y(svg, points[i].y);
+        if (i > 0 && style_of_line == SVG_STEPS)
+            svg_append(svg, "H%.1fV%.1f", x, y);
+        else
+            svg_append(svg, "%c%.1f %.1f", i == 0 ? 'M' : 'L', x, y);
+    }
+    svg_append(svg, "\"/>\n");
 }
 
 void svg_draw(struct svg *svg, guint colour, enum svg_style style_of_line, const struct svg_point *points, guint count)
 {
-    for (guint i = 0; i < count && style_of_line == SVG_DOTS; i++)
-        svg_mark(svg, colour, points[i]);
-    if (style_of_line == SVG_DOTS || count == 0)
-        return;
-    g_string_append_printf(svg->text, "<path class=\"line\" stroke=\"%s\"%s d=\"", colour_of(colour),
-                           style_of_line == SVG_DASHED ? " stroke-dasharray=\"5 4\"" : "");
-    for (guint i = 0; i < count; i++) {
-        const double x = place_x(svg, points[i].x), y = place_y(svg, points[i].y);
-        if (i > 0 && style_of_line == SVG_STEPS)
-            g_string_append_printf(svg->text, "H%.1fV%.1f", x, y);
-        else
-            g_string_append_printf(svg->text, "%c%.1f %.1f", i == 0 ? 'M' : 'L', x, y);
-    }
-    g_string_append(svg->text, "\"/>\n");
+    if (style_of_line == SVG_CLOUD)
+        svg_draw_cloud(svg, colour, points, count);
+    else if (style_of_line != SVG_DOTS)
+        svg_draw_line(svg, colour, style_of_line, points, count);
+    else
+        for (guint i = 0; i < count; i++)
+            svg_mark(svg, colour, points[i]);
 }
 
 void svg_explain(struct svg *svg, guint colour, const char *text)
 {
     const guint rows = (svg->panels + svg->columns - 1) / svg->columns;
     const guint x = LEFT + svg->explained++ * 118, y = HEAD + rows * PANEL_HEIGHT + 20;
-    g_string_append_printf(svg->text, "<path class=\"line\" stroke=\"%s\" d=\"M%u %uh20\"/>", colour_of(colour), x, y);
-    g_string_append_printf(svg->text, "<text x=\"%u\" y=\"%u\">%s</text>\n", x + 26, y + 4, text);
+    svg_append(svg, "<path class=\"line\" stroke=\"%s\" d=\"M%u %uh20\"/>", colour_of(colour), x, y);
+    svg_write(svg, x + 26, y + 4, "start", text);
 }
 
-gboolean svg_save(struct svg *svg, const char *name)
+const char *svg_text(struct svg *svg)
 {
-    const char *build = g_getenv("HBR_BUILD_DIR");
-    g_autofree char *directory = g_build_filename(build != NULL ? build : ".", "bench", NULL);
-    g_autofree char *file = g_strconcat(name, ".svg", NULL), *path = g_build_filename(directory, file, NULL);
-    g_autoptr(GError) error = NULL;
-    g_string_append(svg->text, "</svg>\n");
-    if (g_mkdir_with_parents(directory, 0777) != 0)
-        g_printerr("%s: %s\n", directory, g_strerror(errno));
-    else if (g_file_set_contents(path, svg->text->str, (gssize)svg->text->len, &error))
-        g_print("picture: %s\n", path);
-    else
-        g_printerr("%s\n", error->message);
-    return error == NULL;
+    if (!svg->is_closed)
+        g_string_append(svg->text, "</svg>\n");
+    svg->is_closed = TRUE;
+    return svg->text->str;
 }

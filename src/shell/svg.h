@@ -3,7 +3,7 @@
 
 #include <glib.h>
 
-/* Line charts as SVG text, readable on light and dark ground. Coordinates of points are those of the axes. */
+/* Charts as SVG text, readable on light and dark ground. Coordinates of points are those of the axes. One thread. */
 
 struct svg_axis {
     const char *label;
@@ -20,7 +20,13 @@ struct svg_point {
     double x, y;
 };
 
-enum svg_style { SVG_LINE, SVG_STEPS, SVG_DASHED, SVG_DOTS };
+enum svg_style {
+    SVG_LINE,
+    SVG_STEPS,
+    SVG_DASHED,
+    SVG_DOTS,
+    SVG_CLOUD /* dots that may be many */
+};
 
 struct svg;
 
@@ -33,12 +39,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(svg_auto, svg_free)
 /* The next panel, with its axes; what is drawn goes there. */
 void svg_begin_panel(struct svg *svg, const struct svg_panel *panel);
 
-/* A line in colour number `colour`. */
+/* A line, or dots, in colour number `colour`. */
 void svg_draw(struct svg *svg, guint colour, enum svg_style style, const struct svg_point *points, guint count);
 void svg_mark(struct svg *svg, guint colour, struct svg_point point);
 
 /* An entry of the legend. */
 void svg_explain(struct svg *svg, guint colour, const char *text);
 
-/* Writes $HBR_BUILD_DIR/bench/`name`.svg; says where, or why not. */
-gboolean svg_save(struct svg *svg, const char *name);
+/* The whole picture; nothing is drawn any more after it. Belongs to `svg`. */
+const char *svg_text(struct svg *svg);
