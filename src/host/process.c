@@ -117,19 +117,27 @@ static guint64 number_after(const char *text, const char *name)
     return at == NULL ? 0 : g_ascii_strtoull(at + strlen(name), NULL, 10);
 }
 
+/* So many numbers further in a line; the end of a shorter one. */
+static const char *skip_numbers(const char *text, guint count)
+{
+    for (; count > 0 && text != NULL; count--)
+        text = strchr(text + 1, ' ');
+    return text != NULL ? text : "";
+}
+
 /* proc(5): the name, in parentheses, may hold anything; what follows the last one is fields 3 to 52. */
 static gboolean look_stat(const struct process *process, struct process_figures *figures)
 {
     char text[1024];
-    unsigned long long user, system;
-    long pages;
-    const char *fields = read_again(process->stat, text, sizeof text) <= 0 ? NULL : strrchr(text, ')');
-    if (fields == NULL ||
-        sscanf(fields + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %*u %*u %ld",
-               &user, &system, &pages) != 3)
+    const char *name_end = read_again(process->stat, text, sizeof text) <= 0 ? NULL : strrchr(text, ')');
+    if (name_end == NULL)
         return FALSE;
-    figures->cpu_us = (user + system) * (G_USEC_PER_SEC / (guint64)sysconf(_SC_CLK_TCK));
-    figures->rss_mib = (guint)((guint64)MAX(pages, 0) * (guint64)sysconf(_SC_PAGESIZE) >> 20);
+    char *at = (char *)skip_numbers(name_end + 1, 11);
+    guint64 ticks = g_ascii_strtoull(at, &at, 10); /* field 14: user */
+    ticks += g_ascii_strtoull(at, &at, 10);        /* field 15: system */
+    const guint64 pages = g_ascii_strtoull(skip_numbers(at, 8), NULL, 10);
+    figures->cpu_us = ticks * (G_USEC_PER_SEC / (guint64)sysconf(_SC_CLK_TCK));
+    figures->rss_mib = (guint)(pages * (guint64)sysconf(_SC_PAGESIZE) >> 20);
     return TRUE;
 }
 
@@ -137,11 +145,9 @@ static guint64 look_waited_us(const struct process *process)
 {
     char text[128];
     guint64 waited_ns = 0;
-    for (guint i = 0; i < process->vcpu_count; i++) {
-        unsigned long long ns;
-        if (read_again(process->vcpus[i], text, sizeof text) > 0 && sscanf(text, "%*u %llu", &ns) == 1)
-            waited_ns += ns;
-    }
+    for (guint i = 0; i < process->vcpu_count; i++)
+        if (read_again(process->vcpus[i], text, sizeof text) > 0)
+            waited_ns += g_ascii_strtoull(skip_numbers(text, 1), NULL, 10);
     return waited_ns / 1000;
 }
 
