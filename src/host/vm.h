@@ -84,8 +84,9 @@ struct vm {
     char *fingerprint;         /* of what it was made of; NULL: not known, or no instance of a pool */
     guint64 capabilities;      /* of its guest */
     GError *end_error;
-    gint64 began_at; /* its domain is there since */
-    gint64 hail_ms;  /* between the last hail and the next */
+    gint64 began_at;    /* its domain is there since */
+    gint64 hail_ms;     /* between the last hail and the next */
+    gboolean has_heart; /* signs of life of its agent are asked for */
     struct boot_spec boot;
     enum template_agent agent;
     struct domain_live *live;
@@ -106,7 +107,7 @@ struct vm {
     guint process_vcpus;     /* held when it was opened */
     GPtrArray *shapings;
     GHashTable *runs; /* ids of open executions */
-    GSource *boot_timer, *hail_timer, *heart_timer, *cancel_timer, *warm_timer;
+    GSource *boot_timer, *hail_timer, *cancel_timer, *warm_timer;
     gint64 clock_sent_at; /* monotonic; the guest was told the time */
     guint clock_tries;
     guint warm_step;          /* the next program that warms it up */
