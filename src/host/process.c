@@ -13,6 +13,7 @@
 /* Its files stay open: they stay those of this process when another one gets its number, and to open them costs more than to read them. */
 struct process {
     int stat, io;
+    int device_rx, device_tx; /* -1: it has no NIC */
     guint vcpu_count;
     int vcpus[VCPUS_MAX]; /* schedstat of their threads */
 };
@@ -73,7 +74,13 @@ static void find_vcpus(struct process *process, int directory)
         closedir(tasks);
 }
 
-struct process *process_open(const char *pid_path, const char *uuid)
+static int open_counter(const char *device, const char *name)
+{
+    g_autofree char *path = g_strdup_printf("/sys/class/net/%s/statistics/%s", device, name);
+    return device == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+}
+
+struct process *process_open(const char *pid_path, const char *uuid, const char *device)
 {
     char text[32], path[PATH_SIZE];
     if (read_at(AT_FDCWD, pid_path, text, sizeof text) <= 0)
@@ -89,6 +96,8 @@ struct process *process_open(const char *pid_path, const char *uuid)
     struct process *process = g_new0(struct process, 1);
     process->stat = openat(directory, "stat", O_RDONLY | O_CLOEXEC);
     process->io = openat(directory, "io", O_RDONLY | O_CLOEXEC);
+    process->device_rx = open_counter(device, "rx_bytes");
+    process->device_tx = open_counter(device, "tx_bytes");
     find_vcpus(process, directory);
     close(directory);
     return process;
@@ -106,6 +115,8 @@ void process_free(struct process *process)
         return;
     close_file(process->stat);
     close_file(process->io);
+    close_file(process->device_rx);
+    close_file(process->device_tx);
     for (guint i = 0; i < process->vcpu_count; i++)
         close_file(process->vcpus[i]);
     g_free(process);
@@ -151,6 +162,18 @@ static guint64 look_waited_us(const struct process *process)
     return waited_ns / 1000;
 }
 
+/* What the host receives is what the guest sends. */
+static void look_device(const struct process *process, struct process_figures *figures)
+{
+    char rx[32], tx[32];
+    figures->has_network =
+        read_again(process->device_rx, rx, sizeof rx) > 0 && read_again(process->device_tx, tx, sizeof tx) > 0;
+    if (!figures->has_network)
+        return;
+    figures->rx_bytes = g_ascii_strtoull(tx, NULL, 10);
+    figures->tx_bytes = g_ascii_strtoull(rx, NULL, 10);
+}
+
 gboolean process_look(const struct process *process, gboolean has_disk, struct process_figures *ret_figures)
 {
     char text[512];
@@ -158,6 +181,7 @@ gboolean process_look(const struct process *process, gboolean has_disk, struct p
     if (!look_stat(process, &figures))
         return FALSE;
     figures.waited_us = look_waited_us(process);
+    look_device(process, &figures);
     if (has_disk && read_again(process->io, text, sizeof text) > 0) {
         figures.read_bytes = number_after(text, "\nread_bytes: ");
         figures.written_bytes = number_after(text, "\nwrite_bytes: ");
@@ -170,24 +194,4 @@ char *process_pid_path(const char *domain_name, gboolean is_system)
 {
     return is_system ? g_strdup_printf("/run/libvirt/qemu/%s.pid", domain_name)
                      : g_strdup_printf("%s/libvirt/qemu/run/%s.pid", g_get_user_runtime_dir(), domain_name);
-}
-
-static gboolean read_counter(const char *device, const char *name, gint64 *ret_value)
-{
-    char text[32];
-    g_autofree char *path = g_strdup_printf("/sys/class/net/%s/statistics/%s", device, name);
-    if (read_at(AT_FDCWD, path, text, sizeof text) <= 0)
-        return FALSE;
-    *ret_value = g_ascii_strtoll(text, NULL, 10);
-    return TRUE;
-}
-
-gboolean device_look(const char *device, gint64 *ret_rx_bytes, gint64 *ret_tx_bytes)
-{
-    gint64 rx_bytes, tx_bytes; /* what the host receives is what the guest sends */
-    if (!read_counter(device, "rx_bytes", &tx_bytes) || !read_counter(device, "tx_bytes", &rx_bytes))
-        return FALSE;
-    *ret_rx_bytes = rx_bytes;
-    *ret_tx_bytes = tx_bytes;
-    return TRUE;
 }

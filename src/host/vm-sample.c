@@ -31,19 +31,19 @@ static double share(guint64 now, guint64 before, gint64 elapsed_us)
     return MIN(1, rate(now, before, elapsed_us));
 }
 
-static void sample_set_outside(struct vm_sampling *sampling, const struct outside *now, gint64 at,
+static void sample_set_outside(struct vm_sampling *sampling, const struct process_figures *now, gint64 at,
                                struct usage_sample *sample)
 {
-    const struct outside *before = &sampling->outside;
+    const struct process_figures *before = &sampling->outside;
     const gint64 elapsed_us = at - sampling->at;
-    sample->rss_mib = now->process.rss_mib;
-    sample->cpu_used = rate(now->process.cpu_us, before->process.cpu_us, elapsed_us);
-    sample->cpu_waited = rate(now->process.waited_us, before->process.waited_us, elapsed_us);
-    sample->disk_read_mbps = rate(now->process.read_bytes, before->process.read_bytes, elapsed_us);
-    sample->disk_write_mbps = rate(now->process.written_bytes, before->process.written_bytes, elapsed_us);
+    sample->rss_mib = now->rss_mib;
+    sample->cpu_used = rate(now->cpu_us, before->cpu_us, elapsed_us);
+    sample->cpu_waited = rate(now->waited_us, before->waited_us, elapsed_us);
+    sample->disk_read_mbps = rate(now->read_bytes, before->read_bytes, elapsed_us);
+    sample->disk_write_mbps = rate(now->written_bytes, before->written_bytes, elapsed_us);
     if (now->has_network && before->has_network) {
-        sample->network_rx_mbps = mbps(now->rx_bytes - before->rx_bytes, elapsed_us);
-        sample->network_tx_mbps = mbps(now->tx_bytes - before->tx_bytes, elapsed_us);
+        sample->network_rx_mbps = mbps((gint64)(now->rx_bytes - before->rx_bytes), elapsed_us);
+        sample->network_tx_mbps = mbps((gint64)(now->tx_bytes - before->tx_bytes), elapsed_us);
     }
 }
 
@@ -75,7 +75,7 @@ static void sample_set_guest(const struct vm_sampling *sampling, gboolean has_ne
 }
 
 /* `now` NULL: nothing is known from outside. NULL: this was the first look, which the next is compared with. */
-static struct event *vm_sample(struct vm *vm, const struct outside *now, const struct sample_call *call)
+static struct event *vm_sample(struct vm *vm, const struct process_figures *now, const struct sample_call *call)
 {
     struct vm_sampling *sampling = &vm->sampling;
     const gint64 at = call != NULL ? call->at : g_get_monotonic_time();
@@ -109,12 +109,12 @@ static void on_looked(gpointer owner, gpointer context, gpointer call, const GEr
     if (vm == NULL)
         return;
     const struct sample_call *looked = error == NULL ? call : NULL;
-    struct outside now = {0};
+    struct process_figures now = {0};
     if (looked != NULL)
-        now = (struct outside){.process = {.cpu_us = looked->cpu_time_ns / 1000},
-                               .has_network = looked->has_network,
-                               .rx_bytes = looked->rx_bytes,
-                               .tx_bytes = looked->tx_bytes};
+        now = (struct process_figures){.cpu_us = looked->cpu_time_ns / 1000,
+                                       .has_network = looked->has_network,
+                                       .rx_bytes = (guint64)looked->rx_bytes,
+                                       .tx_bytes = (guint64)looked->tx_bytes};
     vm->sampling.is_pending = FALSE;
     struct event *event = vm->sampling.is_on ? vm_sample(vm, looked != NULL ? &now : NULL, looked) : NULL;
     if (event != NULL)
@@ -130,21 +130,17 @@ static void vm_open_process(struct vm *vm)
     g_autofree char *name = domain_name(vm->id);
     g_autofree char *path = process_pid_path(name, vm->host->is_system);
     process_free(vm->process);
-    vm->process = process_open(path, vm->uuid);
+    vm->process = process_open(path, vm->uuid, vm->live->nic_device);
     vm->process_vcpus = vm->held.vcpus;
 }
 
 /* FALSE: libvirt is to be asked. A guest that does not tell its memory is one of those: its balloon does. */
-static gboolean vm_look_here(struct vm *vm, struct outside *ret_now)
+static gboolean vm_look_here(struct vm *vm, struct process_figures *ret_now)
 {
     if (!vm->host->is_local || vm->agent == TEMPLATE_AGENT_QEMU)
         return FALSE;
     vm_open_process(vm);
-    if (vm->process == NULL || !process_look(vm->process, vm->live->disk_device != NULL, &ret_now->process))
-        return FALSE;
-    ret_now->has_network =
-        vm->live->nic_device != NULL && device_look(vm->live->nic_device, &ret_now->rx_bytes, &ret_now->tx_bytes);
-    return TRUE;
+    return vm->process != NULL && process_look(vm->process, vm->live->disk_device != NULL, ret_now);
 }
 
 static void vm_ask_libvirt(struct vm *vm)
@@ -168,7 +164,7 @@ static void vm_ask_libvirt(struct vm *vm)
 /* NULL: there is no sample, or not yet. */
 static struct event *vm_look(struct vm *vm)
 {
-    struct outside now = {0};
+    struct process_figures now = {0};
     if (vm->sampling.is_pending)
         return NULL;
     if (vm_look_here(vm, &now))

@@ -50,13 +50,6 @@ struct vm_gpu {
     guint64 awaited_by; /* the ticket of the shaping that waits until the guest has let go of it; 0: none */
 };
 
-/* Counters of a VM, from outside. */
-struct outside {
-    struct process_figures process;
-    gboolean has_network;
-    gint64 rx_bytes, tx_bytes; /* as the guest sees it */
-};
-
 struct vm_sampling {
     gint64 interval_ms;
     gint64 pressed_at; /* monotonic; its agent spoke up, and for what since then */
@@ -65,7 +58,7 @@ struct vm_sampling {
     GSource *start_timer;
     gint64 silent_at; /* monotonic; it is looked at without the guest's word by then */
     gint64 at;        /* monotonic; of the last look from outside, 0: none */
-    struct outside outside;
+    struct process_figures outside;
     struct guest_usage usage, sampled; /* the last word of the guest, and that of the last sample */
     gint64 usage_at, sampled_at;       /* monotonic; 0: none */
 };
