@@ -66,6 +66,7 @@ struct agent {
     struct loop_timer usage_timer;
     uint32_t usage_interval_ms;
     uint32_t usage_stream;
+    int64_t usage_due_us;       /* the next USAGE */
     uint32_t usage_looks;       /* since the last USAGE, at how many threads run */
     uint64_t usage_runnable;    /* their sum */
     uint32_t runnable_permille; /* their mean before the last USAGE */

@@ -13,6 +13,13 @@ int64_t loop_now_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+int64_t loop_wall_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 int loop_init(struct loop *loop)
 {
     *loop = (struct loop){.epoll_fd = epoll_create1(EPOLL_CLOEXEC)};

@@ -31,6 +31,7 @@ struct loop {
 
 /* The monotonic clock. */
 int64_t loop_now_us(void);
+int64_t loop_wall_us(void);
 
 /* 0, or -1 with errno. */
 int loop_init(struct loop *loop);

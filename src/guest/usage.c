@@ -128,21 +128,33 @@ static void forget_looks(struct agent *agent)
     agent->usage_runnable = 0;
 }
 
+/* Messages go out at whole multiples of the interval by the wall clock, so that all guests of a host tell at the same time and wake it once; the first
+ * after one that was late, or early, when half an interval has passed at least. */
+static void schedule_usage(struct agent *agent)
+{
+    int64_t interval_us = (int64_t)agent->usage_interval_ms * 1000;
+    int64_t rest_us = interval_us - loop_wall_us() % interval_us;
+    agent->usage_due_us = loop_now_us() + (rest_us < interval_us / 2 ? rest_us + interval_us : rest_us);
+}
+
 /* Between two messages how many threads run is looked at a few times: once in a while says little about a load that comes and goes. */
 static void schedule_look(struct agent *agent)
 {
-    int64_t interval_us = (int64_t)agent->usage_interval_ms * 1000;
-    loop_timer_set(&agent->loop, &agent->usage_timer, loop_now_us() + interval_us / LOOKS_PER_USAGE);
+    int64_t step_us = (int64_t)agent->usage_interval_ms * 1000 / LOOKS_PER_USAGE;
+    int64_t steps_after = (agent->usage_due_us - loop_now_us() - 1) / step_us;
+    loop_timer_set(&agent->loop, &agent->usage_timer, agent->usage_due_us - steps_after * step_us);
 }
 
 static void on_due(void *owner)
 {
     struct agent *agent = owner;
     agent->usage_runnable += usage_count_runnable(agent);
-    if (++agent->usage_looks >= LOOKS_PER_USAGE) {
-        agent->runnable_permille = (uint32_t)(agent->usage_runnable * 1000u / LOOKS_PER_USAGE);
+    agent->usage_looks++;
+    if (loop_now_us() >= agent->usage_due_us) {
+        agent->runnable_permille = (uint32_t)(agent->usage_runnable * 1000u / agent->usage_looks);
         forget_looks(agent);
         send_usage(agent);
+        schedule_usage(agent);
     }
     schedule_look(agent);
 }
@@ -163,6 +175,7 @@ void usage_on_subscribe(struct agent *agent, const struct wire_frame *frame)
     agent->usage_timer = (struct loop_timer){.on_due = on_due, .owner = agent};
     agent->runnable_permille = usage_count_runnable(agent) * 1000u;
     send_usage(agent);
+    schedule_usage(agent);
     schedule_look(agent);
 }
 

@@ -46,8 +46,9 @@ struct libvirt_host {
     gint64 backoff_ms;
     char *down_reason; /* as the core knows it */
     GSource *reconnect_timer, *inventory_timer;
-    GSource *look_timer; /* while instances are looked at: for the guests that do not speak up in time */
-    gint64 look_ms;      /* of that */
+    GSource *heart_timer; /* while signs of life of agents are asked for */
+    GSource *look_timer;  /* of the next look at instances in which code runs; NULL: at none */
+    gint64 look_at;       /* monotonic; of that */
 
     enum acceleration acceleration; /* ACCELERATION_UNKNOWN: not decided yet */
     char *acceleration_reason;

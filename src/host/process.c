@@ -13,6 +13,7 @@
 /* Its files stay open: they stay those of this process when another one gets its number, and to open them costs more than to read them. */
 struct process {
     int stat, io;
+    int device_rx, device_tx; /* -1: it has no NIC */
     guint vcpu_count;
     int vcpus[VCPUS_MAX]; /* schedstat of their threads */
 };
@@ -73,7 +74,13 @@ static void find_vcpus(struct process *process, int directory)
         closedir(tasks);
 }
 
-struct process *process_open(const char *pid_path, const char *uuid)
+static int open_counter(const char *device, const char *name)
+{
+    g_autofree char *path = g_strdup_printf("/sys/class/net/%s/statistics/%s", device, name);
+    return device == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+}
+
+struct process *process_open(const char *pid_path, const char *uuid, const char *device)
 {
     char text[32], path[PATH_SIZE];
     if (read_at(AT_FDCWD, pid_path, text, sizeof text) <= 0)
@@ -89,6 +96,8 @@ struct process *process_open(const char *pid_path, const char *uuid)
     struct process *process = g_new0(struct process, 1);
     process->stat = openat(directory, "stat", O_RDONLY | O_CLOEXEC);
     process->io = openat(directory, "io", O_RDONLY | O_CLOEXEC);
+    process->device_rx = open_counter(device, "rx_bytes");
+    process->device_tx = open_counter(device, "tx_bytes");
     find_vcpus(process, directory);
     close(directory);
     return process;
@@ -106,6 +115,8 @@ void process_free(struct process *process)
         return;
     close_file(process->stat);
     close_file(process->io);
+    close_file(process->device_rx);
+    close_file(process->device_tx);
     for (guint i = 0; i < process->vcpu_count; i++)
         close_file(process->vcpus[i]);
     g_free(process);
@@ -117,19 +128,27 @@ static guint64 number_after(const char *text, const char *name)
     return at == NULL ? 0 : g_ascii_strtoull(at + strlen(name), NULL, 10);
 }
 
+/* So many numbers further in a line; the end of a shorter one. */
+static const char *skip_numbers(const char *text, guint count)
+{
+    for (; count > 0 && text != NULL; count--)
+        text = strchr(text + 1, ' ');
+    return text != NULL ? text : "";
+}
+
 /* proc(5): the name, in parentheses, may hold anything; what follows the last one is fields 3 to 52. */
 static gboolean look_stat(const struct process *process, struct process_figures *figures)
 {
     char text[1024];
-    unsigned long long user, system;
-    long pages;
-    const char *fields = read_again(process->stat, text, sizeof text) <= 0 ? NULL : strrchr(text, ')');
-    if (fields == NULL ||
-        sscanf(fields + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %*u %*u %ld",
-               &user, &system, &pages) != 3)
+    const char *name_end = read_again(process->stat, text, sizeof text) <= 0 ? NULL : strrchr(text, ')');
+    if (name_end == NULL)
         return FALSE;
-    figures->cpu_us = (user + system) * (G_USEC_PER_SEC / (guint64)sysconf(_SC_CLK_TCK));
-    figures->rss_mib = (guint)((guint64)MAX(pages, 0) * (guint64)sysconf(_SC_PAGESIZE) >> 20);
+    char *at = (char *)skip_numbers(name_end + 1, 11);
+    guint64 ticks = g_ascii_strtoull(at, &at, 10); /* field 14: user */
+    ticks += g_ascii_strtoull(at, &at, 10);        /* field 15: system */
+    const guint64 pages = g_ascii_strtoull(skip_numbers(at, 8), NULL, 10);
+    figures->cpu_us = ticks * (G_USEC_PER_SEC / (guint64)sysconf(_SC_CLK_TCK));
+    figures->rss_mib = (guint)(pages * (guint64)sysconf(_SC_PAGESIZE) >> 20);
     return TRUE;
 }
 
@@ -137,12 +156,22 @@ static guint64 look_waited_us(const struct process *process)
 {
     char text[128];
     guint64 waited_ns = 0;
-    for (guint i = 0; i < process->vcpu_count; i++) {
-        unsigned long long ns;
-        if (read_again(process->vcpus[i], text, sizeof text) > 0 && sscanf(text, "%*u %llu", &ns) == 1)
-            waited_ns += ns;
-    }
+    for (guint i = 0; i < process->vcpu_count; i++)
+        if (read_again(process->vcpus[i], text, sizeof text) > 0)
+            waited_ns += g_ascii_strtoull(skip_numbers(text, 1), NULL, 10);
     return waited_ns / 1000;
+}
+
+/* What the host receives is what the guest sends. */
+static void look_device(const struct process *process, struct process_figures *figures)
+{
+    char rx[32], tx[32];
+    figures->has_network =
+        read_again(process->device_rx, rx, sizeof rx) > 0 && read_again(process->device_tx, tx, sizeof tx) > 0;
+    if (!figures->has_network)
+        return;
+    figures->rx_bytes = g_ascii_strtoull(tx, NULL, 10);
+    figures->tx_bytes = g_ascii_strtoull(rx, NULL, 10);
 }
 
 gboolean process_look(const struct process *process, gboolean has_disk, struct process_figures *ret_figures)
@@ -152,6 +181,7 @@ gboolean process_look(const struct process *process, gboolean has_disk, struct p
     if (!look_stat(process, &figures))
         return FALSE;
     figures.waited_us = look_waited_us(process);
+    look_device(process, &figures);
     if (has_disk && read_again(process->io, text, sizeof text) > 0) {
         figures.read_bytes = number_after(text, "\nread_bytes: ");
         figures.written_bytes = number_after(text, "\nwrite_bytes: ");
@@ -164,24 +194,4 @@ char *process_pid_path(const char *domain_name, gboolean is_system)
 {
     return is_system ? g_strdup_printf("/run/libvirt/qemu/%s.pid", domain_name)
                      : g_strdup_printf("%s/libvirt/qemu/run/%s.pid", g_get_user_runtime_dir(), domain_name);
-}
-
-static gboolean read_counter(const char *device, const char *name, gint64 *ret_value)
-{
-    char text[32];
-    g_autofree char *path = g_strdup_printf("/sys/class/net/%s/statistics/%s", device, name);
-    if (read_at(AT_FDCWD, path, text, sizeof text) <= 0)
-        return FALSE;
-    *ret_value = g_ascii_strtoll(text, NULL, 10);
-    return TRUE;
-}
-
-gboolean device_look(const char *device, gint64 *ret_rx_bytes, gint64 *ret_tx_bytes)
-{
-    gint64 rx_bytes, tx_bytes; /* what the host receives is what the guest sends */
-    if (!read_counter(device, "rx_bytes", &tx_bytes) || !read_counter(device, "tx_bytes", &rx_bytes))
-        return FALSE;
-    *ret_rx_bytes = rx_bytes;
-    *ret_tx_bytes = tx_bytes;
-    return TRUE;
 }

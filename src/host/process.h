@@ -14,10 +14,13 @@ struct process_figures {
     guint64 waited_us; /* its vCPUs were runnable, and the host's CPUs were busy */
     guint rss_mib;
     guint64 read_bytes, written_bytes; /* of the host's storage */
+    gboolean has_network;
+    guint64 rx_bytes, tx_bytes; /* as the guest sees it */
 };
 
-/* The QEMU of that domain, by libvirt's file of its process id. NULL where that is not to be read, or names something else. */
-struct process *process_open(const char *pid_path, const char *uuid);
+/* The QEMU of that domain, by libvirt's file of its process id. NULL where that is not to be read, or names something else. `device`: its tap;
+ * NULL: it has none. */
+struct process *process_open(const char *pid_path, const char *uuid, const char *device);
 void process_free(struct process *process);
 
 /* FALSE when it is gone. `has_disk`: read_bytes and written_bytes are wanted. */
@@ -25,6 +28,3 @@ gboolean process_look(const struct process *process, gboolean has_disk, struct p
 
 /* libvirt's file for a domain of that name. Free with g_free. */
 char *process_pid_path(const char *domain_name, gboolean is_system);
-
-/* Bytes that went through a tap, as the guest sees it. */
-gboolean device_look(const char *device, gint64 *ret_rx_bytes, gint64 *ret_tx_bytes);

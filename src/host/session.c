@@ -387,35 +387,34 @@ static void on_pressure(struct session *session, const struct wire_frame *frame)
 
 static void on_usage(struct session *session, const struct wire_frame *frame)
 {
-    struct wire_usage *usage = g_new(struct wire_usage, 1);
-    if (session_read(session, frame, usage) && frame->stream == session->usage_stream) {
-        struct guest_usage figures = {
-            .runnable = usage->runnable,
-            .cpu_busy_us = usage->cpu_busy_us,
-            .memory_total_mib = whole_mib(usage->memory_total_bytes),
-            .vcpus = MIN(usage->vcpus_online, MODEL_VCPUS_MAX),
-            .memory_limit_mib = whole_mib(usage->memory_limit_bytes),
-            .swap_mib = whole_mib(usage->swap_used_bytes),
-            .cpu_stalled_us = usage->cpu_some_us,
-            .memory_stalled_us = usage->memory_some_us,
-            .io_stalled_us = usage->io_some_us,
-            .network_rx_bytes = usage->net_rx_bytes,
-            .network_tx_bytes = usage->net_tx_bytes,
-        };
-        guint64 memory = 0, runnable = 0;
-        for (guint i = 0; i < usage->n_execs; i++) {
-            memory += usage->execs[i].memory_bytes;
-            runnable += usage->execs[i].runnable;
-            figures.oom_kills += usage->execs[i].oom_kills;
-        }
-        if (usage->n_execs > 0)
-            figures.runnable = usage->runnable_permille > 0 ? usage->runnable_permille / 1000.0 : (double)runnable;
-        if (usage->n_execs == 0 || memory == 0)
-            memory = usage->memory_total_bytes - MIN(usage->memory_total_bytes, usage->memory_available_bytes);
-        figures.memory_used_mib = whole_mib(memory) + 1;
-        session->guest.watch->used(session->guest.owner, &figures);
+    static _Thread_local struct wire_usage usage; /* it is large */
+    if (!session_read(session, frame, &usage) || frame->stream != session->usage_stream)
+        return;
+    struct guest_usage figures = {
+        .runnable = usage.runnable,
+        .cpu_busy_us = usage.cpu_busy_us,
+        .memory_total_mib = whole_mib(usage.memory_total_bytes),
+        .vcpus = MIN(usage.vcpus_online, MODEL_VCPUS_MAX),
+        .memory_limit_mib = whole_mib(usage.memory_limit_bytes),
+        .swap_mib = whole_mib(usage.swap_used_bytes),
+        .cpu_stalled_us = usage.cpu_some_us,
+        .memory_stalled_us = usage.memory_some_us,
+        .io_stalled_us = usage.io_some_us,
+        .network_rx_bytes = usage.net_rx_bytes,
+        .network_tx_bytes = usage.net_tx_bytes,
+    };
+    guint64 memory = 0, runnable = 0;
+    for (guint i = 0; i < usage.n_execs; i++) {
+        memory += usage.execs[i].memory_bytes;
+        runnable += usage.execs[i].runnable;
+        figures.oom_kills += usage.execs[i].oom_kills;
     }
-    g_free(usage);
+    if (usage.n_execs > 0)
+        figures.runnable = usage.runnable_permille > 0 ? usage.runnable_permille / 1000.0 : (double)runnable;
+    if (usage.n_execs == 0 || memory == 0)
+        memory = usage.memory_total_bytes - MIN(usage.memory_total_bytes, usage.memory_available_bytes);
+    figures.memory_used_mib = whole_mib(memory) + 1;
+    session->guest.watch->used(session->guest.owner, &figures);
 }
 
 static const struct {

@@ -2,11 +2,14 @@
 #include "base/clock.h"
 #include "host/vm.h"
 
-/* Looks at an instance while code runs in it. The guest tells its figures once in each interval, and that is when it is looked at from outside:
- * one sample of both. On this machine the kernel is asked, at once, since its answer waits for nobody; elsewhere libvirt is, by a worker.
+/* Looks at instances while code runs in them. Each guest tells its figures once in each interval, and soon after that it is looked at from outside:
+ * one sample of both. What costs is waking threads with cold caches, so that those that tell at about the same time are looked at in one turn, and the
+ * core gets their samples at once. On this machine the kernel is asked, since its answer waits for nobody; elsewhere libvirt is, by a worker.
  * FACTS: of libvirt's ways virDomainGetInfo() is the cheapest by far, because QEMU is not asked for it. */
 
 #define START_DELAY_MS 100
+#define GATHER_SHARE 10      /* of an interval: so long the word of one guest waits for those of others */
+#define SOONEST_SHARE 3      /* so soon it is taken again: it is not the guest that says how often */
 #define PRESSED_MIN_US 10000 /* the agent's own least interval */
 
 static double mbps(gint64 bytes, gint64 elapsed_us)
@@ -28,20 +31,26 @@ static double share(guint64 now, guint64 before, gint64 elapsed_us)
     return MIN(1, rate(now, before, elapsed_us));
 }
 
-static void sample_set_outside(struct vm_sampling *sampling, const struct outside *now, gint64 at,
+static void sample_set_outside(struct vm_sampling *sampling, const struct process_figures *now, gint64 at,
                                struct usage_sample *sample)
 {
-    const struct outside *before = &sampling->outside;
+    const struct process_figures *before = &sampling->outside;
     const gint64 elapsed_us = at - sampling->at;
-    sample->rss_mib = now->process.rss_mib;
-    sample->cpu_used = rate(now->process.cpu_us, before->process.cpu_us, elapsed_us);
-    sample->cpu_waited = rate(now->process.waited_us, before->process.waited_us, elapsed_us);
-    sample->disk_read_mbps = rate(now->process.read_bytes, before->process.read_bytes, elapsed_us);
-    sample->disk_write_mbps = rate(now->process.written_bytes, before->process.written_bytes, elapsed_us);
+    sample->rss_mib = now->rss_mib;
+    sample->cpu_used = rate(now->cpu_us, before->cpu_us, elapsed_us);
+    sample->cpu_waited = rate(now->waited_us, before->waited_us, elapsed_us);
+    sample->disk_read_mbps = rate(now->read_bytes, before->read_bytes, elapsed_us);
+    sample->disk_write_mbps = rate(now->written_bytes, before->written_bytes, elapsed_us);
     if (now->has_network && before->has_network) {
-        sample->network_rx_mbps = mbps(now->rx_bytes - before->rx_bytes, elapsed_us);
-        sample->network_tx_mbps = mbps(now->tx_bytes - before->tx_bytes, elapsed_us);
+        sample->network_rx_mbps = mbps((gint64)(now->rx_bytes - before->rx_bytes), elapsed_us);
+        sample->network_tx_mbps = mbps((gint64)(now->tx_bytes - before->tx_bytes), elapsed_us);
     }
+}
+
+/* Since the last sample. */
+static gboolean vm_has_told(const struct vm *vm)
+{
+    return vm->sampling.usage_at > vm->sampling.sampled_at;
 }
 
 static void sample_set_guest(const struct vm_sampling *sampling, gboolean has_network, struct usage_sample *sample)
@@ -65,13 +74,12 @@ static void sample_set_guest(const struct vm_sampling *sampling, gboolean has_ne
     sample->network_tx_mbps = rate(usage->network_tx_bytes, before->network_tx_bytes, elapsed_us) * 8;
 }
 
-/* `now` NULL: nothing is known from outside. The first look is what the next is compared with. */
-static void vm_post_sample(struct vm *vm, const struct outside *now, const struct sample_call *call)
+/* `now` NULL: nothing is known from outside. NULL: this was the first look, which the next is compared with. */
+static struct event *vm_sample(struct vm *vm, const struct process_figures *now, const struct sample_call *call)
 {
     struct vm_sampling *sampling = &vm->sampling;
     const gint64 at = call != NULL ? call->at : g_get_monotonic_time();
     const gboolean is_baseline = now != NULL && sampling->at == 0;
-    const gboolean has_guest = sampling->usage_at > sampling->sampled_at;
     struct usage_sample sample = {.at = clock_now()};
     if (call != NULL) {
         sample.memory_used_mib = call->memory_used_mib;
@@ -83,31 +91,15 @@ static void vm_post_sample(struct vm *vm, const struct outside *now, const struc
         sampling->at = at;
     }
     if (is_baseline)
-        return;
-    if (has_guest) {
+        return NULL;
+    if (vm_has_told(vm)) {
         sample_set_guest(sampling, now != NULL && now->has_network, &sample);
         sampling->sampled = sampling->usage;
         sampling->sampled_at = sampling->usage_at;
     }
     struct event *event = host_event(vm->host, EVENT_SAMPLE, vm->id);
     event->sample = g_memdup2(&sample, sizeof sample);
-    host_post(vm->host, event);
-}
-
-static gboolean host_on_look(gpointer data);
-
-/* One timer for all instances: each wake-up of the thread goes through all timers that there are. */
-static void vm_watch_guest(struct vm *vm)
-{
-    struct libvirt_host *host = vm->host;
-    struct vm_sampling *sampling = &vm->sampling;
-    const gint64 patience = vm->agent == TEMPLATE_AGENT_QEMU ? 1 : 2; /* that one never tells it */
-    sampling->silent_at = g_get_monotonic_time() + patience * sampling->interval_ms * 1000;
-    if (host->look_timer != NULL && host->look_ms <= sampling->interval_ms)
-        return;
-    timer_cancel(&host->look_timer);
-    host->look_ms = sampling->interval_ms;
-    host->look_timer = host_timer(host, host->look_ms, host_on_look, host);
+    return event;
 }
 
 static void on_looked(gpointer owner, gpointer context, gpointer call, const GError *error)
@@ -117,15 +109,16 @@ static void on_looked(gpointer owner, gpointer context, gpointer call, const GEr
     if (vm == NULL)
         return;
     const struct sample_call *looked = error == NULL ? call : NULL;
-    struct outside now = {0};
+    struct process_figures now = {0};
     if (looked != NULL)
-        now = (struct outside){.process = {.cpu_us = looked->cpu_time_ns / 1000},
-                               .has_network = looked->has_network,
-                               .rx_bytes = looked->rx_bytes,
-                               .tx_bytes = looked->tx_bytes};
+        now = (struct process_figures){.cpu_us = looked->cpu_time_ns / 1000,
+                                       .has_network = looked->has_network,
+                                       .rx_bytes = (guint64)looked->rx_bytes,
+                                       .tx_bytes = (guint64)looked->tx_bytes};
     vm->sampling.is_pending = FALSE;
-    if (vm->sampling.is_on)
-        vm_post_sample(vm, looked != NULL ? &now : NULL, looked);
+    struct event *event = vm->sampling.is_on ? vm_sample(vm, looked != NULL ? &now : NULL, looked) : NULL;
+    if (event != NULL)
+        host_post(host, event);
     host_check_lost(host);
 }
 
@@ -137,32 +130,21 @@ static void vm_open_process(struct vm *vm)
     g_autofree char *name = domain_name(vm->id);
     g_autofree char *path = process_pid_path(name, vm->host->is_system);
     process_free(vm->process);
-    vm->process = process_open(path, vm->uuid);
+    vm->process = process_open(path, vm->uuid, vm->live->nic_device);
     vm->process_vcpus = vm->held.vcpus;
 }
 
 /* FALSE: libvirt is to be asked. A guest that does not tell its memory is one of those: its balloon does. */
-static gboolean vm_look_here(struct vm *vm)
+static gboolean vm_look_here(struct vm *vm, struct process_figures *ret_now)
 {
-    struct outside now = {0};
     if (!vm->host->is_local || vm->agent == TEMPLATE_AGENT_QEMU)
         return FALSE;
     vm_open_process(vm);
-    if (vm->process == NULL || !process_look(vm->process, vm->live->disk_device != NULL, &now.process))
-        return FALSE;
-    now.has_network = vm->live->nic_device != NULL && device_look(vm->live->nic_device, &now.rx_bytes, &now.tx_bytes);
-    vm_post_sample(vm, &now, NULL);
-    return TRUE;
+    return vm->process != NULL && process_look(vm->process, vm->live->disk_device != NULL, ret_now);
 }
 
-static void vm_look(struct vm *vm)
+static void vm_ask_libvirt(struct vm *vm)
 {
-    if (vm->sampling.is_pending || vm_look_here(vm))
-        return;
-    if (vm->host->link == NULL) {
-        vm_post_sample(vm, NULL, NULL); /* the guest's figures go on while libvirt is away */
-        return;
-    }
     struct sample_call *call = g_new0(struct sample_call, 1);
     call->link = link_ref(vm->host->link);
     call->uuid = g_strdup(vm->uuid);
@@ -179,26 +161,66 @@ static void vm_look(struct vm *vm)
     workers_submit(vm->host->workers, &job);
 }
 
+/* NULL: there is no sample, or not yet. */
+static struct event *vm_look(struct vm *vm)
+{
+    struct process_figures now = {0};
+    if (vm->sampling.is_pending)
+        return NULL;
+    if (vm_look_here(vm, &now))
+        return vm_sample(vm, &now, NULL);
+    if (vm->host->link == NULL)
+        return vm_sample(vm, NULL, NULL); /* the guest's figures go on while libvirt is away */
+    vm_ask_libvirt(vm);
+    return NULL;
+}
+
+static void host_post_all(struct libvirt_host *host, GQueue *events)
+{
+    for (struct event *event; (event = g_queue_pop_head(events)) != NULL;)
+        host_post(host, event);
+}
+
+static gboolean host_on_look(gpointer data);
+
+/* One timer for all instances: each wake-up of the thread goes through all timers that there are. */
+static void host_look_by(struct libvirt_host *host, gint64 at)
+{
+    if (host->look_timer != NULL && host->look_at <= at)
+        return;
+    timer_cancel(&host->look_timer);
+    host->look_at = at;
+    host->look_timer = host_timer(host, (at - g_get_monotonic_time() + 999) / 1000, host_on_look, host);
+}
+
+/* Looks at those that have told, or were silent for too long. */
 static gboolean host_on_look(gpointer data)
 {
     struct libvirt_host *host = data;
     const gint64 now = g_get_monotonic_time();
-    gboolean is_needed = FALSE;
+    gint64 next_at = G_MAXINT64;
+    GQueue events = G_QUEUE_INIT;
     GHashTableIter iter;
     gpointer value;
+    timer_cancel(&host->look_timer);
     g_hash_table_iter_init(&iter, host->vms);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         struct vm *vm = value;
-        const gboolean is_watched = vm->sampling.is_on && vm->sampling.is_subscribed;
-        is_needed |= is_watched;
-        if (!is_watched || now < vm->sampling.silent_at)
+        struct vm_sampling *sampling = &vm->sampling;
+        if (!sampling->is_on || !sampling->is_subscribed)
             continue;
-        vm_watch_guest(vm);
-        vm_look(vm);
+        if (vm_has_told(vm) || now >= sampling->silent_at) {
+            const gint64 patience = vm->agent == TEMPLATE_AGENT_QEMU ? 1 : 2; /* that one never tells it */
+            struct event *event = vm_look(vm);
+            if (event != NULL)
+                g_queue_push_tail(&events, event);
+            sampling->silent_at = now + patience * sampling->interval_ms * 1000;
+        }
+        next_at = MIN(next_at, sampling->silent_at);
     }
-    if (is_needed)
-        return G_SOURCE_CONTINUE;
-    timer_cancel(&host->look_timer);
+    host_post_all(host, &events);
+    if (next_at != G_MAXINT64)
+        host_look_by(host, next_at);
     return G_SOURCE_REMOVE;
 }
 
@@ -208,9 +230,9 @@ static gboolean vm_on_sampling_due(gpointer data)
     struct vm_sampling *sampling = &vm->sampling;
     timer_cancel(&sampling->start_timer);
     sampling->is_subscribed = TRUE;
+    sampling->silent_at = g_get_monotonic_time();
     guest_subscribe(vm->guest, sampling->interval_ms);
-    vm_watch_guest(vm);
-    vm_look(vm);
+    host_look_by(vm->host, sampling->silent_at);
     return G_SOURCE_REMOVE;
 }
 
@@ -243,18 +265,18 @@ void vm_on_used(gpointer owner, const struct guest_usage *usage)
     struct vm_sampling *sampling = &vm->sampling;
     if (!sampling->is_on)
         return;
-    const gint64 now = g_get_monotonic_time();
+    const gint64 now = g_get_monotonic_time(), interval_us = sampling->interval_ms * 1000;
+    const gboolean is_first = sampling->sampled_at == 0;
+    if (!is_first && now - sampling->sampled_at < interval_us / SOONEST_SHARE)
+        return;
     sampling->usage = *usage;
     sampling->usage_at = now;
-    if (sampling->sampled_at == 0) { /* it was asked before the program ran: what the next is compared with */
-        sampling->sampled = *usage;
-        sampling->sampled_at = now;
+    if (!is_first) {
+        host_look_by(vm->host, now + interval_us / GATHER_SHARE);
         return;
     }
-    if (now - sampling->sampled_at < sampling->interval_ms * 900) /* it is not the guest that says how often */
-        return;
-    vm_watch_guest(vm);
-    vm_look(vm);
+    sampling->sampled = *usage; /* it was asked before the program ran: what the next is compared with */
+    sampling->sampled_at = now;
 }
 
 /* What the agent says between the looks is told at once. */

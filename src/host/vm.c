@@ -40,7 +40,7 @@ static void vm_drop_guest(struct vm *vm)
 {
     timer_cancel(&vm->boot_timer);
     timer_cancel(&vm->hail_timer);
-    timer_cancel(&vm->heart_timer);
+    vm_heart_stop(vm);
     timer_cancel(&vm->cancel_timer);
     timer_cancel(&vm->warm_timer);
     timer_cancel(&vm->migrate_timer);
@@ -276,32 +276,50 @@ static void vm_hail_later(struct vm *vm, gint64 after_ms)
     vm->hail_timer = host_timer(vm->host, after_ms, vm_on_hail, vm);
 }
 
-static gboolean vm_on_heartbeat(gpointer data)
+static void vm_heartbeat(struct vm *vm)
 {
-    struct vm *vm = data;
     const gint64 silent_ms = (g_get_monotonic_time() - vm->guest->heard_at) / 1000;
     if (silent_ms < vm->host->settings.heartbeat_ms)
-        return G_SOURCE_CONTINUE; /* its usage, or anything else that it says, is as good */
+        return; /* its usage, or anything else that it says, is as good */
     if (silent_ms < vm->host->settings.silence_ms) {
         guest_ping(vm->guest);
-        return G_SOURCE_CONTINUE;
+        return;
     }
     g_autoptr(GError) error =
         hbr_error_new(HBR_ERROR_TIMEOUT, "its agent gave no sign of life for %" G_GINT64_FORMAT " ms", silent_ms);
     vm_lose(vm, error);
+}
+
+/* One timer for all instances: each wake-up of the thread goes through all timers that there are. */
+static gboolean host_on_heartbeat(gpointer data)
+{
+    struct libvirt_host *host = data;
+    g_autoptr(GList) vms = g_hash_table_get_values(host->vms); /* one that is lost may bring another */
+    gboolean is_needed = FALSE;
+    for (GList *link = vms; link != NULL; link = link->next) {
+        struct vm *vm = link->data;
+        if (vm->has_heart)
+            vm_heartbeat(vm);
+        is_needed |= vm->has_heart;
+    }
+    if (is_needed)
+        return G_SOURCE_CONTINUE;
+    timer_cancel(&host->heart_timer);
     return G_SOURCE_REMOVE;
 }
 
 void vm_heart_start(struct vm *vm)
 {
-    vm_heart_stop(vm);
+    struct libvirt_host *host = vm->host;
+    vm->has_heart = TRUE;
     vm->guest->heard_at = g_get_monotonic_time();
-    vm->heart_timer = host_timer(vm->host, vm->host->settings.heartbeat_ms, vm_on_heartbeat, vm);
+    if (host->heart_timer == NULL)
+        host->heart_timer = host_timer(host, host->settings.heartbeat_ms, host_on_heartbeat, host);
 }
 
 void vm_heart_stop(struct vm *vm)
 {
-    timer_cancel(&vm->heart_timer);
+    vm->has_heart = FALSE;
 }
 
 static void vm_tell_ready(const struct vm *vm)

@@ -50,13 +50,6 @@ struct vm_gpu {
     guint64 awaited_by; /* the ticket of the shaping that waits until the guest has let go of it; 0: none */
 };
 
-/* Counters of a VM, from outside. */
-struct outside {
-    struct process_figures process;
-    gboolean has_network;
-    gint64 rx_bytes, tx_bytes; /* as the guest sees it */
-};
-
 struct vm_sampling {
     gint64 interval_ms;
     gint64 pressed_at; /* monotonic; its agent spoke up, and for what since then */
@@ -65,7 +58,7 @@ struct vm_sampling {
     GSource *start_timer;
     gint64 silent_at; /* monotonic; it is looked at without the guest's word by then */
     gint64 at;        /* monotonic; of the last look from outside, 0: none */
-    struct outside outside;
+    struct process_figures outside;
     struct guest_usage usage, sampled; /* the last word of the guest, and that of the last sample */
     gint64 usage_at, sampled_at;       /* monotonic; 0: none */
 };
@@ -84,8 +77,9 @@ struct vm {
     char *fingerprint;         /* of what it was made of; NULL: not known, or no instance of a pool */
     guint64 capabilities;      /* of its guest */
     GError *end_error;
-    gint64 began_at; /* its domain is there since */
-    gint64 hail_ms;  /* between the last hail and the next */
+    gint64 began_at;    /* its domain is there since */
+    gint64 hail_ms;     /* between the last hail and the next */
+    gboolean has_heart; /* signs of life of its agent are asked for */
     struct boot_spec boot;
     enum template_agent agent;
     struct domain_live *live;
@@ -106,7 +100,7 @@ struct vm {
     guint process_vcpus;     /* held when it was opened */
     GPtrArray *shapings;
     GHashTable *runs; /* ids of open executions */
-    GSource *boot_timer, *hail_timer, *heart_timer, *cancel_timer, *warm_timer;
+    GSource *boot_timer, *hail_timer, *cancel_timer, *warm_timer;
     gint64 clock_sent_at; /* monotonic; the guest was told the time */
     guint clock_tries;
     guint warm_step;          /* the next program that warms it up */

@@ -45,11 +45,11 @@ static void teardown(void)
 }
 
 /* The arguments are there once the program is: until then it is still us. */
-static struct process *open_child(void)
+static struct process *open_child(const char *device)
 {
     struct process *process = NULL;
     while (process == NULL)
-        process = process_open(path, UUID);
+        process = process_open(path, UUID, device);
     return process;
 }
 
@@ -57,7 +57,7 @@ static struct process *open_child(void)
 START_TEST(test_look)
 {
     struct process_figures first, next;
-    struct process *process = open_child();
+    struct process *process = open_child(NULL);
     ck_assert(process_look(process, TRUE, &first));
     do
         ck_assert(process_look(process, TRUE, &next));
@@ -72,23 +72,31 @@ END_TEST
 /* Neither another domain's QEMU, nor any process that came to its number, is taken for it. */
 START_TEST(test_refused)
 {
-    struct process *process = open_child();
-    ck_assert_ptr_null(process_open(path, "3f1b6f6e-6a0f-4d56-8a5e-0c3f5b7a9d11"));
+    struct process *process = open_child(NULL);
+    ck_assert_ptr_null(process_open(path, "3f1b6f6e-6a0f-4d56-8a5e-0c3f5b7a9d11", NULL));
     g_autofree char *text = g_strdup_printf("%d\n", getpid());
     ck_assert(g_file_set_contents(path, text, -1, NULL));
-    ck_assert_ptr_null(process_open(path, UUID));
+    ck_assert_ptr_null(process_open(path, UUID, NULL));
     ck_assert(g_file_set_contents(path, "none", -1, NULL));
-    ck_assert_ptr_null(process_open(path, UUID));
-    ck_assert_ptr_null(process_open("/nowhere", UUID));
+    ck_assert_ptr_null(process_open(path, UUID, NULL));
+    ck_assert_ptr_null(process_open("/nowhere", UUID, NULL));
     process_free(process);
 }
 END_TEST
 
 START_TEST(test_device)
 {
-    gint64 rx = -1, tx = -1;
-    ck_assert(!device_look("no-such-device", &rx, &tx) && rx == -1);
-    ck_assert(device_look("lo", &rx, &tx) && rx >= 0 && tx >= 0);
+    static const struct {
+        const char *name;
+        gboolean is_there;
+    } devices[] = {{NULL, FALSE}, {"no-such-device", FALSE}, {"lo", TRUE}};
+    for (guint i = 0; i < G_N_ELEMENTS(devices); i++) {
+        struct process_figures figures;
+        struct process *process = open_child(devices[i].name);
+        ck_assert(process_look(process, FALSE, &figures));
+        ck_assert_int_eq(figures.has_network, devices[i].is_there);
+        process_free(process);
+    }
 }
 END_TEST
 
