@@ -15,12 +15,12 @@
 #include <string.h>
 
 static const struct codec *const codecs[] = {
-    &code_metadata_codec,  &notification_codec,  &reservation_codec,  &placement_codec, &program_file_codec,
-    &program_codec,        &run_limits_codec,    &execution_codec,    &demand_codec,    &execution_request_codec,
-    &observation_codec,    &instance_codec,      &host_codec,         &host_spec_codec, &demand_reason_codec,
-    &quantiles_codec,      &run_result_codec,    &usage_sample_codec, &vm_shape_codec,  &adjustment_codec,
-    &timeline_entry_codec, &policy_source_codec, &path_choice_codec,  &pool_codec,      &pool_miss_codec,
-    &pool_ledger_codec,    &pool_stock_codec,    &saved_state_codec,
+    &code_metadata_codec,  &notification_codec,  &reservation_codec,  &placement_codec,   &program_file_codec,
+    &program_codec,        &run_limits_codec,    &execution_codec,    &demand_codec,      &execution_request_codec,
+    &observation_codec,    &instance_codec,      &host_codec,         &host_spec_codec,   &demand_reason_codec,
+    &quantiles_codec,      &run_result_codec,    &usage_sample_codec, &vm_shape_codec,    &adjustment_codec,
+    &timeline_entry_codec, &policy_source_codec, &path_choice_codec,  &pool_codec,        &pool_miss_codec,
+    &pool_ledger_codec,    &pool_stock_codec,    &saved_state_codec,  &code_traits_codec,
 };
 
 /* Every field is set to something that is not its default. `salt` tells items of a list apart. */
