@@ -305,7 +305,10 @@ static gboolean explain_run(struct session *session, const struct arguments *arg
     if (!arguments_has(arguments, "dry-run") && g_str_has_prefix(what, "exec-"))
         return explain_execution(session, what, error);
     g_autoptr(json_auto) body = notification_new(arguments, what, error);
-    g_autoptr(json_auto) answer = body != NULL ? session_send(session, hbr_explain, body, error) : NULL;
+    const char *code = arguments_string(arguments, "code");
+    if (body == NULL || (code != NULL && !notification_add_source(body, code, error)))
+        return FALSE;
+    g_autoptr(json_auto) answer = session_send(session, hbr_explain, body, error);
     if (answer == NULL)
         return FALSE;
     output_report(&session->output, answer, explain_print);

@@ -32,10 +32,10 @@
         "label", 0, OPTION_STRING, OPTION_REPEATED, "LABEL", "a label that its host must carry", 0, 0, NULL         \
     }
 
-/* For code that does not come along (explain): "code", the file whose size and language are taken. */
-#define METADATA_CODE_OPTION                                                                                  \
-    {                                                                                                         \
-        "code", 0, OPTION_STRING, 0, "FILE", "the code: its size and language are taken", 0, 0, complete_file \
+/* For code that is only looked at (explain): "code", the file. */
+#define METADATA_CODE_OPTION                                                                  \
+    {                                                                                         \
+        "code", 0, OPTION_STRING, 0, "FILE", "the code, to be looked at", 0, 0, complete_file \
     }
 
 /* The "code" member of a notification or request. NULL with SHELL_ERROR_FILE. json_decref it. */
