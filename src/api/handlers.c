@@ -2,6 +2,7 @@
 #include "api/handlers.h"
 
 #include "api/program-check.h"
+#include "api/traits.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/id.h"
@@ -110,6 +111,8 @@ static struct notification *handler_decode_notification(const struct request *re
     if (notification == NULL ||
         (notification->program != NULL && !program_check_announced(notification->program, error)))
         return NULL;
+    if (notification->program != NULL)
+        traits_fill(&notification->code, &notification->code, notification->program, request->api->code);
     return g_steal_pointer(&notification);
 }
 
@@ -142,6 +145,8 @@ gboolean handle_execute(struct request *request, GError **error)
         return FALSE;
     g_bytes_unref(request_take_body(request));
     struct event *event = event_new(EVENT_EXECUTE);
+    event->guess = g_new0(struct code_metadata, 1);
+    traits_fill(&wanted->code, event->guess, &wanted->program, request->api->code);
     event->execution_request = g_steal_pointer(&wanted);
     request_post(request, event);
     return TRUE;

@@ -61,6 +61,7 @@ void event_free(struct event *event)
     g_clear_error(&event->error);
     notification_free(event->notification);
     execution_request_free(event->execution_request);
+    code_metadata_free(event->guess);
     query_free(event->query);
     policy_unref(event->policy);
     g_clear_pointer(&event->policy_sources, g_ptr_array_unref);

@@ -125,6 +125,8 @@ struct event {
     GError *error;
     struct notification *notification;
     struct execution_request *execution_request;
+    struct code_metadata *
+        guess; /* EVENT_EXECUTE: language and libraries by the look of its program, for when nobody told them; NULL: none */
     struct query *query;
     enum object_kind object;
     struct policy *policy;

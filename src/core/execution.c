@@ -400,7 +400,6 @@ static void execution_bind(struct core *core, struct execution_entry *entry, str
     if (entry->doc->deadline_at != 0)
         reservation_rank(core, reservation, entry->doc->deadline_at);
     core_set_string(&doc->execution_id, entry->doc->id);
-    codec_fill_absent(&code_metadata_codec, &entry->doc->code, &doc->notification->code); /* announced once is enough */
     entry->policy = policy_ref(reservation->policy);
     entry->doc->reservation_id = g_strdup(doc->id);
     entry->doc->profile = g_strdup(doc->profile);
@@ -457,6 +456,16 @@ static char *execution_digest(const struct execution_request *request)
     g_autoptr(GString) text = g_string_new(request->code.function);
     codec_write(text, &program_codec, &request->program, CODEC_STORE);
     return g_compute_checksum_for_string(G_CHECKSUM_SHA256, text->str, (gssize)text->len);
+}
+
+/* Announced once is enough; what was told, then or now, is better than what the program looks like. */
+static void execution_complete_code(struct execution *doc, const struct reservation_entry *reservation,
+                                    const struct code_metadata *guess)
+{
+    if (reservation != NULL)
+        codec_fill_absent(&code_metadata_codec, &doc->code, &reservation->doc->notification->code);
+    if (guess != NULL)
+        codec_fill_absent(&code_metadata_codec, &doc->code, guess);
 }
 
 static struct execution_entry *execution_entry_new(struct core *core, struct event *event)
@@ -567,6 +576,7 @@ void core_execute(struct core *core, struct event *event)
     struct execution_entry *entry = execution_entry_new(core, event);
     struct reservation_entry *reservation = execution_find_reservation(core, entry, reservation_id, &error);
     const gboolean is_on_demand = reservation == NULL;
+    execution_complete_code(entry->doc, reservation, event->guess);
     if (reservation == NULL && error == NULL)
         reservation = execution_reserve_on_demand(core, entry, &error);
     if (error != NULL) {

@@ -13,6 +13,7 @@
 #define MODEL_FILES_MAX 256
 #define MODEL_FILE_MAX (8 * 1024 * 1024)
 #define MODEL_ARGS_MAX 1024
+#define MODEL_ARGUMENT_MAX G_GINT64_CONSTANT(1000000000000000)
 #define MODEL_DOCUMENT_MAX (24 * 1024 * 1024) /* an execution request with its files, in JSON */
 #define MODEL_NOTIFICATION_MAX (64 * 1024)    /* a notification without code, in JSON */
 #define MODEL_TIMELINE_MAX 256

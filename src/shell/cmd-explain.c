@@ -72,6 +72,30 @@ static const struct field placement_fields[] = {
     {"verdict", "verdict", render_text, TABLE_LEFT},
 };
 
+/* "lines 120, loops 6 (2 deep), calls 40": what is not 0. */
+static void render_traits(const struct output *output, const json_t *value, struct cell *cell)
+{
+    static const char *const counts[][2] = {
+        {"lines", "lines"},           {"loops", "loops"},
+        {"functions", "functions"},   {"recursive", "recursive"},
+        {"calls", "calls"},           {"conditionals", "conditionals"},
+        {"imports", "imports"},       {"allocations", "allocations"},
+        {"threads", "thread starts"},
+    };
+    (void)output;
+    if (!json_is_object(value))
+        return;
+    GString *text = g_string_new(NULL);
+    for (guint i = 0; i < G_N_ELEMENTS(counts); i++) {
+        const double count = output_number_at(value, counts[i][0]), depth = output_number_at(value, "loop_depth");
+        if (count > 0)
+            g_string_append_printf(text, "%s%s %.0f", text->len > 0 ? ", " : "", counts[i][1], count);
+        if (count > 0 && depth > 1 && strcmp(counts[i][0], "loops") == 0)
+            g_string_append_printf(text, " (%.0f deep)", depth);
+    }
+    cell->text = g_string_free(text, text->len == 0);
+}
+
 static void explain_print_known(struct output *output, const json_t *code)
 {
     static const struct field fields[] = {
@@ -85,6 +109,12 @@ static void explain_print_known(struct output *output, const json_t *code)
         {"Payload", "payload_bytes", render_bytes, TABLE_LEFT},
         {"Payload items", "payload_items", render_count, TABLE_LEFT},
         {"Payload depth", "payload_depth", render_count, TABLE_LEFT},
+        {"Payload keys", "payload_keys", render_count, TABLE_LEFT},
+        {"Payload numbers", "payload_numbers", render_count, TABLE_LEFT},
+        {"Payload strings", "payload_strings", render_count, TABLE_LEFT},
+        {"Arguments", "argument_count", render_count, TABLE_LEFT},
+        {"Largest of them", "argument_max", render_real, TABLE_LEFT},
+        {"Looks like", "traits", render_traits, TABLE_LEFT},
         {"Input", "input_bytes", render_bytes, TABLE_LEFT},
         {"Parallelism", "parallelism", render_count, TABLE_LEFT},
         {"Wants a GPU", "gpu", render_yes, TABLE_LEFT},
@@ -356,7 +386,10 @@ static gboolean explain_run(struct session *session, const struct arguments *arg
     if (!arguments_has(arguments, "dry-run") && g_str_has_prefix(what, "exec-"))
         return explain_execution(session, what, error);
     g_autoptr(json_auto) body = notification_new(arguments, what, error);
-    g_autoptr(json_auto) answer = body != NULL ? session_send(session, hbr_explain, body, error) : NULL;
+    const char *code = arguments_string(arguments, "code");
+    if (body == NULL || (code != NULL && !notification_add_source(body, code, error)))
+        return FALSE;
+    g_autoptr(json_auto) answer = session_send(session, hbr_explain, body, error);
     if (answer == NULL)
         return FALSE;
     output_report(&session->output, answer, explain_print);

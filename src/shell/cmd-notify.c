@@ -33,7 +33,6 @@ static const struct command_option upload_options[] = {
 };
 
 /* Bounds of the API (harbinger(1), LIMITS). */
-#define NOTIFY_BODY_MAX (64 * 1024)
 #define NOTIFY_CODE_MAX (4 * 1024 * 1024)
 
 #define NOTIFY_WAIT_MS (5 * 60 * 1000)
@@ -118,14 +117,6 @@ static json_t *notify_program(const struct arguments *arguments, json_t *code, G
     return NULL;
 }
 
-static gboolean notify_fits(const json_t *body)
-{
-    char *text = json_dumps(body, JSON_COMPACT);
-    const gboolean fits = strlen(text) <= NOTIFY_BODY_MAX;
-    free(text);
-    return fits;
-}
-
 /* Code that does not fit goes ahead, and the notification names it. A compiled program cannot: of it only the size is told. */
 static gboolean notify_send_ahead(struct session *session, const char *tenant, json_t *body, GError **error)
 {
@@ -155,7 +146,7 @@ static gboolean notify_add_program(struct session *session, const struct argumen
     if (program == NULL)
         return FALSE;
     json_object_set(body, "program", program);
-    return notify_fits(body) || notify_send_ahead(session, arguments_string(arguments, "tenant"), body, error);
+    return notification_fits(body) || notify_send_ahead(session, arguments_string(arguments, "tenant"), body, error);
 }
 
 static gboolean notify_run(struct session *session, const struct arguments *arguments, GError **error)

@@ -13,7 +13,7 @@
 #define METADATA_PAYLOAD_MAX (16 * 1024 * 1024)
 #define METADATA_DEPTH_MAX 1000
 
-enum member_kind { MEMBER_STRING, MEMBER_NUMBER, MEMBER_TRUE, MEMBER_STRINGS };
+enum member_kind { MEMBER_STRING, MEMBER_NUMBER, MEMBER_REAL, MEMBER_TRUE, MEMBER_STRINGS };
 
 static const struct {
     const char *option, *member;
@@ -27,6 +27,11 @@ static const struct {
     {"payload-bytes", "payload_bytes", MEMBER_NUMBER},
     {"payload-items", "payload_items", MEMBER_NUMBER},
     {"payload-depth", "payload_depth", MEMBER_NUMBER},
+    {"payload-keys", "payload_keys", MEMBER_NUMBER},
+    {"payload-numbers", "payload_numbers", MEMBER_NUMBER},
+    {"payload-strings", "payload_strings", MEMBER_NUMBER},
+    {"argument-count", "argument_count", MEMBER_NUMBER},
+    {"argument-max", "argument_max", MEMBER_REAL},
     {"input-bytes", "input_bytes", MEMBER_NUMBER},
     {"parallelism", "parallelism", MEMBER_NUMBER},
     {"gpu", "gpu", MEMBER_TRUE},
@@ -49,6 +54,8 @@ static json_t *metadata_member(const struct arguments *arguments, const char *op
         return json_string(arguments_string(arguments, option));
     case MEMBER_NUMBER:
         return json_integer(arguments_number(arguments, option));
+    case MEMBER_REAL:
+        return json_real(arguments_real(arguments, option));
     case MEMBER_STRINGS:
         return metadata_strings(arguments_strings(arguments, option));
     case MEMBER_TRUE:
@@ -90,20 +97,32 @@ GBytes *metadata_read_file(const char *path, gsize max, GError **error)
     return g_bytes_new_take(content, length);
 }
 
-/* Depth of nesting (a scalar: 0) and the longest array. */
-static guint metadata_measure(json_t *value, guint depth, gsize *longest)
+struct payload_shape {
+    gsize longest; /* array */
+    gsize keys, numbers, strings;
+};
+
+/* Adds what is in a value, and returns how deep it nests (a scalar: 0). */
+static guint metadata_measure(json_t *value, guint depth, struct payload_shape *shape)
 {
     guint deepest = 0;
     size_t index = 0;
     json_t *item = NULL;
     const char *key = NULL;
+    shape->numbers += json_is_number(value) ? 1 : 0;
+    shape->strings += json_is_string(value) ? 1 : 0;
     if (depth > METADATA_DEPTH_MAX || (!json_is_array(value) && !json_is_object(value)))
         return 0;
-    *longest = MAX(*longest, json_array_size(value));
-    json_array_foreach (value, index, item)
-        deepest = MAX(deepest, metadata_measure(item, depth + 1, longest));
-    json_object_foreach (value, key, item)
-        deepest = MAX(deepest, metadata_measure(item, depth + 1, longest));
+    shape->longest = MAX(shape->longest, json_array_size(value));
+    shape->keys += json_object_size(value);
+    json_array_foreach (value, index, item) {
+        const guint inner = metadata_measure(item, depth + 1, shape);
+        deepest = MAX(deepest, inner);
+    }
+    json_object_foreach (value, key, item) {
+        const guint inner = metadata_measure(item, depth + 1, shape);
+        deepest = MAX(deepest, inner);
+    }
     return deepest + 1;
 }
 
@@ -122,10 +141,13 @@ static gboolean metadata_add_payload(json_t *code, const char *path, GError **er
     json_t *payload = status.st_size <= METADATA_PAYLOAD_MAX ? json_load_file(path, 0, NULL) : NULL;
     if (payload == NULL)
         return TRUE;
-    gsize longest = 0;
-    guint depth = metadata_measure(payload, 0, &longest);
+    struct payload_shape shape = {0};
+    const guint depth = metadata_measure(payload, 0, &shape);
     metadata_set_default(code, "payload_depth", depth);
-    metadata_set_default(code, "payload_items", (gint64)longest);
+    metadata_set_default(code, "payload_items", (gint64)shape.longest);
+    metadata_set_default(code, "payload_keys", (gint64)shape.keys);
+    metadata_set_default(code, "payload_numbers", (gint64)shape.numbers);
+    metadata_set_default(code, "payload_strings", (gint64)shape.strings);
     json_decref(payload);
     return TRUE;
 }

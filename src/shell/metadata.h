@@ -3,6 +3,8 @@
 
 #include "shell/command.h"
 
+#define METADATA_ARGUMENT_MAX G_GINT64_CONSTANT(1000000000000000)
+
 /* Options that say what is known of code before it runs; notify, explain and exec share them. One thread. */
 
 #define METADATA_OPTIONS                                                                                            \
@@ -16,7 +18,12 @@
          0,         0, complete_file},                                                                              \
         {"payload-bytes", 0, OPTION_SIZE, 0, "SIZE", "size of its payload", 0, 0, NULL},                            \
         {"payload-items", 0, OPTION_INT, 0, "COUNT", "longest array of its payload, or rows", 0, G_MAXINT64, NULL}, \
+        {"payload-keys", 0, OPTION_INT, 0, "COUNT", "members of all its objects", 0, G_MAXINT64, NULL},             \
+        {"payload-numbers", 0, OPTION_INT, 0, "COUNT", "numbers in its payload", 0, G_MAXINT64, NULL},              \
+        {"payload-strings", 0, OPTION_INT, 0, "COUNT", "strings in its payload", 0, G_MAXINT64, NULL},              \
         {"payload-depth", 0, OPTION_INT, 0, "COUNT", "how deep its payload is nested", 0, 100000, NULL},            \
+        {"argument-count", 0, OPTION_INT, 0, "COUNT", "arguments that it will get", 0, G_MAXUINT32, NULL},          \
+        {"argument-max", 0, OPTION_REAL, 0, "NUMBER", "largest of its arguments", 0, METADATA_ARGUMENT_MAX, NULL},  \
         {"input-bytes", 0, OPTION_SIZE, 0, "SIZE", "data that it reads besides the payload", 0, 0, NULL},           \
         {"parallelism", 0, OPTION_INT, 0, "COUNT", "threads or processes that it will use", 1, 1024, NULL},         \
         {"gpu", 0, OPTION_BOOL, 0, NULL, "it wants a GPU", 0, 0, NULL},                                             \
@@ -25,10 +32,10 @@
         "label", 0, OPTION_STRING, OPTION_REPEATED, "LABEL", "a label that its host must carry", 0, 0, NULL         \
     }
 
-/* For code that does not come along (explain): "code", the file whose size and language are taken. */
-#define METADATA_CODE_OPTION                                                                                  \
-    {                                                                                                         \
-        "code", 0, OPTION_STRING, 0, "FILE", "the code: its size and language are taken", 0, 0, complete_file \
+/* For code that is only looked at (explain): "code", the file. */
+#define METADATA_CODE_OPTION                                                                  \
+    {                                                                                         \
+        "code", 0, OPTION_STRING, 0, "FILE", "the code, to be looked at", 0, 0, complete_file \
     }
 
 /* The "code" member of a notification or request. NULL with SHELL_ERROR_FILE. json_decref it. */

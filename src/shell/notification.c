@@ -2,6 +2,9 @@
 #include "shell/notification.h"
 
 #include "shell/failure.h"
+#include "shell/language.h"
+
+#include <string.h>
 
 static gboolean notification_add_times(json_t *notification, const struct arguments *arguments, GError **error)
 {
@@ -27,4 +30,33 @@ json_t *notification_new(const struct arguments *arguments, const char *function
         return NULL;
     json_object_set(notification, "code", code);
     return g_steal_pointer(&notification);
+}
+
+gboolean notification_fits(const json_t *notification)
+{
+    char *text = json_dumps(notification, JSON_COMPACT);
+    const gboolean fits = strlen(text) <= NOTIFICATION_MAX;
+    free(text);
+    return fits;
+}
+
+gboolean notification_add_source(json_t *notification, const char *path, GError **error)
+{
+    const json_t *code = json_object_get(notification, "code");
+    const char *language = json_string_value(json_object_get(code, "language"));
+    const char *interpreter = language != NULL ? language_interpreter(language) : NULL;
+    if (interpreter == NULL || json_integer_value(json_object_get(code, "code_bytes")) > NOTIFICATION_MAX)
+        return TRUE;
+    g_autoptr(GBytes) content = metadata_read_file(path, NOTIFICATION_MAX, error);
+    if (content == NULL)
+        return FALSE;
+    gsize length = 0;
+    const char *text = g_bytes_get_data(content, &length);
+    json_t *source = length > 0 && memchr(text, '\0', length) == NULL ? json_stringn(text, length) : NULL;
+    if (source == NULL)
+        return TRUE;
+    json_object_set_new(notification, "program", json_pack("{s:s, s:o}", "interpreter", interpreter, "source", source));
+    if (!notification_fits(notification))
+        json_object_del(notification, "program");
+    return TRUE;
 }

@@ -14,5 +14,14 @@
         "deadline", 'd', OPTION_TIME, 0, "TIME", "it must have ended by this time", 0, 0, NULL          \
     }
 
+#define NOTIFICATION_MAX (64 * 1024) /* bytes; bound of the API (harbinger(1), LIMITS) */
+
 /* NULL with SHELL_ERROR_USAGE or SHELL_ERROR_FILE. json_decref it. */
 json_t *notification_new(const struct arguments *arguments, const char *function, GError **error);
+
+/* Whether the daemon takes it, by its size. */
+gboolean notification_fits(const json_t *notification);
+
+/* Adds the file of code as the program, for the daemon to look at; nothing when it is no text, too large, or in a language that is not known.
+ * FALSE with SHELL_ERROR_FILE. */
+gboolean notification_add_source(json_t *notification, const char *path, GError **error);

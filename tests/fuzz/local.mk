@@ -32,6 +32,9 @@ tests_fuzz_host_spec_LDADD = $(FUZZ_LIBS)
 tests_fuzz_stored_SOURCES = tests/fuzz/stored.c tests/fuzz/json.h
 tests_fuzz_stored_LDADD = $(FUZZ_LIBS)
 
+fuzz_targets += tests/fuzz/lexer
+tests_fuzz_lexer_LDADD = $(FUZZ_LIBS)
+
 check_LTLIBRARIES = libhbr-replay.la
 libhbr_replay_la_CFLAGS = $(BARE_CFLAGS)
 libhbr_replay_la_SOURCES = tests/fuzz/replay-main.c

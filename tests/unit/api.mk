@@ -9,3 +9,5 @@ tests_unit_test_code_store_SOURCES = tests/unit/test-code-store.c tests/unit/api
 tests_unit_test_code_cache_SOURCES = tests/unit/test-code-cache.c tests/unit/code-server.c tests/unit/code-server.h \
 	tests/unit/api-harness.c tests/unit/api-harness.h
 tsan_tests += tests/unit/test-code-cache
+check_PROGRAMS += tests/unit/test-api-traits
+tests_unit_test_api_traits_SOURCES = tests/unit/test-api-traits.c tests/unit/api-harness.c tests/unit/api-harness.h

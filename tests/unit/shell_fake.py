@@ -55,7 +55,10 @@ DEMAND = {
 }
 
 CODE = {"function": "thumbnails", "tenant": "acme", "language": "python", "libraries": ["numpy", "pillow"],
-        "algorithm": "image", "code_bytes": 1834, "payload_bytes": 2621440, "parallelism": 2}
+        "algorithm": "image", "code_bytes": 1834, "payload_bytes": 2621440, "parallelism": 2, "payload_keys": 12,
+        "payload_numbers": 9, "payload_strings": 3, "argument_count": 2, "argument_max": 1.5e6,
+        "traits": {"compressed_bytes": 700, "lines": 60, "loops": 4, "loop_depth": 2, "calls": 25, "imports": 3, "functions": 5,
+                   "conditionals": 6, "threads": 1}}
 
 RESERVATION = {
     "id": "res-01kahv3m9q7x4b8d2t", "state": "done", "profile": "low", "template": "runtimes", "shape": shape(1, 512),

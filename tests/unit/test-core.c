@@ -242,6 +242,38 @@ START_TEST(test_on_demand)
 }
 END_TEST
 
+/* An execution whose program looks like Lua that imports `seen`; where it is queued, its event is returned. */
+static const struct command *execute_with_guess(void)
+{
+    struct event *event = event_new(EVENT_EXECUTE);
+    event->request = ++world->request;
+    event->execution_request =
+        codec_decode_text(&execution_request_codec, EXECUTE, strlen(EXECUTE), 65536, CODEC_CLIENT, NULL);
+    event->guess = g_new0(struct code_metadata, 1);
+    event->guess->language = g_strdup("lua");
+    event->guess->libraries = g_strdupv((char *[]){(char *)"seen", NULL});
+    world_event(world, event);
+    return world_expect(world, COMMAND_STREAM, world->request);
+}
+
+/* Rule: what was told with the notification is better than what the program looks like, and that is better than nothing. */
+START_TEST(test_guess)
+{
+    world_notify(world, "{\"code\":{\"function\":\"f\",\"language\":\"python\"},\"arrival_in_ms\":60000}");
+    const struct command *announced = execute_with_guess();
+    assert_body(announced, "execution.match", "early");
+    assert_body(announced, "execution.code.language", "python");
+    assert_body(announced, "execution.code.libraries", "[\"seen\"]");
+    const struct command *on_demand = execute_with_guess();
+    assert_body(on_demand, "execution.match", "none");
+    assert_body(on_demand, "execution.code.language", "lua");
+    const struct command *boot = world_expect(world, COMMAND_BOOT, 0);
+    ck_assert_str_eq(boot->boot->language, "python");
+    boot = world_expect(world, COMMAND_BOOT, 0);
+    ck_assert_str_eq(boot->boot->language, "lua"); /* the plan goes by it, too */
+}
+END_TEST
+
 /* Rule: bad times get an error that says where. */
 START_TEST(test_bad_times)
 {
@@ -714,6 +746,7 @@ int main(void)
     tcase_add_test(cases, test_early_arrival);
     tcase_add_test(cases, test_idempotency);
     tcase_add_test(cases, test_on_demand);
+    tcase_add_test(cases, test_guess);
     tcase_add_test(cases, test_bad_times);
     tcase_add_test(cases, test_amounts_are_explained);
     tcase_add_test(cases, test_larger_than_any_host);
