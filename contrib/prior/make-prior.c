@@ -51,13 +51,14 @@ static gboolean sample_of_line(struct sample *ret_sample, const char *line)
     if (n <= 0 || numbers[7] < 0)
         return FALSE;
     g_autofree char *function = g_strjoin("|", cells[0], cells[1], cells[2], NULL);
+    struct code_traits traits = {.compressed_bytes = (gint64)bytes};
     const struct code_metadata code = {
         .function = function,
         .tenant = (char *)"benchmarksgame",
         .language = (char *)language_of(cells[1]),
         .algorithm = cells[0],
-        .code_bytes = (gint64)bytes,
-        .payload_items = (gint64)n,
+        .argument_max = n,
+        .traits = &traits,
     };
     sample_of_code(ret_sample, &code, 0);
     set_target(ret_sample, TARGET_CPU, cpu);

@@ -3,9 +3,14 @@
 
 #include <math.h>
 
+#define PLAIN_TO_COMPRESSED 0.4 /* of source text of some KiB, by deflate */
+
 CODEC_WORDS_DEFINE(target_words, "cpu", "vcpus", "memory", "network", "duration");
-CODEC_WORDS_DEFINE(number_words, "code size", "payload size", "payload depth", "payload items", "input size",
-                   "parallelism", "libraries", "gpu", "hour", "weekday", "CPUs given", "memory given");
+CODEC_WORDS_DEFINE(number_words, "code size", "payload size", "payload depth", "payload items", "payload keys",
+                   "payload numbers", "payload strings", "arguments", "largest argument", "input size", "lines of code",
+                   "loops", "depth of loops", "calls", "imports", "functions", "recursive functions", "allocations",
+                   "conditionals", "threads", "parallelism", "libraries", "gpu", "hour", "weekday", "CPUs given",
+                   "memory given");
 
 /* Least amount that is told from nothing, and offset. */
 static const struct {
@@ -125,11 +130,13 @@ static void sample_set_libraries(struct sample *sample, char **libraries)
     sample->numbers[NUMBER_LIBRARIES] = (float)log1p(count);
 }
 
-/* What it works on: the bytes that it reads, or its payload's items where no size is told. */
+/* What it works on: the bytes that it reads; where no size is told its payload's items, or its largest argument. */
 static double code_input(const struct code_metadata *code)
 {
     const double bytes = (double)code->input_bytes + (double)code->payload_bytes;
-    return bytes > 0 ? bytes : (double)code->payload_items;
+    if (bytes > 0)
+        return bytes;
+    return code->payload_items > 0 ? (double)code->payload_items : MAX(code->argument_max, 0);
 }
 
 double code_input_octaves(const struct code_metadata *code)
@@ -139,8 +146,8 @@ double code_input_octaves(const struct code_metadata *code)
 
 static guint64 sample_input(const struct code_metadata *code)
 {
-    return size_step((double)code->input_bytes + (double)code->payload_bytes) << 8 |
-           size_step((double)code->payload_items);
+    return size_step((double)code->input_bytes + (double)code->payload_bytes) << 32 |
+           size_step((double)code->payload_items) << 16 | size_step(code->argument_max);
 }
 
 static void sample_set_time(struct sample *sample, gint64 at)
@@ -150,6 +157,23 @@ static void sample_set_time(struct sample *sample, gint64 at)
     sample->numbers[NUMBER_HOUR] =
         when != NULL ? (float)(g_date_time_get_hour(when) + g_date_time_get_minute(when) / 60.0) : NAN;
     sample->numbers[NUMBER_WEEKDAY] = when != NULL ? (float)g_date_time_get_day_of_week(when) : NAN;
+}
+
+/* Of code that was looked at, no loop is told as 0, and not as unknown. */
+static void sample_set_traits(struct sample *sample, const struct code_metadata *code)
+{
+    static const struct code_traits untold;
+    const struct code_traits *traits = code->traits != NULL ? code->traits : &untold;
+    const double compressed = (double)traits->compressed_bytes;
+    const guint counts[] = {
+        traits->lines,     traits->loops,     traits->loop_depth,  traits->calls,        traits->imports,
+        traits->functions, traits->recursive, traits->allocations, traits->conditionals, traits->threads,
+    };
+    G_STATIC_ASSERT(G_N_ELEMENTS(counts) == NUMBER_THREADS - NUMBER_LINES + 1);
+    sample->numbers[NUMBER_CODE] =
+        number_log(compressed > 0 ? compressed : (double)code->code_bytes * PLAIN_TO_COMPRESSED);
+    for (guint i = 0; i < G_N_ELEMENTS(counts); i++)
+        sample->numbers[NUMBER_LINES + i] = traits->lines > 0 ? (float)log1p(counts[i]) : NAN;
 }
 
 void sample_of_code(struct sample *ret_sample, const struct code_metadata *code, gint64 at)
@@ -169,10 +193,15 @@ void sample_of_code(struct sample *ret_sample, const struct code_metadata *code,
     sample->categories[CATEGORY_INPUT] = sample_input(code);
     for (guint i = 0; i < TARGET_COUNT; i++)
         sample->targets[i] = NAN;
-    sample->numbers[NUMBER_CODE] = number_log((double)code->code_bytes);
+    sample_set_traits(sample, code);
     sample->numbers[NUMBER_PAYLOAD] = number_log((double)code->payload_bytes);
     sample->numbers[NUMBER_PAYLOAD_DEPTH] = number_log(code->payload_depth);
     sample->numbers[NUMBER_PAYLOAD_ITEMS] = number_log((double)code->payload_items);
+    sample->numbers[NUMBER_PAYLOAD_KEYS] = number_log((double)code->payload_keys);
+    sample->numbers[NUMBER_PAYLOAD_NUMBERS] = number_log((double)code->payload_numbers);
+    sample->numbers[NUMBER_PAYLOAD_STRINGS] = number_log((double)code->payload_strings);
+    sample->numbers[NUMBER_ARGUMENTS] = number_log(code->argument_count);
+    sample->numbers[NUMBER_ARGUMENT_MAX] = number_log(code->argument_max);
     sample->numbers[NUMBER_INPUT] = number_log((double)code->input_bytes);
     sample->input_octaves = code_input_octaves(code);
     sample->numbers[NUMBER_PARALLELISM] = number_log(code->parallelism);

@@ -28,11 +28,26 @@ enum category {
 
 /* How large it is: ln(1 + x), except for the hour; NAN: not told. */
 enum number {
-    NUMBER_CODE, /* bytes */
+    NUMBER_CODE, /* bytes after compression; where only the plain size is told, that by PLAIN_TO_COMPRESSED */
     NUMBER_PAYLOAD,
     NUMBER_PAYLOAD_DEPTH,
     NUMBER_PAYLOAD_ITEMS,
+    NUMBER_PAYLOAD_KEYS,
+    NUMBER_PAYLOAD_NUMBERS,
+    NUMBER_PAYLOAD_STRINGS,
+    NUMBER_ARGUMENTS,
+    NUMBER_ARGUMENT_MAX,
     NUMBER_INPUT, /* bytes */
+    NUMBER_LINES, /* and the other traits of the code (struct code_traits) */
+    NUMBER_LOOPS,
+    NUMBER_LOOP_DEPTH,
+    NUMBER_CALLS,
+    NUMBER_IMPORTS,
+    NUMBER_FUNCTIONS,
+    NUMBER_RECURSIVE,
+    NUMBER_ALLOCATIONS,
+    NUMBER_CONDITIONALS,
+    NUMBER_THREADS,
     NUMBER_PARALLELISM,
     NUMBER_LIBRARIES,
     NUMBER_GPU,

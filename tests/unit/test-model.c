@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The rules of the JSON form: whatever a client sends is bounded and refused with the exact place, and what we write we can read. */
 #include "base/error.h"
-#include "model/amount.h"
 #include "model/accuracy.h"
+#include "model/amount.h"
 #include "model/execution.h"
 #include "model/host.h"
 #include "model/instance.h"
@@ -23,7 +23,8 @@ static const struct codec *const codecs[] = {
     &observation_codec,    &instance_codec,      &host_codec,         &host_spec_codec,     &demand_reason_codec,
     &quantiles_codec,      &run_result_codec,    &usage_sample_codec, &vm_shape_codec,      &adjustment_codec,
     &timeline_entry_codec, &policy_source_codec, &path_choice_codec,  &pool_codec,          &pool_miss_codec,
-    &pool_ledger_codec,    &pool_stock_codec,    &saved_state_codec,  &amount_choice_codec, &accuracy_codec, &accuracy_point_codec, &code_traits_codec,
+    &pool_ledger_codec,    &pool_stock_codec,    &saved_state_codec,  &amount_choice_codec, &accuracy_codec,
+    &accuracy_point_codec, &code_traits_codec,
 };
 
 /* Every field is set to something that is not its default. `salt` tells items of a list apart. */
