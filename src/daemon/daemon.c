@@ -345,8 +345,8 @@ static void daemon_clear(struct daemon *daemon)
     g_free(daemon->owner);
 }
 
-/* Messages are allocated on one thread and freed on another, many at once. The defaults of malloc would give that memory back to the kernel and
- * take it again some pages at a time, over and over. */
+/* Messages are allocated on one thread and freed on another, many at once. tcmalloc, when we are linked with it, is made for that and ignores this;
+ * glibc's defaults would give that memory back to the kernel and take it again some pages at a time, over and over. */
 static void daemon_set_up_memory(void)
 {
     mallopt(M_TOP_PAD, DAEMON_MEMORY_STEP);
