@@ -43,8 +43,9 @@ static struct record *record_put(enum object_kind object, const char *id, const 
     record->kind = RECORD_PUT;
     record->object = object;
     record->id = g_strdup(id);
-    char *text = codec_encode_text(codec, doc, CODEC_STORE);
-    record->body = g_bytes_new_take(text, strlen(text));
+    GString *text = g_string_sized_new(1024);
+    codec_write(text, codec, doc, CODEC_STORE);
+    record->body = g_string_free_to_bytes(text);
     return record;
 }
 
