@@ -123,18 +123,35 @@ guint api_tcp_port(const struct api *api)
     return api->tcp_port;
 }
 
-void api_submit(struct api *api, struct command *command)
+/* Under the lock. The connection that is to run on, or NULL. */
+static struct MHD_Connection *api_deliver(struct api *api, struct command **command)
 {
+    struct request *request = g_hash_table_lookup(api->requests, &(*command)->request);
+    if (request == NULL)
+        return NULL;
+    if (request_deliver(request, *command))
+        *command = NULL;
+    return request_rouse(request);
+}
+
+/* The connections run on when the lock is free again: else their threads would wake only to wait for it. */
+void api_submit(struct api *api, GPtrArray *commands)
+{
+    if (commands->len == 0)
+        return;
     const gint64 now = g_get_monotonic_time();
-    gboolean taken = FALSE;
+    g_autofree struct MHD_Connection **roused = g_new(struct MHD_Connection *, commands->len);
     pthread_mutex_lock(&api->lock);
     api->core_answered_at = now;
-    struct request *request = g_hash_table_lookup(api->requests, &command->request);
-    if (request != NULL)
-        taken = request_deliver(request, command);
+    for (guint i = 0; i < commands->len; i++)
+        roused[i] = api_deliver(api, (struct command **)&commands->pdata[i]);
     pthread_mutex_unlock(&api->lock);
-    if (!taken)
-        command_free(command);
+    for (guint i = 0; i < commands->len; i++) {
+        if (roused[i] != NULL)
+            MHD_resume_connection(roused[i]);
+        command_free(commands->pdata[i]);
+    }
+    g_ptr_array_set_size(commands, 0);
 }
 
 /* libmicrohttpd aborts the process when it is stopped with suspended connections. From here on none is suspended any more. */

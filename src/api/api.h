@@ -24,8 +24,9 @@ struct api_settings {
 struct api *api_new(const struct api_settings *settings, struct store *store, event_sink sink, gpointer sink_data,
                     GError **error);
 
-/* Takes a COMMAND_REPLY or COMMAND_STREAM. Any thread; never blocks. A request whose client is gone is dropped silently. */
-void api_submit(struct api *api, struct command *command);
+/* Takes each COMMAND_REPLY and COMMAND_STREAM of `commands` (struct command, in order), and leaves it empty. One thread at a time, not beside
+ * api_free(); never blocks. A request whose client is gone is dropped silently. */
+void api_submit(struct api *api, GPtrArray *commands);
 
 /* The TCP port in use; 0 without TCP. For addresses that asked for port 0. */
 guint api_tcp_port(const struct api *api);

@@ -117,12 +117,19 @@ void request_post(struct request *request, struct event *event)
     api->sink(event, api->sink_data);
 }
 
-void request_wake(struct request *request)
+struct MHD_Connection *request_rouse(struct request *request)
 {
     if (!request->suspended)
-        return;
+        return NULL;
     request->suspended = FALSE;
-    MHD_resume_connection(request->connection);
+    return request->connection;
+}
+
+void request_wake(struct request *request)
+{
+    struct MHD_Connection *connection = request_rouse(request);
+    if (connection != NULL)
+        MHD_resume_connection(connection);
 }
 
 /* No more will come of the core for it. Under the lock. */
@@ -160,7 +167,6 @@ gboolean request_deliver(struct request *request, struct command *command)
             request_take_reply(request, command);
         request_finish(request);
     }
-    request_wake(request);
     return taken;
 }
 

@@ -13,8 +13,8 @@
 /* One HTTP request from its first line to the end of its answer. It belongs to its connection and to the libmicrohttpd thread that drives
  * it; the members named below, which api_submit() and the watching thread touch too, are under the lock of the api.
  *
- * A request that needs the core is posted and its connection suspended. Both suspending and resuming happen under the lock, so that an answer which
- * comes before the suspension is simply found there, and nothing is resumed that is not suspended. */
+ * A request that needs the core is posted and its connection suspended. Suspending, and the decision to resume, happen under the lock, so that an
+ * answer which comes before the suspension is simply found there, and nothing is resumed that is not suspended. */
 
 struct api {
     struct store *store;
@@ -106,11 +106,14 @@ enum MHD_Result request_access(void *cls, struct MHD_Connection *connection, con
                                const char *version, const char *upload_data, size_t *upload_data_size, void **con_cls);
 
 /* The core's answer, or a part of it. Under the lock. What it needs of `command` it takes out; the command itself, when it was queued:
- * then it returns TRUE. */
+ * then it returns TRUE. The request is to be roused. */
 gboolean request_deliver(struct request *request, struct command *command);
+
+/* The connection, when it is suspended: then the caller lets it run again, by MHD_resume_connection(). NULL for others. Under the lock. */
+struct MHD_Connection *request_rouse(struct request *request);
 
 /* The client is gone, or the deadline has passed. Under the lock. */
 void request_give_up(struct request *request, enum watch_cause cause);
 
-/* Lets a suspended connection run again; nothing for others. Under the lock. */
+/* Rouses it, and lets it run again at once. Under the lock. */
 void request_wake(struct request *request);

@@ -28,7 +28,6 @@ static void pending_commit_free(gpointer data)
 {
     struct pending_commit *commit = data;
     g_ptr_array_unref(commit->replies);
-    g_ptr_array_unref(commit->dirty);
     policy_unref(commit->policy);
     g_free(commit);
 }

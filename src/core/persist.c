@@ -43,8 +43,9 @@ static struct record *record_put(enum object_kind object, const char *id, const 
     record->kind = RECORD_PUT;
     record->object = object;
     record->id = g_strdup(id);
-    char *text = codec_encode_text(codec, doc, CODEC_STORE);
-    record->body = g_bytes_new_take(text, strlen(text));
+    GString *text = g_string_sized_new(1024);
+    codec_write(text, codec, doc, CODEC_STORE);
+    record->body = g_string_free_to_bytes(text);
     return record;
 }
 
@@ -100,28 +101,22 @@ static char *object_name_new(enum object_kind object, const char *id)
     return g_strconcat(kind, id, NULL);
 }
 
-static void commit_add(struct pending_commit *commit, GPtrArray *records, struct record *record)
-{
-    g_ptr_array_add(commit->dirty, object_name_new(record->object, record->id));
-    g_ptr_array_add(records, record);
-}
-
-static void core_collect_dirty(struct core *core, struct pending_commit *commit, GPtrArray *records)
+static void core_collect_dirty(struct core *core, GPtrArray *records)
 {
     for (guint i = 0; i < core->dirty_hosts->len; i++) {
         struct host_entry *entry = core->dirty_hosts->pdata[i];
         entry->is_dirty = FALSE;
-        commit_add(commit, records, record_of_host(core, entry));
+        g_ptr_array_add(records, record_of_host(core, entry));
     }
     for (guint i = 0; i < core->dirty_instances->len; i++) {
         struct instance_entry *entry = core->dirty_instances->pdata[i];
         entry->is_dirty = FALSE;
-        commit_add(commit, records, record_of_instance(entry->doc));
+        g_ptr_array_add(records, record_of_instance(entry->doc));
     }
     for (guint i = 0; i < core->dirty_executions->len; i++) {
         struct execution_entry *entry = core->dirty_executions->pdata[i];
         entry->is_dirty = FALSE;
-        commit_add(commit, records, record_of_execution(entry->doc));
+        g_ptr_array_add(records, record_of_execution(entry->doc));
     }
 }
 
@@ -130,7 +125,7 @@ static void core_collect_reservations(struct core *core, struct pending_commit *
     for (guint i = 0; i < core->dirty_reservations->len; i++) {
         struct reservation_entry *entry = core->dirty_reservations->pdata[i];
         entry->is_dirty = FALSE;
-        commit_add(commit, records, record_of_reservation(entry->doc));
+        g_ptr_array_add(records, record_of_reservation(entry->doc));
         if (entry->notify_request == 0)
             continue;
         g_ptr_array_add(commit->replies, core_receipt_new(entry->notify_request, entry->doc->id));
@@ -181,10 +176,9 @@ static gpointer serial_key(guint64 serial)
 static void core_persist(struct core *core)
 {
     struct pending_commit *commit = g_new0(struct pending_commit, 1);
-    commit->dirty = g_ptr_array_new_with_free_func(g_free);
     commit->replies = g_ptr_array_new_with_free_func((GDestroyNotify)command_free);
     GPtrArray *records = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
-    core_collect_dirty(core, commit, records);
+    core_collect_dirty(core, records);
     core_collect_reservations(core, commit, records);
     g_ptr_array_extend_and_steal(records, g_steal_pointer(&core->commit_records));
     g_ptr_array_extend_and_steal(commit->replies, g_steal_pointer(&core->commit_replies));
@@ -333,13 +327,15 @@ static void core_withdraw(struct core *core, struct reservation_entry *entry)
     reservation_cancel(core, entry, "its notification could not be made durable");
 }
 
-/* What no object stands for, history and deletions, came back with the failure and is kept. */
+/* The records came back with the failure. Objects are written again as they are by then; what no object stands for, history and deletions, is
+ * kept. */
 static void core_keep_records(struct core *core, GPtrArray *records)
 {
     for (guint i = records != NULL ? records->len : 0; i > 0; i--) {
-        const enum record_kind kind = ((struct record *)records->pdata[i - 1])->kind;
-        if ((kind == RECORD_OBSERVATION || kind == RECORD_DELETE) &&
-            core->unwritten_records->len < UNWRITTEN_RECORDS_MAX)
+        const struct record *record = records->pdata[i - 1];
+        if (record->kind == RECORD_PUT)
+            g_ptr_array_add(core->unwritten, object_name_new(record->object, record->id));
+        else if (record->kind != RECORD_POLICY && core->unwritten_records->len < UNWRITTEN_RECORDS_MAX)
             g_ptr_array_add(core->unwritten_records, g_ptr_array_steal_index(records, i - 1));
     }
 }
@@ -366,11 +362,7 @@ void core_commit_failed(struct core *core, struct event *event)
     }
     if (commit->policy != NULL)
         core->policy_loading = FALSE;
-    g_autoptr(GPtrArray) dirty = g_steal_pointer(&commit->dirty);
-    commit->dirty = g_ptr_array_new();
     g_hash_table_remove(core->commits, &event->serial);
-    for (guint i = 0; i < dirty->len; i++)
-        g_ptr_array_add(core->unwritten, g_strdup(dirty->pdata[i]));
     core_keep_records(core, event->records);
     core_wake_at(core, core->now + COMMIT_RETRY_MS * CLOCK_MS, OBJECT_POLICY, "unwritten");
 }

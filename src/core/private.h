@@ -158,7 +158,6 @@ struct timer {
 /* What waits for a commit. */
 struct pending_commit {
     GPtrArray *replies;    /* struct command, sent when it is durable; see core_receipt_new() */
-    GPtrArray *dirty;      /* char * "kind:id" of what was written: written again when it failed */
     struct policy *policy; /* takes effect with the commit */
 };
 

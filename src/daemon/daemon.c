@@ -33,7 +33,8 @@ struct daemon {
     struct code_cache *code_cache;
     struct api *api;
     struct hosts *hosts;
-    GQueue batch; /* struct event: taken from the mailbox, not handled yet */
+    GQueue batch;       /* struct event: taken from the mailbox, not handled yet */
+    GPtrArray *answers; /* struct command: made for the API by the events that were handled since */
     struct hypervisor_settings settings;
     char *owner;
     gint64 armed_for;  /* the timer is; 0: it is not set */
@@ -63,8 +64,8 @@ static void daemon_route(struct command *command, gpointer data)
     switch (command->kind) {
     case COMMAND_REPLY:
     case COMMAND_STREAM:
-        if (command->request != 0 && daemon->api != NULL)
-            api_submit(daemon->api, command);
+        if (command->request != 0)
+            g_ptr_array_add(daemon->answers, command);
         else
             command_free(command);
         break;
@@ -101,8 +102,10 @@ static void daemon_arm_timer(struct daemon *daemon)
     g_source_set_ready_time(daemon->timer, ready_time);
 }
 
+/* After events that came together: their answers go out together, too. */
 static void daemon_settle(struct daemon *daemon)
 {
+    api_submit(daemon->api, daemon->answers);
     daemon_arm_timer(daemon);
     if (core_is_drained(daemon->core))
         g_main_loop_quit(daemon->loop);
@@ -336,13 +339,14 @@ static void daemon_clear(struct daemon *daemon)
         g_source_unref(daemon->timer);
     }
     mailbox_free(daemon->events);
+    g_ptr_array_unref(daemon->answers);
     g_main_loop_unref(daemon->loop);
     g_main_context_unref(daemon->context);
     g_free(daemon->owner);
 }
 
-/* Messages are allocated on one thread and freed on another, many at once. The defaults of malloc would give that memory back to the kernel and
- * take it again some pages at a time, over and over. */
+/* Messages are allocated on one thread and freed on another, many at once. tcmalloc, when we are linked with it, is made for that and ignores this;
+ * glibc's defaults would give that memory back to the kernel and take it again some pages at a time, over and over. */
 static void daemon_set_up_memory(void)
 {
     mallopt(M_TOP_PAD, DAEMON_MEMORY_STEP);
@@ -356,6 +360,7 @@ gboolean daemon_run(const struct config *config, GError **error)
     daemon.context = g_main_context_new();
     daemon.loop = g_main_loop_new(daemon.context, FALSE);
     daemon.events = mailbox_new((GDestroyNotify)event_free);
+    daemon.answers = g_ptr_array_new();
     daemon.hosts = hosts_new(&daemon.settings, daemon_post, &daemon);
     g_queue_init(&daemon.batch);
     const gboolean is_started = daemon_start(&daemon, error);

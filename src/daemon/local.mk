@@ -11,4 +11,4 @@ libhbr_daemon_la_SOURCES = \
 sbin_PROGRAMS += harbingerd
 harbingerd_SOURCES = src/daemon/main.c
 harbingerd_CFLAGS = $(ROOM_CFLAGS)
-harbingerd_LDADD = $(DAEMON_ROOMS) $(DAEMON_LIBS)
+harbingerd_LDADD = $(DAEMON_ROOMS) $(TCMALLOC_LIBS) $(DAEMON_LIBS)

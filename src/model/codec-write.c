@@ -9,15 +9,38 @@
 /* Encoding writes text at once: the daemon encodes each object that changes, and a tree of JSON values would cost more than all else that
  * is done for a notification. */
 
-/* g_string_append_len() without its care for what lies within the string itself. */
-static inline void codec_append(GString *out, const char *text, gsize length)
+/* Makes the string longer by `length` bytes, which the caller fills. */
+static inline char *codec_extend(GString *out, gsize length)
 {
     const gsize at = out->len;
     if (at + length >= out->allocated_len)
         g_string_set_size(out, at + length);
-    memcpy(out->str + at, text, length);
     out->len = at + length;
     out->str[out->len] = '\0';
+    return out->str + at;
+}
+
+/* g_string_append_len() without its care for what lies within the string itself. */
+static inline void codec_append(GString *out, const char *text, gsize length)
+{
+    memcpy(codec_extend(out, length), text, length);
+}
+
+static inline void codec_append_quoted(GString *out, const char *text, gsize length)
+{
+    char *at = codec_extend(out, length + 2);
+    at[0] = '"';
+    memcpy(at + 1, text, length);
+    at[length + 1] = '"';
+}
+
+/* How much of it, from its begin on, is ASCII that JSON takes as it is. */
+static inline gsize codec_plain_length(const char *text)
+{
+    const char *at = text;
+    while (*at >= 0x20 && *at < 0x7f && *at != '"' && *at != '\\')
+        at++;
+    return (gsize)(at - text);
 }
 
 static void codec_write_escaped(GString *out, const char *text)
@@ -39,8 +62,14 @@ static void codec_write_escaped(GString *out, const char *text)
     g_string_append_c(out, '"');
 }
 
+/* Nearly all strings are names. */
 void codec_write_string(GString *out, const char *text)
 {
+    const gsize plain = codec_plain_length(text);
+    if (text[plain] == '\0') {
+        codec_append_quoted(out, text, plain);
+        return;
+    }
     if (g_utf8_validate(text, -1, NULL)) {
         codec_write_escaped(out, text);
         return;
@@ -139,9 +168,7 @@ static void codec_write_time(GString *out, gint64 at)
 {
     char text[CLOCK_TEXT_SIZE] = ""; /* stays so for what is no time */
     clock_format_rfc3339(at, text);
-    g_string_append_c(out, '"');
-    codec_append(out, text, strlen(text));
-    g_string_append_c(out, '"');
+    codec_append_quoted(out, text, strlen(text));
 }
 
 static void codec_write_value(GString *out, const struct codec_field *field, gconstpointer slot, enum codec_side side)
@@ -192,17 +219,19 @@ static void codec_write_value(GString *out, const struct codec_field *field, gco
 
 #define TIME_END (G_GINT64_CONSTANT(253402300800) * CLOCK_SECOND) /* the year 10000, which RFC 3339 cannot write */
 
-static gboolean codec_is_zero(const struct codec_field *field, gconstpointer slot)
+/* Pointers and times have no value that stands for nothing; plain values are left out only where the table says so. */
+static gboolean codec_is_absent(const struct codec_field *field, gconstpointer slot)
 {
+    const gboolean is_sparse = (field->flags & CODEC_SPARSE) != 0;
     switch (field->kind) {
     case CODEC_UINT:
     case CODEC_ENUM:
     case CODEC_BOOL:
-        return *(const guint *)slot == 0;
+        return is_sparse && *(const guint *)slot == 0;
     case CODEC_INT64:
-        return *(const gint64 *)slot == 0;
-    case CODEC_DOUBLE:
-        return fpclassify(*(const double *)slot) == FP_ZERO;
+        return is_sparse && *(const gint64 *)slot == 0;
+    case CODEC_DOUBLE: /* JSON has no infinity */
+        return !isfinite(*(const double *)slot) || (is_sparse && fpclassify(*(const double *)slot) == FP_ZERO);
     case CODEC_STRUCT:
         return FALSE;
     case CODEC_TIME:
@@ -212,14 +241,16 @@ static gboolean codec_is_zero(const struct codec_field *field, gconstpointer slo
     }
 }
 
-/* Pointers and times have no value that stands for nothing; plain values are left out only where the table says so. */
-static gboolean codec_is_absent(const struct codec_field *field, gconstpointer slot)
+/* {"name": or ,"name": */
+static void codec_write_name(GString *out, char separator, const char *name)
 {
-    const gboolean is_plain = field->kind == CODEC_UINT || field->kind == CODEC_INT64 || field->kind == CODEC_DOUBLE ||
-                              field->kind == CODEC_BOOL || field->kind == CODEC_ENUM;
-    if (field->kind == CODEC_DOUBLE && !isfinite(*(const double *)slot))
-        return TRUE; /* JSON has no such number */
-    return (!is_plain || (field->flags & CODEC_SPARSE) != 0) && codec_is_zero(field, slot);
+    const gsize length = strlen(name);
+    char *at = codec_extend(out, length + 4);
+    at[0] = separator;
+    at[1] = '"';
+    memcpy(at + 2, name, length);
+    at[length + 2] = '"';
+    at[length + 3] = ':';
 }
 
 void codec_write(GString *out, const struct codec *codec, gconstpointer object, enum codec_side side)
@@ -235,14 +266,13 @@ void codec_write(GString *out, const struct codec *codec, gconstpointer object, 
         const char *slot = (const char *)object + field->offset;
         if ((side == CODEC_CLIENT && (field->flags & CODEC_PRIVATE) != 0) || codec_is_absent(field, slot))
             continue;
-        const char before[] = {separator, '"'};
-        codec_append(out, before, sizeof before);
-        codec_append(out, field->name, strlen(field->name));
-        codec_append(out, "\":", 2);
+        codec_write_name(out, separator, field->name);
         codec_write_value(out, field, slot, side);
         separator = ',';
     }
-    g_string_append(out, separator == '{' ? "{}" : "}");
+    if (separator == '{')
+        g_string_append_c(out, '{');
+    g_string_append_c(out, '}');
 }
 
 char *codec_encode_text(const struct codec *codec, gconstpointer object, enum codec_side side)

@@ -126,8 +126,19 @@ static gboolean database_set_up(struct database *database, gboolean is_writer, G
     return database_use_wal(database, error) && database_run(database, writer_settings, error);
 }
 
+/* SQLite would count its memory, under a lock that each of its allocations takes; nobody asks for the count. */
+static void database_configure(void)
+{
+    static gsize is_done = 0;
+    if (!g_once_init_enter(&is_done))
+        return;
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    g_once_init_leave(&is_done, 1);
+}
+
 struct database *database_open(const char *path, gboolean is_writer, GError **error)
 {
+    database_configure();
     g_autoptr(database_auto) database = g_new0(struct database, 1);
     database->path = g_strdup(path);
     const int flags = (is_writer ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX;

@@ -187,13 +187,20 @@ void harness_wait_consumed(struct harness *harness, gint64 count)
     pthread_mutex_unlock(&harness->lock);
 }
 
+static void harness_submit(struct harness *harness, struct command *command)
+{
+    g_autoptr(GPtrArray) commands = g_ptr_array_new();
+    g_ptr_array_add(commands, command);
+    api_submit(harness->api, commands);
+}
+
 void harness_reply(struct harness *harness, guint64 request, guint status, const char *json)
 {
     struct command *command = command_new(COMMAND_REPLY);
     command->request = request;
     command->status = status;
     command->body = json != NULL ? g_bytes_new(json, strlen(json)) : NULL;
-    api_submit(harness->api, command);
+    harness_submit(harness, command);
 }
 
 void harness_reply_error(struct harness *harness, guint64 request, int code, const char *message)
@@ -201,7 +208,7 @@ void harness_reply_error(struct harness *harness, guint64 request, int code, con
     struct command *command = command_new(COMMAND_REPLY);
     command->request = request;
     command->error = hbr_error_new(code, "%s", message);
-    api_submit(harness->api, command);
+    harness_submit(harness, command);
 }
 
 void harness_line(struct harness *harness, guint64 request, const char *json, gboolean end)
@@ -210,7 +217,7 @@ void harness_line(struct harness *harness, guint64 request, const char *json, gb
     command->request = request;
     command->body = json != NULL ? g_bytes_new(json, strlen(json)) : NULL;
     command->end = end;
-    api_submit(harness->api, command);
+    harness_submit(harness, command);
 }
 
 void harness_output(struct harness *harness, guint64 request, guint stream, const void *data, gsize length)
@@ -219,7 +226,7 @@ void harness_output(struct harness *harness, guint64 request, guint stream, cons
     command->request = request;
     command->stream = stream;
     command->body = g_bytes_new(data, length);
-    api_submit(harness->api, command);
+    harness_submit(harness, command);
 }
 
 static struct http *http_new(int fd, const struct sockaddr *address, socklen_t length)

@@ -18,19 +18,11 @@ static void taken_free(gpointer data)
     g_free(taken);
 }
 
-static void world_persist(struct world *world, struct command *command)
-{
-    g_array_append_val(world->serials, command->serial);
-    if (!world->fails_commits)
-        g_ptr_array_extend_and_steal(world->records, g_steal_pointer(&command->records));
-    command_free(command);
-}
-
 static void world_sink(struct command *command, gpointer data)
 {
     struct world *world = data;
     if (command->kind == COMMAND_PERSIST) {
-        world_persist(world, command);
+        g_ptr_array_add(world->persists, command);
         return;
     }
     struct taken *taken = g_new0(struct taken, 1);
@@ -80,7 +72,7 @@ struct world *world_new_of(struct policy *policy)
     world->policy = policy;
     world->commands = g_ptr_array_new_with_free_func(taken_free);
     world->records = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
-    world->serials = g_array_new(FALSE, FALSE, sizeof(guint64));
+    world->persists = g_ptr_array_new_with_free_func((GDestroyNotify)command_free);
     world->now = G_GINT64_CONSTANT(1700000000) * CLOCK_SECOND;
     const struct core_settings settings = {.owner = "owner-1", .seed = 7, .sink = world_sink, .sink_data = world};
     world->core = core_new(&settings, world->policy, world->now);
@@ -92,17 +84,22 @@ void world_free(struct world *world)
     core_free(world->core);
     g_ptr_array_unref(world->commands);
     g_ptr_array_unref(world->records);
-    g_array_unref(world->serials);
+    g_ptr_array_unref(world->persists);
     policy_unref(world->policy);
     g_free(world);
 }
 
+/* As the store does: the records of a failure come back. */
 static void world_answer_commits(struct world *world)
 {
-    while (world->serials->len > 0 && !world->holds_commits) {
+    while (world->persists->len > 0 && !world->holds_commits) {
+        g_autoptr(command_auto) persist = g_ptr_array_steal_index(world->persists, 0);
         struct event *event = event_new(world->fails_commits ? EVENT_COMMIT_FAILED : EVENT_COMMITTED);
-        event->serial = g_array_index(world->serials, guint64, 0);
-        g_array_remove_index(world->serials, 0);
+        event->serial = persist->serial;
+        if (world->fails_commits)
+            event->records = g_steal_pointer(&persist->records);
+        else
+            g_ptr_array_extend_and_steal(world->records, g_steal_pointer(&persist->records));
         core_handle(world->core, event, world->now);
     }
 }

@@ -10,7 +10,7 @@ struct world {
     struct core *core;
     GPtrArray *commands; /* struct command, oldest first, without COMMAND_PERSIST */
     GPtrArray *records;  /* struct record of all commits, newest last */
-    GArray *serials;     /* guint64: persisted and not answered yet */
+    GPtrArray *persists; /* struct command: COMMAND_PERSIST not answered yet */
     gboolean holds_commits, fails_commits;
     gint64 now;
     guint64 request;

@@ -195,7 +195,7 @@ START_TEST(test_notified_together)
     const char *const keyed = "{\"idempotency_key\":\"k1\",\"code\":{\"function\":\"f\"},\"arrival_in_ms\":60000}";
     world->holds_commits = TRUE;
     world_notify_together(world, (const char *[]){NOTIFY_LATER, NOTIFY_LATER, NOTIFY_LATER}, 3);
-    ck_assert_uint_eq(world->serials->len, 1);
+    ck_assert_uint_eq(world->persists->len, 1);
     world->holds_commits = FALSE;
     const guint64 first = world_notify_together(world, (const char *[]){keyed, NOTIFY_LATER, keyed, keyed}, 4);
     g_autofree char *id = world_body_string(world_expect(world, COMMAND_REPLY, first), "reservation.id");
