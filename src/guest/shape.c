@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <linux/netlink.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,9 +76,13 @@ static uint32_t count_cpus(const char *which)
     return text_count_list(text);
 }
 
+/* A CPU on its way up is told as online a tenth of a second, under emulation, before the scheduler uses it. */
 uint32_t shape_count_online(void)
 {
-    return count_cpus("online");
+    cpu_set_t usable;
+    uint32_t online = count_cpus("online");
+    uint32_t used = sched_getaffinity(0, sizeof(usable), &usable) == 0 ? (uint32_t)CPU_COUNT(&usable) : online;
+    return used < online ? used : online;
 }
 
 /* The kernel needs memory of its own for what is plugged, to keep account of its pages and to map them, and plugged memory is none of that kind.
@@ -123,7 +128,7 @@ void shape_refresh(struct agent *agent, struct shape *ret_shape)
     system_read("/proc/meminfo", text, sizeof(text));
     uint64_t memory_kib = text_number_after(text, "MemTotal:", 0);
     *ret_shape = (struct shape){
-        .vcpus_online = count_cpus("online"),
+        .vcpus_online = shape_count_online(),
         .vcpus_present = count_cpus("present"),
         .memory_total_mib = (uint32_t)(memory_kib / 1024u),
         /* Firmware tables and the hole below 1 MiB are not RAM: a 256 MiB machine has 255.5. */

@@ -294,6 +294,7 @@ static struct demand *blend_predict(const struct blend *blend, const struct func
     const guint count = blend->history != NULL ? MIN(blend->history->count, blend->policy->history.samples_max) : 0;
     blend_fill(blend, demand, priors);
     demand->sample_count = count;
+    demand->model_version = model_get_info(blend->model)->version;
     demand->gpus = blend->rules->gpus;
     demand->source = count > 0 && count >= blend->policy->history.samples_min ? DEMAND_HISTORY : DEMAND_MODEL;
     if (demand->source == DEMAND_MODEL)
