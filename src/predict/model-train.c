@@ -17,8 +17,8 @@
 
 static const struct booster_settings tree_settings = {
     .rounds = 8,
-    .trees_per_round = 30,
-    .depth = 8,
+    .trees_per_round = 12,
+    .depth = 7,
     .step = 0.3,
     .rows = 0.6,
     .columns = 0.35,
