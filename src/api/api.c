@@ -9,7 +9,8 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define API_THREADS 2 /* of each listener */
+#define API_THREADS 2       /* of each listener */
+#define API_TRAITS_MAX 4096 /* pieces of code whose look is remembered */
 #define API_CONNECTION_MEMORY \
     (16 * 1024) /* request line and headers, and the buffers of a connection; cleared for each request */
 
@@ -104,6 +105,7 @@ struct api *api_new(const struct api_settings *settings, struct store *store, ev
     struct api *api = g_new0(struct api, 1);
     api->store = store;
     api->code = settings->code;
+    api->traits = (struct traits_sources){settings->code, traits_cache_new(API_TRAITS_MAX)};
     api->sink = sink;
     api->sink_data = sink_data;
     api->version = g_strdup(settings->version);
@@ -180,6 +182,7 @@ void api_free(struct api *api)
         MHD_stop_daemon(api->tcp_daemon);
     watch_free(api->watch);
     g_hash_table_unref(api->requests);
+    traits_cache_free(api->traits.cache);
     pthread_mutex_destroy(&api->lock);
     g_free(api->socket_path);
     g_free(api->version);

@@ -112,7 +112,7 @@ static struct notification *handler_decode_notification(const struct request *re
         (notification->program != NULL && !program_check_announced(notification->program, error)))
         return NULL;
     if (notification->program != NULL)
-        traits_fill(&notification->code, &notification->code, notification->program, request->api->code);
+        traits_fill(&notification->code, &notification->code, notification->program, &request->api->traits);
     return g_steal_pointer(&notification);
 }
 
@@ -146,7 +146,7 @@ gboolean handle_execute(struct request *request, GError **error)
     g_bytes_unref(request_take_body(request));
     struct event *event = event_new(EVENT_EXECUTE);
     event->guess = g_new0(struct code_metadata, 1);
-    traits_fill(&wanted->code, event->guess, &wanted->program, request->api->code);
+    traits_fill(&wanted->code, event->guess, &wanted->program, &request->api->traits);
     event->execution_request = g_steal_pointer(&wanted);
     request_post(request, event);
     return TRUE;

@@ -20,4 +20,5 @@ libhbr_api_la_SOURCES = \
 	src/api/stream.c src/api/stream.h \
 	src/api/target.c src/api/target.h \
 	src/api/traits.c src/api/traits.h \
+	src/api/traits-cache.c src/api/traits-cache.h \
 	src/api/watch.c src/api/watch.h

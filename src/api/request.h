@@ -5,6 +5,7 @@
 #include "api/frame.h"
 #include "api/route.h"
 #include "api/target.h"
+#include "api/traits.h"
 #include "api/watch.h"
 
 #include <microhttpd.h>
@@ -19,6 +20,7 @@
 struct api {
     struct store *store;
     struct code_store *code; /* NULL: none */
+    struct traits_sources traits;
     event_sink sink;
     gpointer sink_data;
     char *version, *socket_path;

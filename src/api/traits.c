@@ -61,36 +61,59 @@ static char **traits_libraries(const struct code_imports *imports)
     return libraries;
 }
 
-static void traits_fill_source(struct code_metadata *code, struct code_metadata *guess, const char *source,
-                               gsize length)
+/* The source is at hand, or in the store. FALSE when it is nowhere. */
+static gboolean traits_read(const struct traits_sources *sources, const char *tenant, const char *language,
+                            const struct program *program, const char *sha256, struct code_look *ret_look)
 {
-    if (code->code_bytes == 0)
-        code->code_bytes = (gint64)length;
-    if (code->traits != NULL && code->libraries != NULL)
-        return;
-    struct code_traits traits;
+    g_autoptr(GBytes) bytes = NULL;
+    gsize length = program->source != NULL ? strlen(program->source) : 0;
+    const char *source = program->source;
+    if (source == NULL && sources->store != NULL)
+        bytes = code_store_get(sources->store, tenant, sha256);
+    if (bytes != NULL)
+        source = g_bytes_get_data(bytes, &length);
+    if (source == NULL)
+        return FALSE;
     struct code_imports imports;
-    code_lex(&traits, &imports, code->language != NULL ? code->language : guess->language, source, length);
-    if (code->traits == NULL)
-        code->traits = code_traits_copy(&traits);
-    if (code->libraries == NULL)
-        guess->libraries = traits_libraries(&imports);
+    code_lex(&ret_look->traits, &imports, language, source, length);
+    ret_look->code_bytes = (gint64)length;
+    ret_look->libraries = traits_libraries(&imports);
+    return TRUE;
+}
+
+static gboolean traits_look(const struct traits_sources *sources, const char *tenant, const char *language,
+                            const struct program *program, struct code_look *ret_look)
+{
+    g_autofree char *sha256 = program->source != NULL
+                                  ? g_compute_checksum_for_string(G_CHECKSUM_SHA256, program->source, -1)
+                                  : g_strdup(program->source_sha256);
+    if (sha256 == NULL)
+        return FALSE;
+    if (traits_cache_get(sources->cache, tenant, language, sha256, ret_look))
+        return TRUE;
+    if (!traits_read(sources, tenant, language, program, sha256, ret_look))
+        return FALSE;
+    traits_cache_put(sources->cache, tenant, language, sha256, ret_look);
+    return TRUE;
 }
 
 void traits_fill(struct code_metadata *code, struct code_metadata *guess, const struct program *program,
-                 struct code_store *store)
+                 const struct traits_sources *sources)
 {
     traits_fill_arguments(code, program);
     if (code->language == NULL && program->interpreter != NULL)
         guess->language = g_strdup(traits_language_of(program->interpreter));
-    if (program->source != NULL) {
-        traits_fill_source(code, guess, program->source, strlen(program->source));
-    } else if (program->source_sha256 != NULL && store != NULL) {
-        const char *tenant = code->tenant != NULL ? code->tenant : "default";
-        g_autoptr(GBytes) bytes = code_store_get(store, tenant, program->source_sha256);
-        gsize length = 0;
-        const char *source = bytes != NULL ? g_bytes_get_data(bytes, &length) : NULL;
-        if (source != NULL)
-            traits_fill_source(code, guess, source, length);
-    }
+    if (code->traits != NULL && code->libraries != NULL && code->code_bytes > 0)
+        return;
+    const char *language = code->language != NULL ? code->language : guess->language;
+    struct code_look look = {0};
+    if (!traits_look(sources, code->tenant != NULL ? code->tenant : "default", language, program, &look))
+        return;
+    if (code->code_bytes == 0)
+        code->code_bytes = look.code_bytes;
+    if (code->traits == NULL)
+        code->traits = code_traits_copy(&look.traits);
+    if (code->libraries == NULL)
+        guess->libraries = g_steal_pointer(&look.libraries);
+    code_look_clear(&look);
 }

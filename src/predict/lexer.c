@@ -98,7 +98,8 @@ static void lexer_import(struct lexer *lexer, const char *text, gsize length)
     if (length > 0 && text[0] != '.' && text[0] != '/' &&
         memchr(text, '$', length) == NULL) /* a file of the program's own */
         imports_add(lexer->imports, text, length);
-    if (lexer->brackets <= lexer->await_brackets) /* else it is one of several in brackets */
+    if (lexer->brackets <= lexer->await_brackets ||
+        lexer_has(lexer, BLOCK_PARENTHESES)) /* else it is one of several in brackets */
         lexer->await = AWAIT_NOTHING;
     lexer->has_more_imports = TRUE;
 }
@@ -170,6 +171,10 @@ static void lexer_begin_function(struct lexer *lexer, const struct word *word)
     lexer->name = NULL;
     if (word_is(word, "let")) /* a function only with parameters */
         return;
+    if (word_is(word, "define") && word->next != '(') {
+        lexer->await = AWAIT_NOTHING;
+        return;
+    }
     lexer->traits->functions++;
     if (lexer_has(lexer, BLOCK_INDENTED))
         lexer->name = scopes_open_function(&lexer->scopes, lexer->brackets, lexer->column);
@@ -270,7 +275,9 @@ static void lexer_loop(struct lexer *lexer, const struct word *word)
 {
     if (lexer->follows_do && word_is(word, "while"))
         return;
-    if (lexer_is_modifier(lexer) || (lexer_has(lexer, BLOCK_INDENTED) && lexer->brackets > 0)) {
+    const gboolean is_inner = lexer->brackets > 0 && (lexer_has(lexer, BLOCK_INDENTED) ||
+                                                      ((word->means & WORD_OPEN) != 0 && lexer->follows_value));
+    if (is_inner || lexer_is_modifier(lexer)) {
         scopes_count_loop(&lexer->scopes);
         /* a comprehension makes a list */
         lexer->traits->allocations += lexer_has(lexer, FORM_MODIFIERS | FORM_BARE | FORM_EQUATIONS) ? 0 : 1;
@@ -283,7 +290,7 @@ static void lexer_loop(struct lexer *lexer, const struct word *word)
         scopes_open_loop(&lexer->scopes, lexer->brackets, -1);
         lexer->has_do = lexer_has(lexer, FORM_MODIFIERS);
     } else {
-        scopes_expect_loop(&lexer->scopes, lexer->brackets, word_is(word, "do"));
+        scopes_expect_loop(&lexer->scopes, lexer->brackets, word_is(word, "do") || word_is(word, "repeat"));
     }
 }
 
@@ -384,7 +391,8 @@ static void lexer_note_assigned(struct lexer *lexer, const struct word *word)
     while (at < end && *at == ' ')
         at++;
     const char first = at < lexer->text.end ? *at : '\0', second = at + 1 < lexer->text.end ? at[1] : '\0';
-    if ((first == '=' && second != '=' && second != '>') || first == ':' || (first == '<' && second == '-'))
+    if ((first == '=' && second != '=' && second != '>') || (first == ':' && lexer->brackets == 0) ||
+        (first == '<' && second == '-'))
         lexer->assigned = word->name;
 }
 
@@ -477,6 +485,8 @@ static void lexer_open_bracket(struct lexer *lexer, char c)
     lexer->brackets++;
     if (lexer->await == AWAIT_NAME && c == '(' && !lexer_has(lexer, BLOCK_PARENTHESES) && lexer->name == NULL)
         lexer->await = AWAIT_NOTHING;
+    if (lexer->has_more_imports && lexer_has(lexer, BLOCK_PARENTHESES)) /* (:require [a :as b] [c]) */
+        lexer->await = AWAIT_IMPORT;
 }
 
 static void lexer_close_bracket(struct lexer *lexer)
@@ -485,6 +495,7 @@ static void lexer_close_bracket(struct lexer *lexer)
     lexer->candidate_is_closed = lexer->candidate_is_closed || lexer->brackets == lexer->candidate_brackets;
     if (lexer->await == AWAIT_IMPORT && lexer->brackets <= lexer->await_brackets)
         lexer->await = AWAIT_NOTHING;
+    lexer->has_more_imports = lexer->has_more_imports && lexer->brackets >= lexer->await_brackets;
     if (lexer_has(lexer, BLOCK_PARENTHESES))
         scopes_close_brackets(&lexer->scopes, lexer->brackets);
 }

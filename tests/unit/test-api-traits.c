@@ -16,6 +16,7 @@ static struct code_metadata *told, *guess;
 
 static void script_note(struct harness *harness, const struct event *event)
 {
+    g_clear_pointer(&guess, code_metadata_free);
     if (event->notification != NULL)
         told = code_metadata_copy(&event->notification->code);
     if (event->execution_request != NULL)
@@ -152,6 +153,58 @@ START_TEST(test_digest_of_others)
 }
 END_TEST
 
+/* Rule: code that was read once is known by its digest from then on, to the one who sent it. */
+START_TEST(test_seen_before)
+{
+    g_autofree char *sha256 = g_compute_checksum_for_string(G_CHECKSUM_SHA256, SOURCE, -1);
+    g_autofree char *same = g_strdup_printf(
+        "{\"code\":{\"function\":\"g\"},\"program\":{\"interpreter\":\"python\",\"source_sha256\":\"%s\"}}", sha256);
+    g_autofree char *other = g_strdup_printf("{\"code\":{\"function\":\"g\",\"tenant\":\"other\"},\"program\":{"
+                                             "\"interpreter\":\"python\",\"source_sha256\":\"%s\"}}",
+                                             sha256);
+    post("/v1/notifications", "{\"code\":{\"function\":\"f\"}," PROGRAM "}");
+    g_clear_pointer(&told, code_metadata_free);
+    post("/v1/executions", same);
+    check_source_traits();
+    check_libraries(guess->libraries, "os numpy");
+    g_clear_pointer(&told, code_metadata_free);
+    post("/v1/notifications", other);
+    ck_assert_ptr_null(told->traits);
+}
+END_TEST
+
+/* Rule: what is remembered is bounded; what was not asked for the longest goes. */
+START_TEST(test_cache)
+{
+    char *libraries[] = {(char *)"a", NULL};
+    struct traits_cache *cache = traits_cache_new(2);
+    struct code_look look = {.libraries = libraries};
+    static const char *const digests[] = {"one", "two", "one", "three"};
+    for (guint i = 0; i < G_N_ELEMENTS(digests); i++) {
+        struct code_look seen;
+        look.code_bytes = i + 1;
+        if (traits_cache_get(cache, "t", "c", digests[i], &seen))
+            code_look_clear(&seen);
+        else
+            traits_cache_put(cache, "t", "c", digests[i], &look);
+    }
+    struct code_look found;
+    ck_assert(!traits_cache_get(cache, "t", "c", "two", &found));
+    ck_assert(!traits_cache_get(cache, "t", NULL, "one", &found));
+    ck_assert(!traits_cache_get(cache, "u", "c", "one", &found));
+    ck_assert(traits_cache_get(cache, "t", "c", "one", &found));
+    ck_assert_int_eq(found.code_bytes, 1);
+    check_libraries(found.libraries, "a");
+    code_look_clear(&found);
+    look.code_bytes = 9;
+    traits_cache_put(cache, "t", "c", "one", &look);
+    ck_assert(traits_cache_get(cache, "t", "c", "one", &found));
+    ck_assert_int_eq(found.code_bytes, 9);
+    code_look_clear(&found);
+    traits_cache_free(cache);
+}
+END_TEST
+
 static const struct {
     const char *argv[5];
     gboolean has_source;
@@ -174,7 +227,9 @@ START_TEST(test_arguments)
     struct program program = {.argv = (char **)argument_cases[_i].argv,
                               .source = argument_cases[_i].has_source ? (char *)"x" : NULL};
     struct code_metadata code = {0};
-    traits_fill(&code, &code, &program, NULL);
+    const struct traits_sources sources = {NULL, traits_cache_new(1)};
+    traits_fill(&code, &code, &program, &sources);
+    traits_cache_free(sources.cache);
     ck_assert_uint_eq(code.argument_count, argument_cases[_i].count);
     ck_assert_double_eq(code.argument_max, argument_cases[_i].max);
     codec_clear(&code_metadata_codec, &code);
@@ -210,9 +265,11 @@ int main(void)
     tcase_add_test(tcase, test_execution);
     tcase_add_test(tcase, test_digest);
     tcase_add_test(tcase, test_digest_of_others);
+    tcase_add_test(tcase, test_seen_before);
     TCase *pure = tcase_create("pure");
     tcase_add_loop_test(pure, test_arguments, 0, G_N_ELEMENTS(argument_cases));
     tcase_add_test(pure, test_interpreters);
+    tcase_add_test(pure, test_cache);
     suite_add_tcase(suite, tcase);
     suite_add_tcase(suite, pure);
     SRunner *runner = srunner_create(suite);

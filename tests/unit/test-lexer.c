@@ -145,6 +145,15 @@ static const struct {
     {"fortran",
      "DO I = 1, 2\nEND DO\nIF (X) THEN\nEND IF\n",
      {.lines = 4, .loops = 1, .loop_depth = 1, .conditionals = 1}},
+    {"julia", "b = [x for x in a]\nfor i in b\nend\n", {.lines = 3, .loops = 2, .loop_depth = 1, .allocations = 1}},
+    {"swift", "repeat { f() } while x", {.lines = 1, .loops = 1, .loop_depth = 1, .calls = 1}},
+    {"typescript",
+     "const f = (n: number): void => { f(1); }",
+     {.lines = 1, .functions = 1, .calls = 1, .recursive = 1}},
+    {"clojure", "(ns a (:require [b :as c] [d]))\n(def x 3)", {.lines = 2, .imports = 2, .calls = 1}},
+    {"racket", "(define x 3)\n(define (f x) (f x))", {.lines = 2, .functions = 1, .recursive = 1, .calls = 1}},
+    {"chapel", "forall i in 1..3 do for j in i do f(j);", {.lines = 1, .loops = 2, .loop_depth = 2, .calls = 1}},
+    {"csharp", "var s = @\"c:\\\"; f(); // for", {.lines = 1, .calls = 1}},
     {"pascal", "WHILE a DO BEGIN { for } END;", {.lines = 1, .loops = 1, .loop_depth = 1}},
 };
 
