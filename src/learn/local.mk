@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+noinst_LTLIBRARIES += libhbr-learn.la
+libhbr_learn_la_CFLAGS = $(ROOM_CFLAGS)
+libhbr_learn_la_SOURCES = \
+	src/learn/contest.c src/learn/contest.h \
+	src/learn/sampler.c src/learn/sampler.h
