@@ -104,6 +104,8 @@ struct api *api_new(const struct api_settings *settings, struct store *store, ev
     struct api *api = g_new0(struct api, 1);
     api->store = store;
     api->code = settings->code;
+    api->models = settings->models;
+    api->learner = settings->learner;
     api->sink = sink;
     api->sink_data = sink_data;
     api->version = g_strdup(settings->version);

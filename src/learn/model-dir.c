@@ -83,7 +83,7 @@ static GBytes *file_read(const char *path, gint64 max, GError **error)
 GBytes *model_dir_read(struct model_dir *dir, guint version, GError **error)
 {
     g_autofree char *path = model_dir_file(dir, version, FILE_MODEL);
-    return file_read(path, MODEL_FILE_MAX, error);
+    return file_read(path, MODEL_CONTENT_MAX, error);
 }
 
 /* Whatever its file says of itself, it goes by the name of the file. */
@@ -119,9 +119,9 @@ gboolean model_dir_write(struct model_dir *dir, struct model *model, const struc
         return FALSE;
     gsize length;
     const void *data = g_bytes_get_data(content, &length);
-    if (length > MODEL_FILE_MAX) {
+    if (length > MODEL_CONTENT_MAX) {
         hbr_error_set(error, HBR_ERROR_TOO_LARGE, "the model has %" G_GSIZE_FORMAT " bytes, at most %d can be kept",
-                      length, MODEL_FILE_MAX);
+                      length, MODEL_CONTENT_MAX);
         return FALSE;
     }
     g_autofree char *path = model_dir_file(dir, record->version, FILE_MODEL);

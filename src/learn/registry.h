@@ -19,7 +19,7 @@ struct model;
 struct model_record;
 
 #define MODELS_KEPT 10
-#define MODEL_FILE_MAX (64 * 1024 * 1024)
+#define MODEL_CONTENT_MAX (64 * 1024 * 1024)
 
 struct registry_settings {
     const char *dir;

@@ -11,3 +11,5 @@ tests_unit_test_code_cache_SOURCES = tests/unit/test-code-cache.c tests/unit/cod
 tsan_tests += tests/unit/test-code-cache
 check_PROGRAMS += tests/unit/test-api-traits
 tests_unit_test_api_traits_SOURCES = tests/unit/test-api-traits.c tests/unit/api-harness.c tests/unit/api-harness.h
+check_PROGRAMS += tests/unit/test-api-models
+tests_unit_test_api_models_SOURCES = tests/unit/test-api-models.c tests/unit/api-harness.c tests/unit/api-harness.h
