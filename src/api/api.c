@@ -106,6 +106,8 @@ struct api *api_new(const struct api_settings *settings, struct store *store, ev
     api->store = store;
     api->code = settings->code;
     api->traits = (struct traits_sources){settings->code, traits_cache_new(API_TRAITS_MAX)};
+    api->models = settings->models;
+    api->learner = settings->learner;
     api->sink = sink;
     api->sink_data = sink_data;
     api->version = g_strdup(settings->version);

@@ -3,6 +3,7 @@
 
 #include "api/code-store.h"
 #include "core/command.h"
+#include "learn/learner.h"
 #include "store/store.h"
 
 /* The HTTP listeners. Their own threads decode and bound requests, post an event and suspend the connection; api_submit() hands
@@ -18,6 +19,8 @@ struct api_settings {
         request_timeout_ms; /* a client that sends or reads nothing for so long is cut off (waiting for our answer does not count) */
     const char *version;
     struct code_store *code; /* outlives it; NULL: code cannot be uploaded */
+    struct registry *models; /* the same, as the next; both NULL: models are not learned */
+    struct learner *learner;
 };
 
 /* Listens. `store` is read for history, policies and objects that the core no longer holds. NULL with an error that names the address. */

@@ -27,6 +27,15 @@ gboolean handle_pool_drain(struct request *request, GError **error);
 gboolean handle_code_put(struct request *request, GError **error);
 gboolean handle_code_get(struct request *request, GError **error);
 
+/* In models.c. What can be read is answered on the connection's own thread; the learner does the rest. */
+gboolean handle_model_list(struct request *request, GError **error);
+gboolean handle_model_get(struct request *request, GError **error);
+gboolean handle_model_content(struct request *request, GError **error);
+gboolean handle_model_train(struct request *request, GError **error);
+gboolean handle_model_serve(struct request *request, GError **error);
+gboolean handle_model_import(struct request *request, GError **error);
+void finish_metrics(struct request *request);
+
 /* In reads.c: what the database answers, on the connection's own thread. */
 gboolean handle_history(struct request *request, GError **error);
 gboolean handle_accuracy(struct request *request, GError **error);

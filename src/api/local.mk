@@ -11,6 +11,7 @@ libhbr_api_la_SOURCES = \
 	src/api/handlers.c src/api/handlers.h \
 	src/api/instances.c \
 	src/api/listener.c src/api/listener.h \
+	src/api/models.c \
 	src/api/pools.c \
 	src/api/problem.c src/api/problem.h \
 	src/api/program-check.c src/api/program-check.h \

@@ -21,6 +21,8 @@ struct api {
     struct store *store;
     struct code_store *code; /* NULL: none */
     struct traits_sources traits;
+    struct registry *models; /* NULL: none; so below */
+    struct learner *learner;
     event_sink sink;
     gpointer sink_data;
     char *version, *socket_path;

@@ -38,6 +38,13 @@ static const struct route route_table[] = {
     { "GET", "v1/hosts/*", handle_get, finish_get, OBJECT_HOST, ROUTE_WATCHED, 0, { "wait", "state" } },
     { "GET", "v1/pools/*", handle_get, NULL, OBJECT_POOL, 0, 0, { NULL } },
 
+    { "GET", "v1/models", handle_model_list, NULL, OBJECT_POLICY, 0, 0, { NULL } },
+    { "GET", "v1/models/*", handle_model_get, NULL, OBJECT_POLICY, 0, 0, { NULL } },
+    { "GET", "v1/models/*/content", handle_model_content, NULL, OBJECT_POLICY, 0, 0, { NULL } },
+    { "POST", "v1/models", handle_model_import, NULL, OBJECT_POLICY, ROUTE_BYTES | ROUTE_WATCHED, MODEL_CONTENT_MAX, { "serve" } },
+    { "POST", "v1/models/train", handle_model_train, NULL, OBJECT_POLICY, ROUTE_WATCHED, 0, { "wait" } },
+    { "POST", "v1/models/*/serve", handle_model_serve, NULL, OBJECT_POLICY, ROUTE_WATCHED, 0, { NULL } },
+
     { "DELETE", "v1/reservations/*", handle_remove, NULL, OBJECT_RESERVATION, 0, 0, { NULL } },
     { "DELETE", "v1/executions/*", handle_remove, NULL, OBJECT_EXECUTION, 0, 0, { NULL } },
     { "DELETE", "v1/instances/*", handle_remove, NULL, OBJECT_INSTANCE, 0, 0, { NULL } },
@@ -53,7 +60,7 @@ static const struct route route_table[] = {
     { "GET", "v1/policies/*", handle_policy_get, NULL, OBJECT_POLICY, 0, 0, { NULL } },
     { "GET", "v1/profiles", handle_profile_list, NULL, OBJECT_POLICY, 0, 0, { NULL } },
     { "GET", "v1/version", handle_version, NULL, OBJECT_POLICY, 0, 0, { NULL } },
-    { "GET", "metrics", handle_metrics, NULL, OBJECT_POLICY, 0, 0, { NULL } },
+    { "GET", "metrics", handle_metrics, finish_metrics, OBJECT_POLICY, 0, 0, { NULL } },
     { "GET", "healthz", handle_health, finish_health, OBJECT_POLICY, 0, 0, { NULL } },
     { "GET", "readyz", handle_ready, NULL, OBJECT_POLICY, 0, 0, { NULL } },
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/command.h"
 
-CODEC_WORDS_DEFINE(command_kind_words, "reply", "stream", "persist", "code-fetch", "code-keep", "host-connect",
+CODEC_WORDS_DEFINE(command_kind_words, "reply", "stream", "persist", "code-fetch", "code-keep", "learn", "model-train",
+                   "model-serve", "model-import", "host-connect",
                    "host-disconnect", "boot", "adopt", "shape", "alarm", "run", "stdin", "output-credit", "cancel-run",
                    "pause", "claim", "save", "forget-saved", "stage", "migrate", "destroy");
 
@@ -79,5 +80,6 @@ void command_free(struct command *command)
     run_spec_free(command->run);
     saved_state_free(command->saved);
     code_ref_free(command->code);
+    g_free(command->sample);
     g_free(command);
 }

@@ -4,6 +4,8 @@
 #include "core/event.h"
 #include "model/pool.h"
 
+struct sample;
+
 /* What the core wants done. The driver (daemon or simulator) hands each command to the adapter that its kind names. A command owns all that
  * it points to. */
 
@@ -19,6 +21,12 @@ enum command_kind {
     /* For the cache of code. */
     COMMAND_CODE_FETCH, /* id, code: answered by EVENT_CODE */
     COMMAND_CODE_KEEP,  /* code, bytes: what came with a notification, for those that name it later; not answered */
+
+    /* For the learner. */
+    COMMAND_LEARN,       /* sample: a run that taught something */
+    COMMAND_MODEL_TRAIN, /* request, eof; this and the next two as the events of the same name, and answered by EVENT_MODEL_ANSWER */
+    COMMAND_MODEL_SERVE, /* request, count */
+    COMMAND_MODEL_IMPORT, /* request, bytes, eof */
 
     /* For the hypervisors; `host` says which. */
     COMMAND_HOST_CONNECT, /* host_spec: connect, keep connected, report EVENT_HOST_UP, EVENT_HOST_INVENTORY, EVENT_HOST_DOWN */
@@ -123,6 +131,7 @@ struct command {
     struct guest_alarm alarm;
     struct saved_state *saved;
     struct code_ref *code;
+    struct sample *sample;
 };
 
 struct command *command_new(enum command_kind kind);

@@ -361,6 +361,9 @@ static void (*const core_handlers[EVENT_KIND_COUNT])(struct core *core, struct e
     [EVENT_POOL_SET] = pool_set,
     [EVENT_POOL_DRAIN] = pool_drain,
     [EVENT_INSTANCE_SHAPE] = adjust_by_hand,
+    [EVENT_MODEL_TRAIN] = core_model_ask,
+    [EVENT_MODEL_SERVE] = core_model_ask,
+    [EVENT_MODEL_IMPORT] = core_model_ask,
     [EVENT_CLIENT_GONE] = core_client_gone,
     [EVENT_OUTPUT_CONSUMED] = core_output_consumed,
     [EVENT_HOST_UP] = host_on_event,
@@ -385,6 +388,8 @@ static void (*const core_handlers[EVENT_KIND_COUNT])(struct core *core, struct e
     [EVENT_STDIN_TAKEN] = core_stdin_taken,
     [EVENT_COMMITTED] = core_on_committed,
     [EVENT_COMMIT_FAILED] = core_on_commit_failed,
+    [EVENT_MODEL] = core_model_take,
+    [EVENT_MODEL_ANSWER] = core_model_answer,
     [EVENT_TICK] = core_on_tick,
     [EVENT_SHUTDOWN] = core_on_shutdown,
 };

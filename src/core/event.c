@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/event.h"
 
+#include "predict/model.h"
+
 CODEC_WORDS_DEFINE(event_kind_words, "notify", "execute", "stdin", "query", "remove", "policy-load", "explain",
-                   "host-attach", "pool-set", "pool-drain", "instance-shape", "client-gone", "output-consumed",
+                   "host-attach", "pool-set", "pool-drain", "instance-shape", "model-train", "model-serve",
+                   "model-import", "client-gone", "output-consumed",
                    "host-up", "host-down", "host-inventory", "instance-progress", "instance-ready", "instance-failed",
                    "instance-gone", "instance-destroyed", "instance-shaped", "instance-paused", "instance-saved",
                    "instance-migrated", "saved-lost", "staged", "sample", "run-started", "run-output", "run-exit",
-                   "stdin-taken", "committed", "commit-failed", "code", "tick", "shutdown");
+                   "stdin-taken", "committed", "commit-failed", "code", "model", "model-answer", "tick", "shutdown");
 
 CODEC_WORDS_DEFINE(object_kind_words, "reservation", "execution", "instance", "host", "policy", "pool");
 
@@ -74,5 +77,6 @@ void event_free(struct event *event)
     g_clear_pointer(&event->records, g_ptr_array_unref);
     usage_sample_free(event->sample);
     run_result_free(event->result);
+    g_clear_pointer(&event->model, model_unref);
     g_free(event);
 }

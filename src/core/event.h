@@ -8,6 +8,8 @@
 #include "model/reservation.h"
 #include "policy/policy.h"
 
+struct model;
+
 /* What can happen to the core. Adapters (api, host, store, daemon) make events and post them; the core alone reads them. An event owns all
  * that it points to. */
 
@@ -25,6 +27,9 @@ enum event_kind {
     EVENT_POOL_SET,    /* request, id, pool_setting */
     EVENT_POOL_DRAIN,  /* request, id, eof: begin (TRUE), or end: its warm instances go, and none is made */
     EVENT_INSTANCE_SHAPE,  /* request, id, shape: what it is to have; 0, SHAPE_GPUS_KEPT: as it is */
+    EVENT_MODEL_TRAIN,     /* request, eof: answered at the end of the training (TRUE), or of its beginning */
+    EVENT_MODEL_SERVE,     /* request, count: version; -1: the newest that ever served */
+    EVENT_MODEL_IMPORT,    /* request, bytes, eof: it serves from now on */
     EVENT_CLIENT_GONE,     /* request: nobody listens to its answer any more */
     EVENT_OUTPUT_CONSUMED, /* request, count: bytes of streamed output that the client has taken */
 
@@ -62,6 +67,10 @@ enum event_kind {
 
     /* From the cache of code. */
     EVENT_CODE, /* id, bytes: what COMMAND_CODE_FETCH asked for, of that digest; or error */
+
+    /* From the learner. */
+    EVENT_MODEL,        /* model: predicts from now on */
+    EVENT_MODEL_ANSWER, /* request, count (HTTP: 200, 201, 202), bytes (JSON); or error: to an EVENT_MODEL_TRAIN, _SERVE or _IMPORT */
 
     EVENT_TICK,     /* the time that the core asked to be woken at */
     EVENT_SHUTDOWN, /* stop taking work; instances without a running execution are destroyed */
@@ -141,6 +150,7 @@ struct event {
     struct vm_shape shape;
     struct usage_sample *sample;
     struct run_result *result;
+    struct model *model;
     GPtrArray *records; /* struct record, given back by EVENT_COMMIT_FAILED; freed with g_ptr_array_unref */
     guint link;         /* the connection to a host that it came by, numbered by the daemon; 0: none */
     gint64 at;          /* when it happened, where that is earlier than when the core hears of it (0: the same) */

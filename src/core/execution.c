@@ -110,6 +110,7 @@ static void execution_record(struct core *core, const struct execution_entry *en
         return;
     struct observation *observation = execution_observation(core, entry);
     predictor_observe(core->predictor, entry->policy, observation);
+    core_teach(core, observation);
     struct record *record = g_new0(struct record, 1);
     record->kind = RECORD_OBSERVATION;
     record->object = OBJECT_EXECUTION;

@@ -11,6 +11,7 @@ libhbr_core_la_SOURCES = \
 	src/core/instance.c \
 	src/core/intake.c \
 	src/core/ladder.c \
+	src/core/learn.c \
 	src/core/metrics.c \
 	src/core/migrate.c \
 	src/core/persist.c \

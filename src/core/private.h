@@ -491,4 +491,10 @@ void core_answer_vanished(struct core *core, const char *id);
 void core_waiter_gone(struct core *core, guint64 request);
 void waiter_free(struct waiter *waiter);
 
+/* learn.c: what goes to the learner, and comes from it */
+void core_teach(struct core *core, const struct observation *observation);
+void core_model_ask(struct core *core, struct event *event);
+void core_model_take(struct core *core, struct event *event);
+void core_model_answer(struct core *core, struct event *event);
+
 /* rebuild.c has only core_rebuild() */

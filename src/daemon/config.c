@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define CONFIG_SIZE_MAX ((double)(G_GUINT64_CONSTANT(1) << 50))
+#define SAMPLES_MIN 1000
 #define CODE_CACHE (G_GUINT64_CONSTANT(1) << 30)
 
 enum config_kind { CONFIG_STRING, CONFIG_LIST, CONFIG_UINT, CONFIG_DOUBLE, CONFIG_SIZE };
@@ -43,6 +44,11 @@ static const struct config_key daemon_keys[] = {
     DAEMON("connections-max", CONFIG_UINT, connections_max, 100000),
     DAEMON("request-timeout-s", CONFIG_UINT, request_timeout_s, 86400),
     DAEMON("code-cache", CONFIG_SIZE, code_cache, CONFIG_SIZE_MAX),
+    DAEMON("models", CONFIG_UINT, models, 1),
+    DAEMON("prior", CONFIG_STRING, prior, 0),
+    DAEMON("model-samples-max", CONFIG_UINT, model_samples_max, 1000000),
+    DAEMON("model-train-runs", CONFIG_UINT, model_train_runs, 1000000),
+    DAEMON("model-half-life-days", CONFIG_DOUBLE, model_half_life_days, 36500),
     DAEMON("keep-days", CONFIG_UINT, keep_days, 36500),
 };
 
@@ -69,6 +75,7 @@ void config_free(struct config *config)
     g_free(config->policy);
     g_free(config->acceleration);
     g_free(config->log_level);
+    g_free(config->prior);
     g_ptr_array_unref(config->hosts);
     g_free(config);
 }
@@ -236,6 +243,11 @@ static struct config *config_new(void)
     config->connections_max = 1024;
     config->request_timeout_s = 60;
     config->keep_days = 30;
+    config->models = 1;
+    config->prior = g_build_filename(HBR_DATADIR, "prior.model", NULL);
+    config->model_samples_max = 20000;
+    config->model_train_runs = 50;
+    config->model_half_life_days = 14;
     config->code_cache = CODE_CACHE;
     config->hosts = g_ptr_array_new_with_free_func((GDestroyNotify)host_spec_free);
     return config;
@@ -252,6 +264,11 @@ static gboolean config_check(const struct config *config, GError **error)
     }
     if (!log_level_from_string(config->log_level, &level, error)) {
         g_prefix_error(error, "[daemon] log-level: ");
+        return FALSE;
+    }
+    if (config->model_samples_max < SAMPLES_MIN) {
+        hbr_error_set(error, HBR_ERROR_INVALID, "[daemon] model-samples-max: %u is not a number from %d on",
+                      config->model_samples_max, SAMPLES_MIN);
         return FALSE;
     }
     return TRUE;

@@ -17,6 +17,10 @@ struct config {
     guint connections_max;
     guint request_timeout_s;
     guint64 code_cache; /* bytes of code that are kept by digest */
+    guint models;       /* 1: models are learned */
+    char *prior;        /* file of the shipped model; it need not exist */
+    guint model_samples_max, model_train_runs; /* runs to train with; new ones that it takes to train again */
+    double model_half_life_days;               /* of a run's weight; 0: age does not count */
     guint keep_days;    /* final objects and observations; 0: for ever */
     GPtrArray *hosts;   /* struct host_spec */
 };

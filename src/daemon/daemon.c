@@ -11,6 +11,7 @@
 #include "daemon/hosts.h"
 #include "daemon/notify.h"
 #include "daemon/policies.h"
+#include "learn/learner.h"
 #include "store/store.h"
 
 #include <glib-unix.h>
@@ -31,6 +32,8 @@ struct daemon {
     struct store *store;
     struct code_store *code_store;
     struct code_cache *code_cache;
+    struct registry *models; /* this and the next: NULL when none are learned */
+    struct learner *learner;
     struct api *api;
     struct hosts *hosts;
     GQueue batch;       /* struct event: taken from the mailbox, not handled yet */
@@ -76,6 +79,12 @@ static void daemon_route(struct command *command, gpointer data)
     case COMMAND_CODE_FETCH:
     case COMMAND_CODE_KEEP:
         code_cache_submit(daemon->code_cache, command);
+        break;
+    case COMMAND_LEARN:
+    case COMMAND_MODEL_TRAIN:
+    case COMMAND_MODEL_SERVE:
+    case COMMAND_MODEL_IMPORT:
+        learner_submit(daemon->learner, command);
         break;
     case COMMAND_HOST_DISCONNECT:
         hosts_submit(daemon->hosts, clock_now(), command);
@@ -152,6 +161,8 @@ static gboolean daemon_on_signal(gpointer data)
     struct daemon *daemon = data;
     log_info("daemon", "stopping");
     notify_service_manager("STOPPING=1");
+    if (daemon->learner != NULL)
+        learner_stop(daemon->learner);
     daemon_add_source(daemon, g_timeout_source_new_seconds(STOP_TIMEOUT_S), daemon_on_stop_timeout);
     daemon_post(event_new(EVENT_SHUTDOWN), daemon);
     return G_SOURCE_CONTINUE;
@@ -173,13 +184,21 @@ static void daemon_add_sources(struct daemon *daemon)
     daemon_add_source(daemon, g_unix_signal_source_new(SIGINT), daemon_on_signal);
 }
 
+static void daemon_learn(struct daemon *daemon, const struct observation *observation)
+{
+    struct sample sample;
+    core_learn(daemon->core, observation);
+    if (daemon->learner != NULL && sample_of_observation(&sample, observation))
+        learner_add(daemon->learner, &sample);
+}
+
 static gboolean daemon_learn_history(struct daemon *daemon, const struct policy *policy, GError **error)
 {
     g_autoptr(GPtrArray) observations = store_load_observations(daemon->store, policy->history.samples_max, error);
     if (observations == NULL)
         return FALSE;
     for (guint i = 0; i < observations->len; i++)
-        core_learn(daemon->core, observations->pdata[i]);
+        daemon_learn(daemon, observations->pdata[i]);
     return TRUE;
 }
 
@@ -217,16 +236,27 @@ static gboolean daemon_load_policy(struct daemon *daemon, struct policy *policy,
     return TRUE;
 }
 
+/* What served before serves from the first notification on. */
+static void daemon_serve_model(struct daemon *daemon)
+{
+    struct event *event = event_new(EVENT_MODEL);
+    event->model = registry_get_serving(daemon->models);
+    core_handle(daemon->core, event, clock_now());
+}
+
 static gboolean daemon_start_core(struct daemon *daemon, GError **error)
 {
     g_autoptr(GPtrArray) new_sources = NULL;
     g_autoptr(policy_auto) policy = policies_initial(daemon->store, daemon->config->policy, &new_sources, error);
     if (policy == NULL)
         return FALSE;
-    struct core_settings settings = {.owner = daemon->owner, .sink = daemon_route, .sink_data = daemon};
+    struct core_settings settings = {
+        .owner = daemon->owner, .sink = daemon_route, .sink_data = daemon, .has_learner = daemon->learner != NULL};
     if (getrandom(&settings.seed, sizeof settings.seed, 0) != (ssize_t)sizeof settings.seed)
         settings.seed = (guint32)clock_now();
     daemon->core = core_new(&settings, policy, clock_now());
+    if (daemon->models != NULL)
+        daemon_serve_model(daemon);
     if (!daemon_learn_history(daemon, policy, error))
         return FALSE;
     store_set_retention(daemon->store, (gint64)daemon->config->keep_days * 24 * CLOCK_HOUR);
@@ -273,6 +303,27 @@ static gboolean daemon_open_code(struct daemon *daemon, GError **error)
     return TRUE;
 }
 
+static gboolean daemon_open_models(struct daemon *daemon, GError **error)
+{
+    const struct config *config = daemon->config;
+    g_autofree char *path = g_build_filename(config->state_dir, "models", NULL);
+    const struct registry_settings files = {.dir = path, .prior = config->prior};
+    const struct learner_settings settings = {
+        .samples_max = config->model_samples_max,
+        .train_runs = config->model_train_runs,
+        .half_life = (gint64)(config->model_half_life_days * (double)CLOCK_DAY),
+        .sink = daemon_post,
+        .sink_data = daemon,
+    };
+    if (config->models == 0)
+        return TRUE;
+    daemon->models = registry_open(&files, error);
+    if (daemon->models == NULL)
+        return FALSE;
+    daemon->learner = learner_new(&settings, daemon->models);
+    return TRUE;
+}
+
 static gboolean daemon_open_api(struct daemon *daemon, GError **error)
 {
     const struct config *config = daemon->config;
@@ -289,6 +340,8 @@ static gboolean daemon_open_api(struct daemon *daemon, GError **error)
         .request_timeout_ms = (gint64)config->request_timeout_s * 1000,
         .version = VERSION,
         .code = daemon->code_store,
+        .models = daemon->models,
+        .learner = daemon->learner,
     };
     daemon->api = api_new(&settings, daemon->store, daemon_post, daemon, error);
     return daemon->api != NULL;
@@ -303,7 +356,7 @@ static enum acceleration daemon_acceleration(const char *word)
 static gboolean daemon_start(struct daemon *daemon, GError **error)
 {
     const struct config *config = daemon->config;
-    if (!daemon_open_store(daemon, error) || !daemon_open_code(daemon, error))
+    if (!daemon_open_store(daemon, error) || !daemon_open_code(daemon, error) || !daemon_open_models(daemon, error))
         return FALSE;
     daemon->settings = (struct hypervisor_settings){
         .template_dir = config->template_dir,
@@ -316,6 +369,8 @@ static gboolean daemon_start(struct daemon *daemon, GError **error)
     daemon_add_sources(daemon);
     if (!daemon_start_core(daemon, error) || !daemon_open_api(daemon, error))
         return FALSE;
+    if (daemon->learner != NULL)
+        learner_start(daemon->learner);
     daemon_attach_configured_hosts(daemon);
     daemon_arm_timer(daemon);
     log_info("daemon", "harbingerd %s listens on %s%s%s", VERSION, config->socket,
@@ -330,6 +385,8 @@ static void daemon_clear(struct daemon *daemon)
     api_free(daemon->api);
     daemon->api = NULL;
     g_clear_pointer(&daemon->hosts, hosts_free);
+    learner_free(daemon->learner);
+    registry_free(daemon->models);
     code_cache_free(daemon->code_cache);
     code_store_free(daemon->code_store);
     store_free(daemon->store);

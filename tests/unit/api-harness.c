@@ -85,6 +85,10 @@ static struct harness *harness_start(harness_script script, gpointer data, gbool
     const struct code_store_settings code_settings = {.dir = code_path, .bytes_max = HARNESS_CODE_BYTES};
     harness->code = code_store_open(&code_settings, &error);
     ck_assert_msg(harness->code != NULL, "%s", error != NULL ? error->message : "");
+    g_autofree char *models_path = g_build_filename(harness->dir, "models", NULL);
+    const struct registry_settings models_settings = {.dir = models_path};
+    harness->models = registry_open(&models_settings, &error);
+    ck_assert_msg(harness->models != NULL, "%s", error != NULL ? error->message : "");
     const struct api_settings settings = {
         .socket_path = harness->socket_path,
         .tcp_address = "127.0.0.1:0",
@@ -92,6 +96,7 @@ static struct harness *harness_start(harness_script script, gpointer data, gbool
         .request_timeout_ms = 2000,
         .version = "1.2.3",
         .code = harness->code,
+        .models = harness->models,
     };
     harness->api = api_new(&settings, harness->store, harness_sink, harness, &error);
     ck_assert_msg(harness->api != NULL, "%s", error != NULL ? error->message : "");
@@ -135,6 +140,7 @@ void harness_free(struct harness *harness)
     harness_stop(harness);
     store_free(harness->store);
     code_store_free(harness->code);
+    registry_free(harness->models);
     mailbox_free(harness->mailbox);
     harness_remove_tree(harness->dir);
     pthread_mutex_destroy(&harness->lock);

@@ -18,6 +18,7 @@ struct harness {
     guint port;
     struct store *store;
     struct code_store *code;
+    struct registry *models; /* none in it */
     struct api *api;
     harness_script script;
     gpointer data; /* the test's own */

@@ -12,3 +12,5 @@ tsan_tests += tests/unit/test-code-cache
 check_PROGRAMS += tests/unit/test-api-traits
 tests_unit_test_api_traits_SOURCES = tests/unit/test-api-traits.c tests/unit/api-harness.c tests/unit/api-harness.h
 tsan_tests += tests/unit/test-api-traits
+check_PROGRAMS += tests/unit/test-api-models
+tests_unit_test_api_models_SOURCES = tests/unit/test-api-models.c tests/unit/api-harness.c tests/unit/api-harness.h

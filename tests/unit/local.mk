@@ -12,6 +12,7 @@ include tests/unit/plan.mk
 include tests/unit/core.mk
 include tests/unit/host.mk
 include tests/unit/store.mk
+include tests/unit/learn.mk
 include tests/unit/api.mk
 include tests/unit/daemon.mk
 include tests/unit/client.mk

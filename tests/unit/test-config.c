@@ -41,6 +41,9 @@ START_TEST(test_refusals)
         {"[host ..]\nuri=sim:a\n", "is not a name"},
         {"[host a]\nuri=sim:a\ncpu-overcommit=lots\n", "cpu-overcommit: \"lots\" is not a number from 0 to 1000"},
         {"[daemon]\nconnections-max=-1\n", "connections-max: \"-1\" is not a whole number"},
+        {"[daemon]\nmodels=yes\n", "models: \"yes\" is not a whole number from 0 to 1"},
+        {"[daemon]\nmodel-samples-max=999\n", "model-samples-max: 999 is not a number from 1000 on"},
+        {"[daemon]\nmodel-half-life-days=-1\n", "model-half-life-days: \"-1\" is not a number from 0 to 36500"},
         {"[daemon]\nkeep-days=0.5\n", "keep-days: \"0.5\" is not a whole number from 0 to 36500"},
         {"[daemon]\ncode-cache=lots\n", "[daemon] code-cache: \"lots\" is not a size; right would be 512M or 1G"},
         {"[daemon]\ncode-cache=-1\n", "is not a size"},
@@ -83,6 +86,10 @@ START_TEST(test_values)
     ck_assert_str_eq(good->listen, "127.0.0.1:7475");
     ck_assert_uint_eq(good->connections_max, 7);
     ck_assert_uint_eq(good->keep_days, 30);
+    ck_assert_uint_eq(good->models, 1);
+    ck_assert_uint_eq(good->model_samples_max, 20000);
+    ck_assert_uint_eq(good->model_train_runs, 50);
+    ck_assert(g_str_has_suffix(good->prior, "/prior.model"));
     ck_assert_uint_eq(good->hosts->len, 1);
     const struct host_spec *host = good->hosts->pdata[0];
     ck_assert_str_eq(host->name, "big");
