@@ -36,8 +36,9 @@ tests_bench_touch_LDFLAGS = -all-static $(HBR_LDFLAGS)
 tests_bench_touch_LDADD =
 # `player` as well: a sample of real usage courses.
 bench_targets += tests/bench/bench-courses
-tests_bench_bench_courses_SOURCES = tests/bench/bench-courses.c tests/bench/trace.c tests/bench/trace.h \
-	tests/bench/world.c tests/bench/world.h
+trace_sources = tests/bench/trace.c tests/bench/trace.h tests/bench/data.c tests/bench/data.h tests/bench/numbers.c \
+	tests/bench/numbers.h
+tests_bench_bench_courses_SOURCES = tests/bench/bench-courses.c $(trace_sources) tests/bench/world.c tests/bench/world.h
 bench_helpers += tests/bench/player
 tests_bench_player_CFLAGS = $(HBR_CFLAGS)
 tests_bench_player_LDFLAGS = -all-static $(HBR_LDFLAGS)
@@ -47,7 +48,8 @@ tests_bench_bench_sampling_cost_SOURCES = tests/bench/bench-sampling-cost.c test
 # Scaling: replays of real usage courses (../shared/data, or HBR_DATA_DIR), in simulated time.
 bench_targets += tests/bench/bench-slack-shortage tests/bench/bench-stability
 tests_bench_bench_slack_shortage_SOURCES = tests/bench/bench-slack-shortage.c tests/bench/scaler-baselines.c \
-	tests/bench/scaler-baselines.h tests/bench/picture.c tests/bench/picture.h tests/bench/trace.c tests/bench/trace.h
+	tests/bench/scaler-baselines.h tests/bench/picture.c tests/bench/picture.h tests/bench/vpa.c tests/bench/vpa.h \
+	$(trace_sources)
 tests_bench_bench_stability_SOURCES = tests/bench/bench-stability.c tests/bench/picture.c tests/bench/picture.h
 
 EXTRA_PROGRAMS += $(bench_targets) $(bench_helpers)
