@@ -51,12 +51,20 @@ tests_bench_bench_slack_shortage_SOURCES = tests/bench/bench-slack-shortage.c te
 	tests/bench/scaler-baselines.h tests/bench/picture.c tests/bench/picture.h tests/bench/vpa.c tests/bench/vpa.h \
 	$(trace_sources)
 tests_bench_bench_stability_SOURCES = tests/bench/bench-stability.c tests/bench/picture.c tests/bench/picture.h
+# The learned model, on recorded runs; `make bench-predict` runs it alone.
+bench_targets += tests/bench/bench-predict
+tests_bench_bench_predict_SOURCES = tests/bench/bench-predict.c tests/bench/predict-parts.h tests/bench/predict-unseen.c \
+	tests/bench/predict-baselines.c tests/bench/predict-baselines.h tests/bench/rows.c tests/bench/rows.h \
+	tests/bench/data.c tests/bench/data.h tests/bench/numbers.c tests/bench/numbers.h
 
 EXTRA_PROGRAMS += $(bench_targets) $(bench_helpers)
 EXTRA_DIST += tests/bench/run tests/bench/bench-shape-storm
 CLEANFILES += $(bench_targets) $(bench_helpers)
 
+run_bench = HBR_SOURCE_DIR='$(abs_top_srcdir)' HBR_BUILD_DIR='$(abs_top_builddir)' HBR_TESTS_DIR='$(abs_top_srcdir)/tests' \
+	$(srcdir)/tests/bench/run
 bench: all $(bench_targets) $(bench_helpers)
-	@HBR_SOURCE_DIR='$(abs_top_srcdir)' HBR_BUILD_DIR='$(abs_top_builddir)' HBR_TESTS_DIR='$(abs_top_srcdir)/tests' \
-		$(srcdir)/tests/bench/run $(BENCH)
-.PHONY: bench
+	@$(run_bench) $(BENCH)
+bench-predict: all tests/bench/bench-predict
+	@$(run_bench) predict
+.PHONY: bench bench-predict

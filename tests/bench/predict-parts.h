@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "predict/model.h"
+
+#include "rows.h"
+
+/* The parts of bench-predict. Each prints a table and the lines of its benches, draws whatever is random from PARTS_SEED, and ends the program with a
+ * message when something fails. */
+
+#define PARTS_SEED 20261121
+
+/* The Benchmarks Game's programs, and a model of those to learn from. */
+struct study {
+    GPtrArray *training, *test; /* struct row */
+    struct model *model;
+};
+
+/* The model of these samples, all of the same weight; ends the program when there is none. */
+struct model *parts_train(const GArray *samples);
+
+/* The clock of a thread, of CPU time or of what has passed (CLOCK_...), in seconds. */
+double parts_seconds(int clock);
+
+void measure_unseen(struct study *study, enum target target);
+void measure_serverless(struct study *study);
+void measure_coverage(struct study *study);
+void measure_online(struct study *study);
+void measure_drift(struct study *study);
+void measure_latency(struct study *study);
+void measure_train_time(struct study *study);
