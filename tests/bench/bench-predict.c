@@ -29,7 +29,7 @@ static const struct part {
 } parts[] = {
     {"predict-cpu", measure_cpu},           {"predict-elapsed", measure_elapsed},
     {"predict-memory", measure_memory},     {"predict-serverless", measure_serverless},
-    {"predict-coverage", measure_coverage},
+    {"predict-coverage", measure_coverage}, {"predict-online", measure_online},
 };
 
 double parts_seconds(int clock)
@@ -50,11 +50,24 @@ struct model *parts_train(const GArray *samples)
     return model;
 }
 
+struct policy *parts_policy(void)
+{
+    const char *source = g_getenv("HBR_SOURCE_DIR");
+    g_autofree char *path = g_build_filename(source != NULL ? source : ".", "policies", "default.yaml", NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) sources = policy_sources_read(path, &error);
+    struct policy *policy = sources != NULL ? policy_parse(sources, &error) : NULL;
+    if (policy == NULL)
+        g_error("%s", error->message);
+    return policy;
+}
+
 static void study_init(struct study *study)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) rows = rows_benchmarksgame(TRUE, &error);
-    if (rows == NULL)
+    study->repeats = rows != NULL ? rows_benchmarksgame(FALSE, &error) : NULL;
+    if (study->repeats == NULL)
         g_error("%s", error->message);
     study->training = rows_of_fold(rows, 0, FALSE);
     study->test = rows_of_fold(rows, 0, TRUE);
@@ -69,6 +82,7 @@ static void study_clear(struct study *study)
     model_unref(study->model);
     g_ptr_array_unref(study->training);
     g_ptr_array_unref(study->test);
+    g_ptr_array_unref(study->repeats);
 }
 
 int main(void)

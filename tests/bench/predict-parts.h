@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "policy/policy.h"
 #include "predict/model.h"
 
 #include "rows.h"
@@ -12,12 +13,16 @@
 
 /* The Benchmarks Game's programs, and a model of those to learn from. */
 struct study {
-    GPtrArray *training, *test; /* struct row */
+    GPtrArray *training, *test; /* struct row: the best runs */
+    GPtrArray *repeats;         /* all runs */
     struct model *model;
 };
 
 /* The model of these samples, all of the same weight; ends the program when there is none. */
 struct model *parts_train(const GArray *samples);
+
+/* The policy that is shipped. Free with policy_unref. */
+struct policy *parts_policy(void);
 
 /* The clock of a thread, of CPU time or of what has passed (CLOCK_...), in seconds. */
 double parts_seconds(int clock);
