@@ -30,6 +30,7 @@ static const struct part {
     {"predict-cpu", measure_cpu},           {"predict-elapsed", measure_elapsed},
     {"predict-memory", measure_memory},     {"predict-serverless", measure_serverless},
     {"predict-coverage", measure_coverage}, {"predict-online", measure_online},
+    {"predict-drift", measure_drift},
 };
 
 double parts_seconds(int clock)
@@ -64,6 +65,7 @@ struct policy *parts_policy(void)
 
 static void study_init(struct study *study)
 {
+    *study = (struct study){0};
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) rows = rows_benchmarksgame(TRUE, &error);
     study->repeats = rows != NULL ? rows_benchmarksgame(FALSE, &error) : NULL;
@@ -71,10 +73,14 @@ static void study_init(struct study *study)
         g_error("%s", error->message);
     study->training = rows_of_fold(rows, 0, FALSE);
     study->test = rows_of_fold(rows, 0, TRUE);
+}
+
+struct model *study_model(struct study *study)
+{
     g_autoptr(GArray) samples = rows_samples(study->training);
-    const double begin = parts_seconds(CLOCK_MONOTONIC);
-    study->model = parts_train(samples);
-    g_print("the model of %u runs was trained in %.1f s\n", samples->len, parts_seconds(CLOCK_MONOTONIC) - begin);
+    if (study->model == NULL)
+        study->model = parts_train(samples);
+    return study->model;
 }
 
 static void study_clear(struct study *study)

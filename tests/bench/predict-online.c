@@ -243,11 +243,11 @@ static void arms_report(const struct arm *arms, guint count, guint functions, co
         arm_report(&arms[i], functions, prefix, report);
 }
 
-static void arms_run(const struct study *study, struct traffic *traffic, const struct policy *policy, struct arm *arms,
+static void arms_run(struct model *model, struct traffic *traffic, const struct policy *policy, struct arm *arms,
                      guint count)
 {
     for (guint i = 0; i < count; i++)
-        arm_init(&arms[i], traffic_function_count(traffic), study->model);
+        arm_init(&arms[i], traffic_function_count(traffic), model);
     for (guint n = 0; n < RUNS; n++) {
         struct traffic_run run;
         traffic_next(traffic, &run);
@@ -256,8 +256,8 @@ static void arms_run(const struct study *study, struct traffic *traffic, const s
     }
 }
 
-static void measure_traffic(const struct study *study, const struct policy *policy, double other_input,
-                            const char *title, const char *prefix, GString *report)
+static void measure_traffic(struct study *study, const struct policy *policy, double other_input, const char *title,
+                            const char *prefix, GString *report)
 {
     const struct traffic_settings settings = {
         .rows = study->test,
@@ -283,7 +283,7 @@ static void measure_traffic(const struct study *study, const struct policy *poli
     };
     g_autoptr(traffic_auto) traffic = traffic_new(&settings);
     const guint functions = traffic_function_count(traffic);
-    arms_run(study, traffic, policy, arms, G_N_ELEMENTS(arms));
+    arms_run(study_model(study), traffic, policy, arms, G_N_ELEMENTS(arms));
     arms_print(arms, G_N_ELEMENTS(arms), functions, title);
     arms_report(arms, G_N_ELEMENTS(arms), functions, prefix, report);
     for (guint i = 0; i < G_N_ELEMENTS(arms); i++)

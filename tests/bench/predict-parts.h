@@ -15,8 +15,11 @@
 struct study {
     GPtrArray *training, *test; /* struct row: the best runs */
     GPtrArray *repeats;         /* all runs */
-    struct model *model;
+    struct model *model;        /* NULL until it is asked for */
 };
+
+/* The model of the training rows, trained at the first call; the study's. */
+struct model *study_model(struct study *study);
 
 /* The model of these samples, all of the same weight; ends the program when there is none. */
 struct model *parts_train(const GArray *samples);

@@ -127,7 +127,7 @@ static struct deviation traffic_deviation(struct traffic *traffic, const struct 
 
 /* --- Functions --- */
 
-static char **traffic_draw_libraries(struct traffic *traffic, const char *language)
+static char **traffic_draw_libraries(struct traffic *traffic)
 {
     const guint kinds = traffic->settings.libraries;
     if (kinds == 0)
@@ -136,7 +136,7 @@ static char **traffic_draw_libraries(struct traffic *traffic, const char *langua
     const gulong count = gsl_rng_uniform_int(traffic->random, LIBRARIES_MAX + 1),
                  first = gsl_rng_uniform_int(traffic->random, kinds);
     for (gulong i = 0; i < count; i++)
-        g_ptr_array_add(libraries, g_strdup_printf("%s-library-%lu", language, (first + i) % kinds));
+        g_ptr_array_add(libraries, g_strdup_printf("library-%lu", (first + i) % kinds));
     g_ptr_array_add(libraries, NULL);
     return (char **)g_ptr_array_free(libraries, FALSE);
 }
@@ -151,7 +151,7 @@ static void traffic_add_function(struct traffic *traffic, const struct row *row)
     };
     const gulong tenant = gsl_rng_uniform_int(traffic->random, MAX(traffic->settings.tenants, 1));
     function.code.tenant = g_strdup_printf("tenant-%lu", tenant);
-    function.code.libraries = traffic_draw_libraries(traffic, function.code.language);
+    function.code.libraries = traffic_draw_libraries(traffic);
     g_array_append_val(traffic->functions, function);
 }
 

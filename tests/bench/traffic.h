@@ -12,7 +12,7 @@ struct traffic_settings {
     const GPtrArray *rows;    /* the programs; those without CPU time, memory or duration are left out */
     const GPtrArray *repeats; /* of the same programs and others */
     guint tenants;
-    guint libraries;    /* different ones of each language, of which a function has up to two; 0: none */
+    guint libraries;    /* different ones, "library-0" and so on, of which a function has up to two; 0: none */
     double zipf;        /* the function of rank r runs in proportion to r^-zipf */
     double other_input; /* share of runs with another size of input than the function's usual one */
     gint64 mean_gap;    /* microseconds from one run to the next */
@@ -38,7 +38,7 @@ guint traffic_function_count(const struct traffic *traffic);
 void traffic_next(struct traffic *traffic, struct traffic_run *ret_run);
 void traffic_next_of(struct traffic *traffic, guint function, struct traffic_run *ret_run);
 
-/* What a function is called with, for one size of its input; it belongs to the traffic. */
+/* What a function is called with, but for the size of its input; it belongs to the traffic. */
 const struct code_metadata *traffic_code(const struct traffic *traffic, guint function);
 
 /* `count` runs as samples to learn from. Free with g_array_unref. */
