@@ -30,7 +30,8 @@ static const struct part {
     {"predict-cpu", measure_cpu},           {"predict-elapsed", measure_elapsed},
     {"predict-memory", measure_memory},     {"predict-serverless", measure_serverless},
     {"predict-coverage", measure_coverage}, {"predict-online", measure_online},
-    {"predict-drift", measure_drift},
+    {"predict-drift", measure_drift},       {"predict-latency", measure_latency},
+    {"train-time", measure_train_time},
 };
 
 double parts_seconds(int clock)
@@ -71,6 +72,7 @@ static void study_init(struct study *study)
     study->repeats = rows != NULL ? rows_benchmarksgame(FALSE, &error) : NULL;
     if (study->repeats == NULL)
         g_error("%s", error->message);
+    study->all = g_ptr_array_ref(rows);
     study->training = rows_of_fold(rows, 0, FALSE);
     study->test = rows_of_fold(rows, 0, TRUE);
 }
@@ -88,6 +90,7 @@ static void study_clear(struct study *study)
     model_unref(study->model);
     g_ptr_array_unref(study->training);
     g_ptr_array_unref(study->test);
+    g_ptr_array_unref(study->all);
     g_ptr_array_unref(study->repeats);
 }
 

@@ -52,7 +52,7 @@ struct recommender {
 struct arm {
     const char *name, *key;
     gboolean has_model, is_histogram;
-    double quantile; /* of the demand that is provided */
+    double quantile; /* of the demand that is provided; 0: by the policy's prices */
     double floor_mib;
     struct predictor *predictor;      /* of the histogram: what it says before the first run */
     struct recommender *recommenders; /* one for each function; NULL: none */
@@ -85,10 +85,11 @@ static double arm_reserve(const struct arm *arm, const struct traffic_run *run, 
                           const struct demand *demand)
 {
     const struct recommender *recommender = arm->recommenders != NULL ? &arm->recommenders[run->function] : NULL;
-    const double predicted = recommender != NULL && recommender->histogram.total > 0
-                                 ? vpa_quantile(&recommender->histogram, VPA_QUANTILE) * VPA_MARGIN
-                                 : quantiles_at(&demand->memory_mib, arm->quantile) * policy->provisioning.headroom;
-    return MAX(predicted, arm->floor_mib);
+    if (recommender != NULL && recommender->histogram.total > 0)
+        return MAX(vpa_quantile(&recommender->histogram, VPA_QUANTILE) * VPA_MARGIN, arm->floor_mib);
+    const double need = arm->quantile > 0 ? quantiles_at(&demand->memory_mib, arm->quantile)
+                                          : policy_need(policy, demand, RESOURCE_MEMORY);
+    return MAX(need * policy->provisioning.headroom, arm->floor_mib);
 }
 
 static void arm_note_errors(struct arm *arm, const struct traffic_run *run, const struct demand *demand)
@@ -268,18 +269,13 @@ static void measure_traffic(struct study *study, const struct policy *policy, do
         .mean_gap = MEAN_GAP,
         .seed = PARTS_SEED,
     };
-    const double usual = policy->provisioning.quantile;
     struct arm arms[] = {
-        [ARM_MODEL] = {.name = "model and history, policy's quantile", .key = "", .has_model = TRUE, .quantile = usual},
-        [ARM_HISTORY] = {.name = "history alone, policy's quantile", .key = "history_", .quantile = usual},
+        [ARM_MODEL] = {.name = "model and history, policy's prices", .key = "", .has_model = TRUE},
+        [ARM_HISTORY] = {.name = "history alone, policy's prices", .key = "history_"},
         {.name = "model and history, p99", .key = "p99_", .has_model = TRUE, .quantile = 0.99},
         {.name = "history alone, p99", .key = "history_p99_", .quantile = 0.99},
-        {.name = "VPA: p90 + 15 %, at least 250 MiB",
-         .key = "vpa_",
-         .is_histogram = TRUE,
-         .quantile = usual,
-         .floor_mib = VPA_FLOOR_MIB},
-        {.name = "VPA without that least", .key = "vpa_free_", .is_histogram = TRUE, .quantile = usual},
+        {.name = "VPA: p90 + 15 %, at least 250 MiB", .key = "vpa_", .is_histogram = TRUE, .floor_mib = VPA_FLOOR_MIB},
+        {.name = "VPA without that least", .key = "vpa_free_", .is_histogram = TRUE},
     };
     g_autoptr(traffic_auto) traffic = traffic_new(&settings);
     const guint functions = traffic_function_count(traffic);

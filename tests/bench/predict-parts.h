@@ -13,7 +13,8 @@
 
 /* The Benchmarks Game's programs, and a model of those to learn from. */
 struct study {
-    GPtrArray *training, *test; /* struct row: the best runs */
+    GPtrArray *all;             /* struct row: the best runs */
+    GPtrArray *training, *test; /* of these */
     GPtrArray *repeats;         /* all runs */
     struct model *model;        /* NULL until it is asked for */
 };
