@@ -223,7 +223,8 @@ static gboolean daemon_start_core(struct daemon *daemon, GError **error)
     g_autoptr(policy_auto) policy = policies_initial(daemon->store, daemon->config->policy, &new_sources, error);
     if (policy == NULL)
         return FALSE;
-    struct core_settings settings = {.owner = daemon->owner, .sink = daemon_route, .sink_data = daemon};
+    struct core_settings settings = {
+        .owner = daemon->owner, .sink = daemon_route, .sink_data = daemon, .stopwatch = g_get_monotonic_time};
     if (getrandom(&settings.seed, sizeof settings.seed, 0) != (ssize_t)sizeof settings.seed)
         settings.seed = (guint32)clock_now();
     daemon->core = core_new(&settings, policy, clock_now());
