@@ -58,13 +58,23 @@ gboolean core_check_satisfiable(struct core *core, const struct vm_shape *shape,
     return FALSE;
 }
 
+static struct demand *intake_predict(struct core *core, const struct notification *notification)
+{
+    gint64 (*const stopwatch)(void) = core->settings.stopwatch;
+    const gint64 begin = stopwatch != NULL ? stopwatch() : 0;
+    struct demand *demand =
+        predictor_predict(core->predictor, core->policy, &notification->code, MAX(notification->arrival_at, core->now));
+    if (stopwatch != NULL)
+        core_count_prediction(core, stopwatch() - begin);
+    return demand;
+}
+
 static struct reservation *intake_reservation_new(struct core *core, struct notification *notification)
 {
     const struct policy *policy = core->policy;
     struct reservation *doc = g_new0(struct reservation, 1);
     doc->notification = notification;
-    doc->demand =
-        predictor_predict(core->predictor, policy, &notification->code, MAX(notification->arrival_at, core->now));
+    doc->demand = intake_predict(core, notification);
     struct sizing sizing;
     sizing_choose(policy, doc->demand, &sizing);
     doc->profile = g_strdup(sizing.profile->name);

@@ -53,6 +53,32 @@ static void metrics_adjustment_times(const struct core *core, GString *text)
     }
 }
 
+static const gint64 prediction_bounds_us[PREDICTION_BOUNDS] = {5,   10,  20,  30,  40,   60,   80,   100,
+                                                               150, 200, 300, 500, 1000, 2000, 5000, 10000};
+
+void core_count_prediction(struct core *core, gint64 took_us)
+{
+    struct prediction_times *times = &core->prediction_times;
+    times->count++;
+    times->sum_us += took_us;
+    for (guint i = 0; i < PREDICTION_BOUNDS; i++)
+        times->counts[i] += took_us <= prediction_bounds_us[i];
+}
+
+static void metrics_prediction_times(const struct core *core, GString *text)
+{
+    const struct prediction_times *times = &core->prediction_times;
+    metrics_head(text, "prediction_seconds", "Time that the predictions for notifications took.", "histogram");
+    for (guint i = 0; i < PREDICTION_BOUNDS; i++)
+        g_string_append_printf(text, "harbinger_prediction_seconds_bucket{le=\"%.6f\"} %" G_GUINT64_FORMAT "\n",
+                               (double)prediction_bounds_us[i] / CLOCK_SECOND, times->counts[i]);
+    g_string_append_printf(text,
+                           "harbinger_prediction_seconds_bucket{le=\"+Inf\"} %" G_GUINT64_FORMAT
+                           "\nharbinger_prediction_seconds_sum %.6f\nharbinger_prediction_seconds_count "
+                           "%" G_GUINT64_FORMAT "\n",
+                           times->count, (double)times->sum_us / CLOCK_SECOND, times->count);
+}
+
 static void metrics_counters(const struct core *core, GString *text)
 {
     for (guint i = 0; i < COUNTER_COUNT; i++) {
@@ -212,6 +238,8 @@ char *core_metrics_text(struct core *core)
     metrics_words(text, "drift_looks_total", "finding", "Looks at running code, by what the drift test found.",
                   "counter", &drift_finding_words, core->drifts);
     metrics_adjustment_times(core, text);
+    if (core->settings.stopwatch != NULL)
+        metrics_prediction_times(core, text);
     metrics_words(text, "code_places_total", "place", "Whether programs stood in place before the request.", "counter",
                   &code_place_words, core->code_places);
     metrics_states(core, text);

@@ -149,6 +149,14 @@ struct adjust_times {
     gint64 decide_us, hypervisor_us, confirm_us;
 };
 
+/* Of predictions for notifications: how many took at most as long as each of the bounds in metrics.c, and all of them. */
+#define PREDICTION_BOUNDS 16
+
+struct prediction_times {
+    guint64 counts[PREDICTION_BOUNDS], count;
+    gint64 sum_us;
+};
+
 struct timer {
     gint64 at;
     enum object_kind object;
@@ -222,6 +230,7 @@ struct core {
     guint64 code_places[8];
     guint64 adjustments[8], drifts[4]; /* by their reason; looks by what the drift test found */
     struct adjust_times adjust_times[RESOURCE_ALL];
+    struct prediction_times prediction_times;
     GHashTable *short_executions; /* ids of those that wait for room to grow */
     gboolean place_again;         /* room may have appeared */
     gboolean shutting_down;
@@ -270,6 +279,9 @@ void core_committed(struct core *core, const struct event *event);
 void core_commit_failed(struct core *core, struct event *event);
 void core_write_again(struct core *core);
 void core_retain_finished(struct core *core, enum object_kind object, const char *id);
+
+/* metrics.c */
+void core_count_prediction(struct core *core, gint64 took_us);
 
 /* intake.c: notifications */
 struct reservation_entry *core_plan_reservation(struct core *core, struct notification *notification, GError **error);

@@ -251,7 +251,12 @@ static gboolean daemon_start_core(struct daemon *daemon, GError **error)
     if (policy == NULL)
         return FALSE;
     struct core_settings settings = {
-        .owner = daemon->owner, .sink = daemon_route, .sink_data = daemon, .has_learner = daemon->learner != NULL};
+        .owner = daemon->owner,
+        .sink = daemon_route,
+        .sink_data = daemon,
+        .has_learner = daemon->learner != NULL,
+        .stopwatch = g_get_monotonic_time,
+    };
     if (getrandom(&settings.seed, sizeof settings.seed, 0) != (ssize_t)sizeof settings.seed)
         settings.seed = (guint32)clock_now();
     daemon->core = core_new(&settings, policy, clock_now());

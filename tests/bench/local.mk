@@ -36,8 +36,9 @@ tests_bench_touch_LDFLAGS = -all-static $(HBR_LDFLAGS)
 tests_bench_touch_LDADD =
 # `player` as well: a sample of real usage courses.
 bench_targets += tests/bench/bench-courses
-tests_bench_bench_courses_SOURCES = tests/bench/bench-courses.c tests/bench/trace.c tests/bench/trace.h \
-	tests/bench/world.c tests/bench/world.h
+trace_sources = tests/bench/trace.c tests/bench/trace.h tests/bench/data.c tests/bench/data.h tests/bench/numbers.c \
+	tests/bench/numbers.h
+tests_bench_bench_courses_SOURCES = tests/bench/bench-courses.c $(trace_sources) tests/bench/world.c tests/bench/world.h
 bench_helpers += tests/bench/player
 tests_bench_player_CFLAGS = $(HBR_CFLAGS)
 tests_bench_player_LDFLAGS = -all-static $(HBR_LDFLAGS)
@@ -47,14 +48,25 @@ tests_bench_bench_sampling_cost_SOURCES = tests/bench/bench-sampling-cost.c test
 # Scaling: replays of real usage courses (../shared/data, or HBR_DATA_DIR), in simulated time.
 bench_targets += tests/bench/bench-slack-shortage tests/bench/bench-stability
 tests_bench_bench_slack_shortage_SOURCES = tests/bench/bench-slack-shortage.c tests/bench/scaler-baselines.c \
-	tests/bench/scaler-baselines.h tests/bench/picture.c tests/bench/picture.h tests/bench/trace.c tests/bench/trace.h
+	tests/bench/scaler-baselines.h tests/bench/picture.c tests/bench/picture.h tests/bench/vpa.c tests/bench/vpa.h \
+	$(trace_sources)
 tests_bench_bench_stability_SOURCES = tests/bench/bench-stability.c tests/bench/picture.c tests/bench/picture.h
+# The learned model, on recorded runs; `make bench-predict` runs it alone.
+bench_targets += tests/bench/bench-predict
+tests_bench_bench_predict_SOURCES = tests/bench/bench-predict.c tests/bench/predict-parts.h tests/bench/predict-unseen.c \
+	tests/bench/predict-online.c tests/bench/predict-drift.c tests/bench/predict-speed.c \
+	tests/bench/traffic.c tests/bench/traffic.h tests/bench/vpa.c tests/bench/vpa.h \
+	tests/bench/predict-baselines.c tests/bench/predict-baselines.h tests/bench/rows.c tests/bench/rows.h \
+	tests/bench/data.c tests/bench/data.h tests/bench/numbers.c tests/bench/numbers.h
 
 EXTRA_PROGRAMS += $(bench_targets) $(bench_helpers)
 EXTRA_DIST += tests/bench/run tests/bench/bench-shape-storm
 CLEANFILES += $(bench_targets) $(bench_helpers)
 
+run_bench = HBR_SOURCE_DIR='$(abs_top_srcdir)' HBR_BUILD_DIR='$(abs_top_builddir)' HBR_TESTS_DIR='$(abs_top_srcdir)/tests' \
+	$(srcdir)/tests/bench/run
 bench: all $(bench_targets) $(bench_helpers)
-	@HBR_SOURCE_DIR='$(abs_top_srcdir)' HBR_BUILD_DIR='$(abs_top_builddir)' HBR_TESTS_DIR='$(abs_top_srcdir)/tests' \
-		$(srcdir)/tests/bench/run $(BENCH)
-.PHONY: bench
+	@$(run_bench) $(BENCH)
+bench-predict: all tests/bench/bench-predict
+	@$(run_bench) predict
+.PHONY: bench bench-predict

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "scaler-baselines.h"
 
+#include "numbers.h"
+#include "vpa.h"
+
 #include <math.h>
 #include <string.h>
 
-/* The recommender of the Kubernetes VPA: exponential buckets, each 5 % wider than the one before, the first of 0.01 CPU or 10 MB (a network has
- * none there: 0.01 Mbit/s); weights that halve in 24 h; the target is the end of the bucket of the percentile, plus 15 %. Of memory the peak of
- * each day is a sample; the running day's counts from its beginning. Left out: lower limits of what it recommends, and samples that an
- * out-of-memory kill adds. */
-#define VPA_BUCKETS 256
-#define VPA_RATIO 1.05
-#define VPA_MARGIN 1.15
+/* The recommender of the Kubernetes VPA (vpa.h): the first bucket is of 0.01 CPU or 10 MB (a network has none there: 0.01 Mbit/s); the target is
+ * the end of the bucket of the percentile, plus 15 %. Of memory the peak of each day is a sample; the running day's counts from its beginning. Left
+ * out: lower limits of what it recommends, and samples that an out-of-memory kill adds. */
 #define VPA_HALF_LIFE TRACE_DAY
 
 /* Neon: compute units of 1 CPU and 4 GiB, in quarters, at least one of them. */
@@ -21,11 +20,6 @@
 
 #define FALSE_ALARM_LOOKS 3600
 
-struct histogram {
-    double weights[VPA_BUCKETS];
-    double total;
-};
-
 struct replay {
     const struct trial *trial;
     enum resource resource;
@@ -33,7 +27,7 @@ struct replay {
     struct quantiles predicted;
     struct scaler_settings settings;
     struct scaler scaler;
-    struct histogram histogram;
+    struct vpa_histogram histogram;
     guint seen; /* samples of the histogram, with the history */
     double peak;
 };
@@ -87,23 +81,14 @@ static void none_begin(struct replay *replay)
 static double static_look(struct replay *replay, const double *used)
 {
     (void)used;
-    return trace_quantile(replay->trial->known[replay->resource], replay->knob);
-}
-
-static int compare_doubles(gconstpointer a, gconstpointer b)
-{
-    const double first = *(const double *)a, second = *(const double *)b;
-    return (first > second) - (first < second);
+    return ascending_quantile(replay->trial->known[replay->resource], replay->knob);
 }
 
 static void hindsight_begin(struct replay *replay)
 {
     const struct trial *trial = replay->trial;
     const GArray *used = trial->vm->used[replay->resource];
-    g_autoptr(GArray) day = g_array_new(FALSE, FALSE, sizeof(double));
-    g_array_append_vals(day, used->data + trial->begin * sizeof(double), trial->end - trial->begin);
-    g_array_sort(day, compare_doubles);
-    replay->peak = trace_quantile(day, replay->knob);
+    replay->peak = quantile_of(&g_array_index(used, double, trial->begin), trial->end - trial->begin, replay->knob);
 }
 
 static double hindsight_look(struct replay *replay, const double *used)
@@ -140,30 +125,6 @@ static gboolean neon_is_for(const struct trial *trial, enum resource resource)
     return resource != RESOURCE_NETWORK;
 }
 
-static double vpa_first(enum resource resource)
-{
-    return resource == RESOURCE_MEMORY ? 1e7 / 1048576 : 0.01;
-}
-
-/* Where bucket i begins: first x (1 + r + ... + r^(i-1)). */
-static double vpa_start(enum resource resource, guint bucket)
-{
-    return vpa_first(resource) * (pow(VPA_RATIO, bucket) - 1) / (VPA_RATIO - 1);
-}
-
-static guint vpa_bucket(enum resource resource, double amount)
-{
-    const double bucket = log(amount * (VPA_RATIO - 1) / vpa_first(resource) + 1) / log(VPA_RATIO);
-    return (guint)CLAMP(floor(bucket), 0, VPA_BUCKETS - 1);
-}
-
-static void vpa_weigh(struct replay *replay, double amount, double weight)
-{
-    replay->histogram.weights[vpa_bucket(replay->resource, amount)] += weight;
-    replay->histogram.total += weight;
-}
-
-/* Instead of all old weights falling the new ones rise. */
 static void vpa_add(struct replay *replay, double used)
 {
     const double day = floor((double)replay->seen / TRACE_DAY);
@@ -171,20 +132,21 @@ static void vpa_add(struct replay *replay, double used)
     const gboolean is_new_day = replay->seen % TRACE_DAY == 0;
     replay->seen++;
     if (replay->resource != RESOURCE_MEMORY) {
-        vpa_weigh(replay, used, weight);
+        vpa_weigh(&replay->histogram, used, weight);
         return;
     }
     if (!is_new_day && used <= replay->peak)
         return;
     if (!is_new_day)
-        vpa_weigh(replay, replay->peak, -exp2(day));
+        vpa_weigh(&replay->histogram, replay->peak, -exp2(day));
     replay->peak = used;
-    vpa_weigh(replay, used, exp2(day));
+    vpa_weigh(&replay->histogram, used, exp2(day));
 }
 
 static void vpa_begin(struct replay *replay)
 {
     const GArray *used = replay->trial->vm->used[replay->resource];
+    replay->histogram.first = replay->resource == RESOURCE_MEMORY ? VPA_MEMORY_FIRST_MIB : 0.01;
     for (guint i = 0; i < replay->trial->begin; i++)
         vpa_add(replay, g_array_index(used, double, i));
 }
@@ -192,14 +154,7 @@ static void vpa_begin(struct replay *replay)
 static double vpa_look(struct replay *replay, const double *used)
 {
     vpa_add(replay, used[replay->resource]);
-    double weight = 0;
-    guint bucket = 0;
-    for (; bucket < VPA_BUCKETS - 1; bucket++) {
-        weight += replay->histogram.weights[bucket];
-        if (weight >= replay->knob * replay->histogram.total)
-            break;
-    }
-    return vpa_start(replay->resource, bucket + 1) * VPA_MARGIN;
+    return vpa_quantile(&replay->histogram, replay->knob) * VPA_MARGIN;
 }
 
 static const double costs[] = {0.03, 0.1, 0.3, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 2048, 8192, 0};

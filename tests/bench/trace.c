@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trace.h"
 
-#include <gio/gio.h>
+#include "data.h"
+#include "numbers.h"
+
 #include <math.h>
-#include <stdlib.h>
 
 #define CPUS_OF_MHZ (1 / 2600.0)  /* bitbrains: one core of the smaller kind of its hosts */
 #define MBPS_OF_KBPS (8 / 1000.0) /* bitbrains: kilobytes, in spite of the column's name */
@@ -56,20 +57,6 @@ static struct trace_vm *set_add_vm(struct trace_set *set, const char *name, guin
     return vm;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    const double first = *(const double *)a, second = *(const double *)b;
-    return (first > second) - (first < second);
-}
-
-static GArray *ascending_new(const double *values, guint count)
-{
-    GArray *ascending = g_array_sized_new(FALSE, FALSE, sizeof(double), count);
-    g_array_append_vals(ascending, values, count);
-    g_array_sort(ascending, compare_doubles);
-    return ascending;
-}
-
 static struct trial *set_add_trial(struct trace_set *set, const struct trace_vm *vm, guint begin, guint end)
 {
     struct trial *trial = g_new0(struct trial, 1);
@@ -81,36 +68,11 @@ static struct trial *set_add_trial(struct trace_set *set, const struct trace_vm 
     return trial;
 }
 
-double trace_quantile(const GArray *ascending, double quantile)
-{
-    const double place = quantile * (ascending->len - 1);
-    const guint below = (guint)place;
-    const double low = g_array_index(ascending, double, below);
-    const double high = g_array_index(ascending, double, MIN(below + 1, ascending->len - 1));
-    return low + (high - low) * (place - below);
-}
-
 struct quantiles trial_quantiles(const struct trial *trial, enum resource resource)
 {
     const GArray *known = trial->known[resource];
-    return (struct quantiles){trace_quantile(known, 0.5), trace_quantile(known, 0.9), trace_quantile(known, 0.99)};
-}
-
-static GDataInputStream *open_data(const char *name, GError **error)
-{
-    const char *directory = g_getenv("HBR_DATA_DIR"), *source = g_getenv("HBR_SOURCE_DIR");
-    g_autofree char *path = directory != NULL
-                                ? g_build_filename(directory, name, NULL)
-                                : g_build_filename(source != NULL ? source : ".", "..", "shared", "data", name, NULL);
-    g_autoptr(GFile) file = g_file_new_for_path(path);
-    g_autoptr(GFileInputStream) packed = g_file_read(file, NULL, error);
-    if (packed == NULL) {
-        g_prefix_error(error, "the usage courses are missing, HBR_DATA_DIR names their directory: ");
-        return NULL;
-    }
-    g_autoptr(GZlibDecompressor) decompressor = g_zlib_decompressor_new(G_ZLIB_COMPRESSOR_FORMAT_GZIP);
-    g_autoptr(GInputStream) plain = g_converter_input_stream_new(G_INPUT_STREAM(packed), G_CONVERTER(decompressor));
-    return g_data_input_stream_new(plain);
+    return (struct quantiles){ascending_quantile(known, 0.5), ascending_quantile(known, 0.9),
+                              ascending_quantile(known, 0.99)};
 }
 
 /* Reads `count` numbers, each after a comma. */
@@ -165,7 +127,7 @@ static gboolean planetlab_add_line(struct trace_set *set, GHashTable *by_name, c
 static gboolean planetlab_read_day(struct trace_set *set, GHashTable *by_name, const char *name, GArray *everyone,
                                    GError **error)
 {
-    g_autoptr(GDataInputStream) stream = open_data(name, error);
+    g_autoptr(GDataInputStream) stream = data_open(name, error);
     g_autoptr(GArray) day = g_array_new(FALSE, FALSE, sizeof(double));
     g_autoptr(GArray) before = ascending_new((const double *)(gpointer)everyone->data, everyone->len);
     const guint first = set->trials->len;
@@ -259,7 +221,7 @@ static gboolean bitbrains_add_line(struct bitbrains *bitbrains, char *line)
 struct trace_set *trace_bitbrains(GError **error)
 {
     static const char name[] = "bitbrains/vm_5min_1-20.csv.gz";
-    g_autoptr(GDataInputStream) stream = open_data(name, error);
+    g_autoptr(GDataInputStream) stream = data_open(name, error);
     g_autofree char *head = stream != NULL ? g_data_input_stream_read_line(stream, NULL, NULL, error) : NULL;
     if (head == NULL)
         return NULL;

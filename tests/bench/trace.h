@@ -4,7 +4,7 @@
 #include "model/demand.h"
 #include "model/usage.h"
 
-/* Real usage courses of VMs, from $HBR_DATA_DIR (../shared/data from the source directory without it): a data point each five minutes. Cut into
+/* Real usage courses of VMs, from recorded data (data.h): a data point each five minutes. Cut into
  * trials: a stretch of one VM's course, and what was known before it. */
 
 struct trace_vm {
@@ -33,9 +33,6 @@ struct trace_set *trace_planetlab(GError **error);
 struct trace_set *trace_bitbrains(GError **error);
 
 void trace_set_free(struct trace_set *set);
-
-/* Of values in ascending order, at least one. */
-double trace_quantile(const GArray *ascending, double quantile);
 
 /* What is predicted of a trial: the quantiles of what was known. */
 struct quantiles trial_quantiles(const struct trial *trial, enum resource resource);

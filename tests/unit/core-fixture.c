@@ -61,6 +61,8 @@ struct event *world_query(struct world *world, const char *object, const char *i
     return event;
 }
 
+gint64 (*world_stopwatch)(void);
+
 struct world *world_new(const char *policy_file)
 {
     return world_new_of(world_read_policy(policy_file, NULL));
@@ -74,7 +76,8 @@ struct world *world_new_of(struct policy *policy)
     world->records = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
     world->persists = g_ptr_array_new_with_free_func((GDestroyNotify)command_free);
     world->now = G_GINT64_CONSTANT(1700000000) * CLOCK_SECOND;
-    const struct core_settings settings = {.owner = "owner-1", .seed = 7, .sink = world_sink, .sink_data = world};
+    const struct core_settings settings = {
+        .owner = "owner-1", .seed = 7, .sink = world_sink, .sink_data = world, .stopwatch = world_stopwatch};
     world->core = core_new(&settings, world->policy, world->now);
     return world;
 }

@@ -17,6 +17,9 @@ struct world {
     struct policy *policy;
 };
 
+/* Set before world_new(): core_settings.stopwatch. */
+extern gint64 (*world_stopwatch)(void);
+
 struct world *world_new(const char *policy_file);
 
 /* Takes the policy. */

@@ -731,6 +731,33 @@ START_TEST(test_amounts_are_explained)
 }
 END_TEST
 
+/* Each look is 70 microseconds after the one before. */
+static gint64 slow_watch(void)
+{
+    static gint64 now_us;
+    return now_us += 70;
+}
+
+/* Rule: the core reads no clock; it is lent one to count by, or counts nothing. */
+START_TEST(test_prediction_times)
+{
+    g_autofree char *without = core_metrics_text(world->core);
+    ck_assert_ptr_null(strstr(without, "prediction_seconds"));
+    teardown();
+    world_stopwatch = slow_watch;
+    setup();
+    world_stopwatch = NULL;
+    world_notify(world, NOTIFY);
+    world_notify(world, NOTIFY_LATER);
+    g_autofree char *text = core_metrics_text(world->core);
+    ck_assert_ptr_nonnull(strstr(text, "harbinger_prediction_seconds_bucket{le=\"0.000060\"} 0\n"));
+    ck_assert_ptr_nonnull(strstr(text, "harbinger_prediction_seconds_bucket{le=\"0.000080\"} 2\n"));
+    ck_assert_ptr_nonnull(strstr(text, "harbinger_prediction_seconds_bucket{le=\"+Inf\"} 2\n"));
+    ck_assert_ptr_nonnull(strstr(text, "harbinger_prediction_seconds_sum 0.000140\n"));
+    ck_assert_ptr_nonnull(strstr(text, "harbinger_prediction_seconds_count 2\n"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("core");
@@ -749,6 +776,7 @@ int main(void)
     tcase_add_test(cases, test_guess);
     tcase_add_test(cases, test_bad_times);
     tcase_add_test(cases, test_amounts_are_explained);
+    tcase_add_test(cases, test_prediction_times);
     tcase_add_test(cases, test_larger_than_any_host);
     tcase_add_test(cases, test_queue_by_deadline);
     tcase_add_test(cases, test_growth);
