@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -26,7 +27,10 @@ struct connection {
 struct run {
     struct load *load;
     int epoll_fd;
+    int timer_fd; /* -1: no rate */
     guint to_send, to_answer;
+    guint64 due; /* by the rate, and not sent yet */
+    GQueue idle; /* struct connection that may send */
 };
 
 static int load_connect_tcp(guint port)
@@ -66,28 +70,44 @@ gboolean load_can_connect(const char *address)
     return fd >= 0;
 }
 
+static void load_write_code(guint64 number, GString *code)
+{
+    g_string_append_printf(code,
+                           "{\"function\":\"f%u\",\"tenant\":\"bench\",\"language\":\"python\","
+                           "\"libraries\":[\"numpy\"],\"payload_bytes\":4096}",
+                           (guint)(number % 100));
+}
+
 /* A notification for code that is expected in an hour: it is predicted, placed in time and kept, and no VM is started while this measures. */
 static void load_send(struct run *run, struct connection *connection)
 {
     static guint64 number;
-    char body[256], text[512];
-    const int length =
-        g_snprintf(body, sizeof body,
-                   "{\"idempotency_key\":\"bench-%d-%" G_GUINT64_FORMAT "\",\"code\":{\"function\":\"f%u\","
-                   "\"tenant\":\"bench\",\"language\":\"python\",\"libraries\":[\"numpy\"],\"payload_bytes\":4096},"
-                   "\"arrival_in_ms\":3600000}",
-                   (int)getpid(), number, (guint)(number % 100));
+    g_autoptr(GString) body = g_string_sized_new(512), text = g_string_sized_new(1024);
+    g_string_append_printf(body, "{\"idempotency_key\":\"bench-%d-%" G_GUINT64_FORMAT "\",\"code\":", (int)getpid(),
+                           number);
+    (run->load->write_code != NULL ? run->load->write_code : load_write_code)(number, body);
+    g_string_append(body, ",\"arrival_in_ms\":3600000}");
     number++;
-    const int total =
-        g_snprintf(text, sizeof text,
-                   "POST /v1/notifications HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                   "Content-Length: %d\r\n\r\n%s",
-                   length, body);
+    g_string_append_printf(text,
+                           "POST /v1/notifications HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                           "Content-Length: %zu\r\n\r\n%s",
+                           body->len, body->str);
     connection->sent_at = g_get_monotonic_time();
     connection->length = 0;
     run->to_send--;
-    if (send(connection->fd, text, (gsize)total, MSG_NOSIGNAL) != total)
+    if (send(connection->fd, text->str, text->len, MSG_NOSIGNAL) != (ssize_t)text->len)
         g_error("cannot send: %s", g_strerror(errno));
+}
+
+/* All that are due, and for which there is a connection. */
+static void load_send_due(struct run *run)
+{
+    for (; run->to_send > 0 && (run->due > 0 || run->timer_fd < 0); run->due -= run->timer_fd >= 0) {
+        struct connection *connection = g_queue_pop_head(&run->idle);
+        if (connection == NULL)
+            return;
+        load_send(run, connection);
+    }
 }
 
 /* TRUE when the whole answer is there. */
@@ -121,8 +141,31 @@ static void load_receive(struct run *run, struct connection *connection)
     if (!load_is_complete(connection))
         return;
     load_note(run, connection);
-    if (run->to_send > 0)
-        load_send(run, connection);
+    g_queue_push_tail(&run->idle, connection);
+    load_send_due(run);
+}
+
+static void load_set_rate(struct run *run)
+{
+    run->timer_fd = -1;
+    if (run->load->rate == 0)
+        return;
+    const struct timespec gap = {.tv_nsec = 1000000000 / run->load->rate};
+    const struct itimerspec period = {gap, gap};
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    run->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    if (run->timer_fd < 0 || timerfd_settime(run->timer_fd, 0, &period, NULL) != 0 ||
+        epoll_ctl(run->epoll_fd, EPOLL_CTL_ADD, run->timer_fd, &event) < 0)
+        g_error("no timer: %s", g_strerror(errno));
+}
+
+static void load_pass_time(struct run *run)
+{
+    guint64 count;
+    if (read(run->timer_fd, &count, sizeof count) != sizeof count)
+        g_error("the timer cannot be read: %s", g_strerror(errno));
+    run->due += count;
+    load_send_due(run);
 }
 
 static struct connection *load_open(struct run *run, const char *address)
@@ -143,7 +186,10 @@ static void load_loop(struct run *run)
         if (count == 0)
             g_error("the server does not answer");
         for (int i = 0; i < count; i++)
-            load_receive(run, events[i].data.ptr);
+            if (events[i].data.ptr != NULL)
+                load_receive(run, events[i].data.ptr);
+            else
+                load_pass_time(run);
     }
 }
 
@@ -156,9 +202,11 @@ void load_run(struct load *load, const char *address, guint clients, guint reque
         load->latencies = g_array_new(FALSE, FALSE, sizeof(double));
     for (guint i = 0; i < clients; i++)
         connections[i] = load_open(&run, address);
-    const gint64 begin = g_get_monotonic_time();
     for (guint i = 0; i < clients; i++)
-        load_send(&run, connections[i]);
+        g_queue_push_tail(&run.idle, connections[i]);
+    const gint64 begin = g_get_monotonic_time();
+    load_set_rate(&run);
+    load_send_due(&run);
     load_loop(&run);
     load->elapsed_us += g_get_monotonic_time() - begin;
     for (guint i = 0; i < clients; i++) {
@@ -166,6 +214,9 @@ void load_run(struct load *load, const char *address, guint clients, guint reque
         g_free(connections[i]);
     }
     g_free(connections);
+    g_queue_clear(&run.idle);
+    if (run.timer_fd >= 0)
+        close(run.timer_fd);
     close(run.epoll_fd);
 }
 

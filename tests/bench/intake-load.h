@@ -7,12 +7,15 @@
  * ":PORT" on this machine. */
 
 struct load {
-    GArray *latencies; /* double, milliseconds */
+    guint rate; /* requests a second; 0: each connection sends the next when one is answered */
+    void (*write_code)(guint64 number,
+                       GString *code); /* appends the code of a notification; NULL: a hundred functions */
+    GArray *latencies;                 /* double, milliseconds */
     gint64 elapsed_us;
     guint failures; /* answers other than 202 */
 };
 
-/* Adds `requests` requests of `clients` connections to `load` (zeros at first). Ends the process when the server cannot be talked to. */
+/* Adds `requests` requests of `clients` connections to `load` (zeros at first, but for rate and write_code). Ends the process when the server cannot be talked to. */
 void load_run(struct load *load, const char *address, guint clients, guint requests);
 void load_clear(struct load *load);
 

@@ -187,9 +187,6 @@ static void caller_clear(struct caller *caller)
     traffic_free(caller->traffic);
 }
 
-/* Whether the metadata repeats, and whether a training runs. */
-enum { DISTINCT_ALONE, DISTINCT_TRAINING, REPEATED_ALONE, REPEATED_TRAINING, SITUATIONS };
-
 static const char *const situations[SITUATIONS] = {"distinct metadata", "  while a training runs", "repeated metadata",
                                                    "  while a training runs"};
 
@@ -207,32 +204,60 @@ static void latency_rounds(struct caller *caller, const GArray *samples, GArray 
         }
 }
 
-void measure_latency(struct study *study)
+static void measure_here(struct study *study, struct latency_figures ret_figures[SITUATIONS])
 {
     g_autoptr(GArray) samples = speed_samples(study);
     g_autoptr(model_auto) model = parts_train(samples);
     GArray *times_us[SITUATIONS];
-    double medians[SITUATIONS], p99s[SITUATIONS];
     struct caller caller;
     caller_init(&caller, study, model);
     for (guint i = 0; i < SITUATIONS; i++)
         times_us[i] = g_array_new(FALSE, FALSE, sizeof(double));
     latency_rounds(&caller, samples, times_us);
-    g_print("\none prediction of %d a second, microseconds%15s median %8s %8s\n", RATE, "", "p99", "most");
     for (guint i = 0; i < SITUATIONS; i++) {
         const double *values = (const double *)(gpointer)times_us[i]->data;
-        medians[i] = quantile_of(values, times_us[i]->len, 0.5);
-        p99s[i] = quantile_of(values, times_us[i]->len, 0.99);
-        g_print("%-56s %8.1f %8.1f %8.1f\n", situations[i], medians[i], p99s[i],
-                quantile_of(values, times_us[i]->len, 1));
-    }
-    g_print("wanted: median at most 60, p99 at most 300, and at most 1.5 times as much while a training runs\n"
-            "bench predict-latency n=%u median_us=%.1f p99_us=%.1f training_median_us=%.1f training_p99_us=%.1f "
-            "p99_ratio=%.2f repeated_median_us=%.1f repeated_p99_us=%.1f\n",
-            times_us[DISTINCT_ALONE]->len, medians[DISTINCT_ALONE], p99s[DISTINCT_ALONE], medians[DISTINCT_TRAINING],
-            p99s[DISTINCT_TRAINING], p99s[DISTINCT_TRAINING] / p99s[DISTINCT_ALONE], medians[REPEATED_ALONE],
-            p99s[REPEATED_ALONE]);
-    for (guint i = 0; i < SITUATIONS; i++)
+        ret_figures[i] = (struct latency_figures){
+            .count = times_us[i]->len,
+            .median_us = quantile_of(values, times_us[i]->len, 0.5),
+            .p99_us = quantile_of(values, times_us[i]->len, 0.99),
+        };
         g_array_unref(times_us[i]);
+    }
     caller_clear(&caller);
+}
+
+static void figures_print(const char *where, const struct latency_figures figures[SITUATIONS])
+{
+    g_print("\none prediction of %d a second, %s, microseconds\n%-40s %8s %8s %8s\n", RATE, where, "", "median", "p99",
+            "n");
+    for (guint i = 0; i < SITUATIONS; i++)
+        g_print("%-40s %8.1f %8.1f %8u\n", situations[i], figures[i].median_us, figures[i].p99_us, figures[i].count);
+}
+
+static void figures_report(const char *prefix, const struct latency_figures figures[SITUATIONS])
+{
+    g_print(" %sn=%u %smedian_us=%.1f %sp99_us=%.1f %straining_median_us=%.1f %straining_p99_us=%.1f %sp99_ratio=%.2f "
+            "%srepeated_median_us=%.1f %srepeated_p99_us=%.1f",
+            prefix, figures[DISTINCT_ALONE].count, prefix, figures[DISTINCT_ALONE].median_us, prefix,
+            figures[DISTINCT_ALONE].p99_us, prefix, figures[DISTINCT_TRAINING].median_us, prefix,
+            figures[DISTINCT_TRAINING].p99_us, prefix,
+            figures[DISTINCT_TRAINING].p99_us / figures[DISTINCT_ALONE].p99_us, prefix,
+            figures[REPEATED_ALONE].median_us, prefix, figures[REPEATED_ALONE].p99_us);
+}
+
+void measure_latency(struct study *study)
+{
+    struct latency_figures here[SITUATIONS], there[SITUATIONS];
+    g_autoptr(traffic_auto) traffic = speed_traffic(study);
+    measure_here(study, here);
+    const gboolean is_learning = measure_daemon(study, traffic, there);
+    figures_print("by itself", here);
+    if (is_learning)
+        figures_print("in harbingerd", there);
+    g_print("wanted: median at most 60, p99 at most 300, and at most 1.5 times as much while a training runs\n"
+            "bench predict-latency");
+    figures_report(is_learning ? "alone_" : "", here);
+    if (is_learning)
+        figures_report("", there);
+    g_print("\n");
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "world.h"
 
+#include <glib/gstdio.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
@@ -58,6 +59,19 @@ static void write_file(const char *path, const char *text)
 }
 
 guint world_cpu_overcommit = 4; /* as it is without a word */
+
+void (*world_prepare)(const char *state_dir, gpointer data);
+gpointer world_prepare_data;
+
+static void prepare_state(const struct world *world)
+{
+    g_autofree char *path = g_build_filename(world->root, "state", NULL);
+    if (world_prepare == NULL)
+        return;
+    if (g_mkdir(path, 0700) != 0)
+        g_error("%s cannot be made", path);
+    world_prepare(path, world_prepare_data);
+}
 
 static char *write_config(const struct world *world, const char *policy, const char *uri)
 {
@@ -128,6 +142,7 @@ struct world *world_new_on(const char *policy, const char *uri)
     world->socket = g_build_filename(world->root, "s", NULL);
     world->is_simulated = g_str_has_prefix(uri, "sim:");
     g_autofree char *config = write_config(world, policy, uri);
+    prepare_state(world);
     spawn_daemon(world, config);
     world->client = hbr_client_new(world->socket, NULL);
     hbr_client_set_timeout(world->client, WAIT_MS);

@@ -21,6 +21,10 @@ struct world {
 /* Set before world_new(): vCPUs for each CPU of the host. */
 extern guint world_cpu_overcommit;
 
+/* Set before world_new(): fills the state directory, before the daemon starts. */
+extern void (*world_prepare)(const char *state_dir, gpointer data);
+extern gpointer world_prepare_data;
+
 /* A daemon with the policy, and its host up; images: $HARBINGER_IMAGES or the build tree's. */
 struct world *world_new(const char *policy);
 
