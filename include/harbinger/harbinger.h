@@ -251,6 +251,31 @@ bool hbr_policy_get(struct hbr_client *client, const char *version, char **ret_j
 /* *ret_json: {"profiles":[...], "classes":[...]} of the current policy. */
 bool hbr_profile_list(struct hbr_client *client, char **ret_json, struct hbr_error *error);
 
+/* Models: what is learned from the runs of all functions. A version is a number as text. */
+
+/* *ret_json: {"models":[{"version":N, "state":"serving", ...}...]}, newest first. */
+bool hbr_model_list(struct hbr_client *client, char **ret_json, struct hbr_error *error);
+
+/* *ret_json: the model, with its scores. "not-found" when there is none of that version. */
+bool hbr_model_get(struct hbr_client *client, const char *version, char **ret_json, struct hbr_error *error);
+
+/* Begins a training. *ret_json: {"version":N}, what comes of it. With `wait`, returns at its end, whatever the client's timeout is, and *ret_json is the model, which
+ * serves or was refused. "conflict" when there are too few runs to learn from, "cancelled" when another version was asked to serve meanwhile. */
+bool hbr_model_train(struct hbr_client *client, bool wait, char **ret_json, struct hbr_error *error);
+
+/* That version serves from now on, and is held: no training replaces it by itself until one is asked for. `version` NULL: the newest that ever
+ * served, which is not held. *ret_json: the model. */
+bool hbr_model_serve(struct hbr_client *client, const char *version, char **ret_json, struct hbr_error *error);
+
+/* *ret_data: the content of its file, of *ret_length bytes; free with hbr_free(). */
+bool hbr_model_export(struct hbr_client *client, const char *version, void **ret_data, size_t *ret_length,
+                      struct hbr_error *error);
+
+/* Makes what was exported, at most 64 MiB, a version of its own; with `serve` it serves from now on, and is held. *ret_json: the model. "invalid" says what is wrong
+ * with a damaged one. */
+bool hbr_model_import(struct hbr_client *client, const void *data, size_t length, bool serve, char **ret_json,
+                      struct hbr_error *error);
+
 /* The daemon. */
 
 /* Version of this library: "0.1.0". Static string. */

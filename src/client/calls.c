@@ -303,6 +303,72 @@ bool hbr_policy_get(struct hbr_client *client, const char *version, char **ret_j
     return call(client, "GET", path->str, NULL, ret_json, error);
 }
 
+static GString *path_of_model(const char *version, const char *what)
+{
+    GString *path = g_string_new("/v1/models/");
+    g_string_append_uri_escaped(path, version, NULL, FALSE);
+    g_string_append(path, what);
+    return path;
+}
+
+bool hbr_model_list(struct hbr_client *client, char **ret_json, struct hbr_error *error)
+{
+    return call(client, "GET", "/v1/models", NULL, ret_json, error);
+}
+
+bool hbr_model_get(struct hbr_client *client, const char *version, char **ret_json, struct hbr_error *error)
+{
+    g_autoptr(GString) path = path_of_model(version, "");
+    return call(client, "GET", path->str, NULL, ret_json, error);
+}
+
+bool hbr_model_train(struct hbr_client *client, bool wait, char **ret_json, struct hbr_error *error)
+{
+    const struct transfer_spec spec = {
+        .method = "POST",
+        .path = wait ? "/v1/models/train?wait=true" : "/v1/models/train",
+        .timeout_ms = wait ? 0 : client->timeout_ms,
+    };
+    return call_take(transfer_run(client, &spec, error), ret_json);
+}
+
+bool hbr_model_serve(struct hbr_client *client, const char *version, char **ret_json, struct hbr_error *error)
+{
+    g_autoptr(GString) path = path_of_model(version != NULL ? version : "latest", "/serve");
+    return call(client, "POST", path->str, NULL, ret_json, error);
+}
+
+bool hbr_model_export(struct hbr_client *client, const char *version, void **ret_data, size_t *ret_length,
+                      struct hbr_error *error)
+{
+    g_autoptr(GString) path = path_of_model(version, "/content");
+    const struct transfer_spec spec = {.method = "GET", .path = path->str, .timeout_ms = client->timeout_ms};
+    struct transfer *transfer = transfer_run(client, &spec, error);
+    if (transfer == NULL)
+        return false;
+    if (ret_length != NULL)
+        *ret_length = transfer->answer->len;
+    char *content = NULL;
+    call_take(transfer, ret_data != NULL ? &content : NULL);
+    if (ret_data != NULL)
+        *ret_data = content;
+    return true;
+}
+
+bool hbr_model_import(struct hbr_client *client, const void *data, size_t length, bool serve, char **ret_json,
+                      struct hbr_error *error)
+{
+    const struct transfer_spec spec = {
+        .method = "POST",
+        .path = serve ? "/v1/models?serve=true" : "/v1/models",
+        .content_type = "application/octet-stream",
+        .body = length > 0 ? data : "",
+        .length = length,
+        .timeout_ms = client->timeout_ms,
+    };
+    return call_take(transfer_run(client, &spec, error), ret_json);
+}
+
 bool hbr_profile_list(struct hbr_client *client, char **ret_json, struct hbr_error *error)
 {
     return call(client, "GET", "/v1/profiles", NULL, ret_json, error);

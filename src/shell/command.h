@@ -48,5 +48,6 @@ extern const struct command_group pool_group;
 extern const struct command_group explain_group;
 extern const struct command_group host_group;
 extern const struct command_group policy_group;
+extern const struct command_group model_group;
 extern const struct command_group daemon_group;
 extern const struct command_group shell_group;

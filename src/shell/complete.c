@@ -138,6 +138,16 @@ void complete_policy_version(struct session *session, const char *prefix, GPtrAr
         g_ptr_array_add(candidates, g_strdup_printf("%.0f", output_number_at(row, "version")));
 }
 
+void complete_model_version(struct session *session, const char *prefix, GPtrArray *candidates)
+{
+    (void)prefix;
+    g_autoptr(json_auto) answer = session_ask(session, hbr_model_list, NULL);
+    size_t index = 0;
+    const json_t *row = NULL;
+    json_array_foreach (json_object_get(answer, "models"), index, row)
+        g_ptr_array_add(candidates, g_strdup_printf("%.0f", output_number_at(row, "version")));
+}
+
 static int complete_compare(gconstpointer a, gconstpointer b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);

@@ -20,6 +20,7 @@ void complete_pool(struct session *session, const char *prefix, GPtrArray *candi
 void complete_any_id(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_function(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_policy_version(struct session *session, const char *prefix, GPtrArray *candidates);
+void complete_model_version(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_language(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_accuracy_by(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_reservation_state(struct session *session, const char *prefix, GPtrArray *candidates);

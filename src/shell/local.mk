@@ -7,6 +7,7 @@ libhbr_shell_la_SOURCES = \
 	src/shell/cmd-exec.c \
 	src/shell/cmd-explain.c \
 	src/shell/cmd-host.c \
+	src/shell/cmd-model.c \
 	src/shell/cmd-notify.c \
 	src/shell/cmd-object.c \
 	src/shell/cmd-policy.c \

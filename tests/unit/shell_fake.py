@@ -198,6 +198,25 @@ PROFILES = {
 METRICS = "# HELP harbinger_reservations_total Reservations made.\n# TYPE harbinger_reservations_total counter\n" \
           "harbinger_reservations_total 3\n"
 
+
+
+def score(target, error, within2, pinball):
+    return {"target": target, "run_count": 180, "error": error, "within2": within2, "pinball": pinball}
+
+
+MODELS = [
+    {"version": 9, "state": "refused", "origin": "trained", "made_at": at(30), "run_count": 1900, "function_count": 41, "train_seconds": 4.25,
+     "why": "its loss on the newest runs is 0.3050, that of version 7 is 0.3010: not lower by 1 %", "champion": 7,
+     "scores": [score("cpu", 0.42, 0.78, 0.18), score("memory", 0.21, 0.95, 0.125)],
+     "champion_scores": [score("cpu", 0.41, 0.79, 0.181), score("memory", 0.2, 0.95, 0.12)]},
+    {"version": 8, "state": "damaged", "why": "/var/lib/harbinger/models/000008.model: it is damaged", "scores": [], "champion_scores": []},
+    {"version": 7, "state": "serving", "held": True, "origin": "trained", "made_at": at(-600), "served_at": at(-500), "run_count": 1500,
+     "function_count": 38, "train_seconds": 3.5, "why": "there was no model before it", "scores": [score("cpu", 0.5, 0.7, 0.2)],
+     "champion_scores": []},
+    {"version": 0, "state": "kept", "origin": "shipped", "made_at": "2026-10-01T00:00:00Z", "run_count": 12000, "function_count": 900,
+     "scores": [score("cpu", 0.61, 0.72, 0.25)], "champion_scores": []},
+]
+
 POOLS = [
     {"id": "fast@beta", "name": "fast", "host": "beta", "template": "runtimes", "shape": shape(1, 512), "maximum": shape(2, 2048),
      "stock": {"running": 1, "paused": 1, "saved": 1}, "target": {"running": 2, "paused": 1, "saved": 1},
@@ -380,6 +399,37 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send_body(200, {**pool, "draining": wanted["drain"]})
         wanted.pop("reset", None)
         return self.send_body(200, {**pool, "overridden": bool(wanted), "target": {**pool["target"], **wanted}})
+
+    def find_model(self, version):
+        for model in MODELS:
+            if str(model["version"]) == version:
+                return model
+        raise Problem("not-found", f"there is no version {version} of the model")
+
+    def get_models(self, rest, _query, _body):
+        if not rest:
+            return self.send_body(200, {"models": MODELS})
+        model = self.find_model(rest[0])
+        if len(rest) == 1:
+            return self.send_body(200, model)
+        if model["state"] in ("refused", "damaged"):
+            raise Problem("conflict", f"version {rest[0]} of the model is {model['state']}, and its file is not kept: {model['why']}")
+        return self.send_body(200, "harbinger model of cardboard\n", "application/octet-stream")
+
+    def post_models(self, rest, query, body):
+        if not rest:
+            if not body.startswith(b"harbinger model"):
+                raise Problem("invalid", "/: it does not begin with \"harbinger model\"; right would be what model-export wrote", "")
+            state = {"state": "serving", "held": True} if query.get("serve") == "true" else {"state": "kept"}
+            return self.send_body(201, {"version": 10, **state, "origin": "imported", "why": "imported; it was version 7 where it was made"})
+        if rest[0] == "train":
+            return self.send_body(200, MODELS[0]) if query.get("wait") == "true" else self.send_body(202, {"version": 9})
+        if rest[0] == "latest":
+            return self.send_body(200, {k: v for k, v in MODELS[2].items() if k != "held"})
+        model = self.find_model(rest[0])
+        if model["state"] in ("refused", "damaged"):
+            raise Problem("conflict", f"version {rest[0]} of the model is {model['state']}, and its file is not kept: {model['why']}")
+        return self.send_body(200, {**model, "state": "serving", "held": True})
 
     def put_code(self, _rest, _query, body):
         if b"\0" in body:

@@ -107,6 +107,16 @@ static void script_client(struct harness *harness, const struct event *event)
     case EVENT_POOL_DRAIN:
         script_pool(harness, event->request, event->id, event->eof ? "drained" : "filled");
         break;
+    case EVENT_MODEL_TRAIN:
+        script_pool(harness, event->request, "-", event->eof ? "waited for" : "begun");
+        break;
+    case EVENT_MODEL_SERVE:
+        script_pool(harness, event->request, event->count < 0 ? "latest" : "7", "served");
+        break;
+    case EVENT_MODEL_IMPORT:
+        script_pool(harness, event->request, event->eof ? "serving" : "kept",
+                    g_bytes_get_size(event->bytes) == 3 ? "three" : "?");
+        break;
     case EVENT_INSTANCE_SHAPE:
         script_pool(harness, event->request, event->id, event->shape.vcpus == 2 ? "shaped" : "?");
         break;
@@ -219,6 +229,30 @@ START_TEST(test_pools_and_code)
     g_autofree char *sha256 = g_compute_checksum_for_string(G_CHECKSUM_SHA256, source, -1);
     g_autofree char *wanted = g_strdup_printf("{\"sha256\":\"%s\",\"bytes\":3145728}", sha256);
     expect_text(hbr_code_upload(client, "t/u", source, strlen(source), &text, &error), &text, wanted);
+}
+END_TEST
+
+/* Rule: the same for models, whose content is bytes. */
+START_TEST(test_models)
+{
+    char *text = NULL;
+    expect_text(hbr_model_list(client, &text, &error), &text, "{\"models\":[]}");
+    expect_text(hbr_model_train(client, false, &text, &error), &text, "{\"id\":\"-\",\"was\":\"begun\"}");
+    expect_text(hbr_model_train(client, true, &text, &error), &text, "{\"id\":\"-\",\"was\":\"waited for\"}");
+    expect_text(hbr_model_serve(client, "7", &text, &error), &text, "{\"id\":\"7\",\"was\":\"served\"}");
+    expect_text(hbr_model_serve(client, NULL, &text, &error), &text, "{\"id\":\"latest\",\"was\":\"served\"}");
+    expect_text(hbr_model_import(client, "a\0b", 3, false, &text, &error), &text,
+                "{\"id\":\"kept\",\"was\":\"three\"}");
+    expect_text(hbr_model_import(client, "a\0b", 3, true, &text, &error), &text,
+                "{\"id\":\"serving\",\"was\":\"three\"}");
+    ck_assert(!hbr_model_get(client, "7", &text, &error));
+    ck_assert_str_eq(error.id, "not-found");
+    hbr_error_clear(&error);
+    ck_assert(!hbr_model_export(client, "../7", NULL, NULL, &error));
+    ck_assert_str_eq(error.id, "invalid");
+    hbr_error_clear(&error);
+    ck_assert(!hbr_model_import(client, "", 0, true, NULL, &error));
+    ck_assert_str_eq(error.id, "invalid");
 }
 END_TEST
 
@@ -603,6 +637,7 @@ int main(void)
     tcase_add_test(calls, test_calls);
     tcase_add_test(calls, test_accuracy);
     tcase_add_test(calls, test_pools_and_code);
+    tcase_add_test(calls, test_models);
     tcase_add_test(calls, test_code);
     tcase_add_test(calls, test_errors);
     tcase_add_test(calls, test_tcp);
