@@ -23,9 +23,9 @@ enum command_kind {
     COMMAND_CODE_KEEP,  /* code, bytes: what came with a notification, for those that name it later; not answered */
 
     /* For the learner. */
-    COMMAND_LEARN,       /* sample: a run that taught something */
+    COMMAND_LEARN, /* sample: a run that taught something */
     COMMAND_MODEL_TRAIN, /* request, eof; this and the next two as the events of the same name, and answered by EVENT_MODEL_ANSWER */
-    COMMAND_MODEL_SERVE, /* request, count */
+    COMMAND_MODEL_SERVE,  /* request, count */
     COMMAND_MODEL_IMPORT, /* request, bytes, eof */
 
     /* For the hypervisors; `host` says which. */

@@ -69,7 +69,7 @@ enum event_kind {
     EVENT_CODE, /* id, bytes: what COMMAND_CODE_FETCH asked for, of that digest; or error */
 
     /* From the learner. */
-    EVENT_MODEL,        /* model: predicts from now on */
+    EVENT_MODEL, /* model: predicts from now on */
     EVENT_MODEL_ANSWER, /* request, count (HTTP: 200, 201, 202), bytes (JSON); or error: to an EVENT_MODEL_TRAIN, _SERVE or _IMPORT */
 
     EVENT_TICK,     /* the time that the core asked to be woken at */

@@ -16,13 +16,13 @@ struct config {
     char *log_level;
     guint connections_max;
     guint request_timeout_s;
-    guint64 code_cache; /* bytes of code that are kept by digest */
-    guint models;       /* 1: models are learned */
-    char *prior;        /* file of the shipped model; it need not exist */
+    guint64 code_cache;                        /* bytes of code that are kept by digest */
+    guint models;                              /* 1: models are learned */
+    char *prior;                               /* file of the shipped model; it need not exist */
     guint model_samples_max, model_train_runs; /* runs to train with; new ones that it takes to train again */
     double model_half_life_days;               /* of a run's weight; 0: age does not count */
-    guint keep_days;    /* final objects and observations; 0: for ever */
-    GPtrArray *hosts;   /* struct host_spec */
+    guint keep_days;                           /* final objects and observations; 0: for ever */
+    GPtrArray *hosts;                          /* struct host_spec */
 };
 
 /* The file's settings over the defaults; `path` NULL: the defaults alone. Relative to root's or to the user's own directories, as the effective

@@ -122,6 +122,10 @@ static const struct {
      HAS(ALGORITHM) | HAS(INPUT) | HAS(CPUS),
      BINS_NONE,
      {0.025F, 0.025F, 0.025F, 0.025F, 0.025F}},
+    {"algorithm, input, family of templates",
+     HAS(ALGORITHM) | HAS(INPUT) | HAS(TEMPLATES),
+     BINS_NONE,
+     {.1F, .1F, .1F, .1F, .1F}},
     {"algorithm, input, template",
      HAS(ALGORITHM) | HAS(INPUT) | HAS(TEMPLATE),
      BINS_NONE,
@@ -415,7 +419,7 @@ static void effects_take(struct effects *effects, guint effect, const struct col
                     g_array_index(column->values, double, GPOINTER_TO_UINT(index) - 1));
 }
 
-struct effects *effects_fit(enum target target, const guint64 (*groups)[EFFECTS_MAX], const double *y,
+struct effects *effects_fit(enum target target, double noise, const guint64 (*groups)[EFFECTS_MAX], const double *y,
                             const double *weights, guint count)
 {
     struct effects *effects = effects_new(median_of(y, weights, count));
@@ -425,7 +429,7 @@ struct effects *effects_fit(enum target target, const guint64 (*groups)[EFFECTS_
         left_over[run] = weights[run] > 0 ? y[run] - effects->mean : 0;
     for (guint i = 0; i < effects_count(); i++) {
         column_init(&columns[i], groups, weights, i, count);
-        columns[i].shrinkage = noise_table[target] / MAX(effect_table[i].variance[target], 1e-9F);
+        columns[i].shrinkage = noise * noise_table[target] / MAX(effect_table[i].variance[target], 1e-9F);
     }
     for (guint sweep = 0; sweep < SWEEPS; sweep++) {
         for (guint i = 0; i < effects_count(); i++)

@@ -30,8 +30,9 @@ void effects_groups(const struct sample *sample, const struct ranks *ranks, guin
 
 struct effects;
 
-/* Of `count` runs: `groups` as above, `y` and `weights` (0: left out) one for each. */
-struct effects *effects_fit(enum target target, const guint64 (*groups)[EFFECTS_MAX], const double *y,
+/* Of `count` runs: `groups` as above, `y` and `weights` (0: left out) one for each. `noise`: how much more (above 1) or less the runs of a group differ
+ * than those that the variances come from. */
+struct effects *effects_fit(enum target target, double noise, const guint64 (*groups)[EFFECTS_MAX], const double *y,
                             const double *weights, guint count);
 void effects_free(struct effects *effects);
 

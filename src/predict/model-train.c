@@ -13,7 +13,13 @@
 #define FOLDS_FEW 5 /* of the trees, while there are few runs; else 2 */
 #define RUNS_FEW 8000
 #define CENSORED_FACTOR 0.405 /* ln 1.5: what a run cut short is taken to need beyond what it used */
-#define FUNCTION_SHARE 0.5    /* the runs of a function together weigh their number to this power */
+#define TENANTS_MIN 3
+#define TENANT_FOLDS 4
+#define DOUBT_ROUNDS 4
+#define DOUBTED_FROM 1.5 /* times the usual distance */
+#define DOUBT_POWER 4
+#define CREDENCE_MIN 0.5   /* of the runs that calibrate */
+#define FUNCTION_SHARE 0.5 /* the runs of a function together weigh their number to this power */
 
 static const struct booster_settings tree_settings = {
     .rounds = 8,
@@ -31,6 +37,10 @@ static const struct booster_settings tree_settings = {
 /* The trees' word is believed by one of these shares. */
 static const double trusts[] = {0, 0.25, 0.5, 0.75, 1};
 
+/* Of the runs of a group, beside those that the effects' variances come from. Less is believed where it helps by a twentieth. */
+static const double noises[] = {1, 0.25, 0.05};
+#define NOISE_GAIN 0.95
+
 /* What is less was not measured: the runs of that length end before their memory is looked at. */
 static const double least[TARGET_COUNT] = {
     [TARGET_CPU] = 0, [TARGET_VCPUS] = 0, [TARGET_MEMORY] = 0.2, [TARGET_NETWORK] = 0, [TARGET_DURATION] = 0};
@@ -41,8 +51,10 @@ struct lesson {
     guint count;
     double *weights; /* of the run, for all targets */
     guint64 (*groups)[EFFECTS_MAX];
-    struct view *views;         /* with the effects that the run's function was left out of */
-    double *y, *target_weights; /* of the target at hand; weight 0: it does not tell */
+    struct view *views; /* with the effects that the run's function was left out of */
+    double noise[TARGET_COUNT];
+    float (*credence)[TARGET_COUNT]; /* of the run's tenant, 0 to 1 */
+    double *y, *target_weights;      /* of the target at hand; weight 0: it does not tell */
     const struct model_settings *settings;
     GCancellable *cancellable;
 };
@@ -89,12 +101,16 @@ static void lesson_init(struct lesson *lesson, const struct sample *samples, gui
         .views = g_new0(struct view, count),
         .y = g_new(double, count),
         .target_weights = g_new(double, count),
+        .credence = g_malloc_n(count, sizeof *lesson->credence),
         .settings = settings,
         .cancellable = cancellable,
     };
     lesson_weigh(lesson, ret_functions);
-    for (guint run = 0; run < count; run++)
+    for (guint run = 0; run < count; run++) {
         effects_groups(&samples[run], ranks, lesson->groups[run]);
+        for (guint i = 0; i < TARGET_COUNT; i++)
+            lesson->credence[run][i] = 1;
+    }
 }
 
 static void lesson_clear(struct lesson *lesson)
@@ -104,11 +120,17 @@ static void lesson_clear(struct lesson *lesson)
     g_free(lesson->views);
     g_free(lesson->y);
     g_free(lesson->target_weights);
+    g_free(lesson->credence);
+}
+
+static guint category_fold(guint64 category, guint folds)
+{
+    return (guint)((category >> 17) % folds);
 }
 
 static guint sample_fold(const struct sample *sample, guint folds)
 {
-    return (guint)((sample->categories[CATEGORY_FUNCTION] >> 17) % folds);
+    return category_fold(sample->categories[CATEGORY_FUNCTION], folds);
 }
 
 /* The runs that tell the target for sure. */
@@ -118,7 +140,7 @@ static guint lesson_set_target(struct lesson *lesson, enum target target)
     for (guint run = 0; run < lesson->count; run++) {
         const gboolean tells = sample_tells(&lesson->samples[run], target);
         lesson->y[run] = fmax(lesson->samples[run].targets[target], target_log(target, least[target]));
-        lesson->target_weights[run] = tells ? lesson->weights[run] : 0;
+        lesson->target_weights[run] = tells ? lesson->weights[run] * lesson->credence[run][target] : 0;
         count += tells;
     }
     return count;
@@ -133,23 +155,142 @@ static void lesson_add_censored(struct lesson *lesson, enum target target)
             lesson->y[run] <= lesson->views[run].sums[target])
             continue;
         lesson->y[run] += CENSORED_FACTOR;
-        lesson->target_weights[run] = lesson->weights[run];
+        lesson->target_weights[run] = lesson->weights[run] * lesson->credence[run][target];
     }
+}
+
+/* The effects without the runs of one fold, by functions or by tenants. */
+static struct effects *lesson_fit_without(const struct lesson *lesson, enum target target, double noise,
+                                          enum category category, guint folds, guint fold)
+{
+    g_autofree double *weights = g_new(double, lesson->count);
+    for (guint run = 0; run < lesson->count; run++) {
+        const gboolean is_out = category_fold(lesson->samples[run].categories[category], folds) == fold;
+        weights[run] = is_out ? 0 : lesson->target_weights[run];
+    }
+    return effects_fit(target, noise, (const guint64(*)[EFFECTS_MAX])lesson->groups, lesson->y, weights, lesson->count);
+}
+
+/* The mean error of the runs of one fold that tell the target. */
+static double lesson_error(const struct lesson *lesson, const struct effects *effects, guint folds, guint fold)
+{
+    double sum = 0, weight = 0;
+    for (guint run = 0; run < lesson->count; run++) {
+        if (lesson->target_weights[run] <= 0 || sample_fold(&lesson->samples[run], folds) != fold)
+            continue;
+        sum += lesson->target_weights[run] * fabs(lesson->y[run] - effects_predict(effects, lesson->groups[run], NULL));
+        weight += lesson->target_weights[run];
+    }
+    return weight > 0 ? sum / weight : 0;
+}
+
+/* Tried on a tenth of the functions, as the variances' were. */
+static double lesson_choose_noise(const struct lesson *lesson, enum target target)
+{
+    double best = INFINITY, noise = 1;
+    for (guint i = 0; i < G_N_ELEMENTS(noises); i++) {
+        struct effects *effects =
+            lesson_fit_without(lesson, target, noises[i], CATEGORY_FUNCTION, EFFECT_FOLDS, EFFECT_FOLDS - 1);
+        const double error = lesson_error(lesson, effects, EFFECT_FOLDS, EFFECT_FOLDS - 1);
+        effects_free(effects);
+        if (error < NOISE_GAIN * best) {
+            best = error;
+            noise = noises[i];
+        }
+    }
+    return noise;
+}
+
+static int double_compare(gconstpointer a, gconstpointer b)
+{
+    const double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+static double median_of(GArray *values)
+{
+    g_array_sort(values, double_compare);
+    return g_array_index(values, double, values->len / 2);
+}
+
+static void array_free(gpointer array)
+{
+    g_array_unref(array);
+}
+
+/* How far each tenant's runs lie from what all others' say of them: tenant -> GArray of double. */
+static GHashTable *lesson_ask_others(const struct lesson *lesson, enum target target)
+{
+    GHashTable *tenants = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, array_free);
+    for (guint fold = 0; fold < TENANT_FOLDS; fold++) {
+        struct effects *others = lesson_fit_without(lesson, target, 1, CATEGORY_TENANT, TENANT_FOLDS, fold);
+        for (guint run = 0; run < lesson->count; run++) {
+            const guint64 *tenant = &lesson->samples[run].categories[CATEGORY_TENANT];
+            if (category_fold(*tenant, TENANT_FOLDS) != fold || lesson->target_weights[run] <= 0)
+                continue;
+            GArray *known = g_hash_table_lookup(tenants, tenant);
+            if (known == NULL) {
+                known = g_array_new(FALSE, FALSE, sizeof(double));
+                g_hash_table_insert(tenants, (gpointer)tenant, known);
+            }
+            const double distance = fabs(lesson->y[run] - effects_predict(others, lesson->groups[run], NULL));
+            g_array_append_val(known, distance);
+        }
+        effects_free(others);
+    }
+    return tenants;
+}
+
+static guint lesson_count_tenants(const struct lesson *lesson)
+{
+    g_autoptr(GHashTable) tenants = g_hash_table_new(g_int64_hash, g_int64_equal);
+    for (guint run = 0; run < lesson->count; run++)
+        g_hash_table_add(tenants, (gpointer)&lesson->samples[run].categories[CATEGORY_TENANT]);
+    return g_hash_table_size(tenants);
+}
+
+/* One round of doubt: the more a tenant is doubted, the better is what the others say of the rest. */
+static void lesson_doubt_once(struct lesson *lesson, enum target target)
+{
+    g_autoptr(GHashTable) tenants = lesson_ask_others(lesson, target);
+    g_autoptr(GArray) medians = g_array_new(FALSE, FALSE, sizeof(double));
+    GHashTableIter iter;
+    gpointer known;
+    g_hash_table_iter_init(&iter, tenants);
+    while (g_hash_table_iter_next(&iter, NULL, &known)) {
+        const double median = median_of(known);
+        g_array_append_val(medians, median);
+    }
+    const double usual = medians->len > 0 ? MAX(median_of(medians), 0.01) : INFINITY;
+    for (guint run = 0; run < lesson->count; run++) {
+        GArray *distances = g_hash_table_lookup(tenants, &lesson->samples[run].categories[CATEGORY_TENANT]);
+        const double own = distances != NULL ? g_array_index(distances, double, distances->len / 2) : 0;
+        lesson->credence[run][target] = (float)MIN(1, pow(own / (DOUBTED_FROM * usual), -DOUBT_POWER));
+    }
+    lesson_set_target(lesson, target);
+}
+
+/* A tenant whose runs lie much further from what all others' say than is usual among tenants teaches the others less: its code is of another kind, or its
+ * figures are made up. It is itself served by its own runs. */
+static void lesson_doubt_tenants(struct lesson *lesson, enum target target)
+{
+    const guint rounds = lesson_count_tenants(lesson) >= TENANTS_MIN ? DOUBT_ROUNDS : 0;
+    for (guint round = 0; round < rounds; round++)
+        lesson_doubt_once(lesson, target);
 }
 
 /* The effects of one target, each run by those that its function was left out of. */
 static void lesson_fit_views(struct lesson *lesson, enum target target)
 {
-    const guint64(*groups)[EFFECTS_MAX] = (const guint64(*)[EFFECTS_MAX])lesson->groups;
-    g_autofree double *weights = g_new(double, lesson->count);
+    lesson_doubt_tenants(lesson, target);
+    lesson->noise[target] = lesson_choose_noise(lesson, target);
     for (guint fold = 0; fold < EFFECT_FOLDS; fold++) {
-        for (guint run = 0; run < lesson->count; run++)
-            weights[run] = sample_fold(&lesson->samples[run], EFFECT_FOLDS) == fold ? 0 : lesson->target_weights[run];
-        struct effects *effects = effects_fit(target, groups, lesson->y, weights, lesson->count);
+        struct effects *effects =
+            lesson_fit_without(lesson, target, lesson->noise[target], CATEGORY_FUNCTION, EFFECT_FOLDS, fold);
         for (guint run = 0; run < lesson->count; run++)
             if (sample_fold(&lesson->samples[run], EFFECT_FOLDS) == fold)
                 lesson->views[run].sums[target] =
-                    effects_predict(effects, groups[run], lesson->views[run].parts[target]);
+                    effects_predict(effects, lesson->groups[run], lesson->views[run].parts[target]);
         effects_free(effects);
     }
 }
@@ -256,7 +397,7 @@ static void model_calibrate(struct model *model, const struct lesson *lesson, en
     for (guint run = 0; run < lesson->count; run++) {
         left_over[run] =
             lesson->y[run] - lesson->views[run].sums[target] - model->knowledge[target].trust * left_over[run];
-        if (!isnan(left_over[run]))
+        if (!isnan(left_over[run]) && lesson->credence[run][target] >= CREDENCE_MIN)
             calibration_add(model->calibration, &lesson->samples[run], target, left_over[run]);
     }
 }
@@ -275,8 +416,8 @@ static gboolean model_train_target(struct model *model, struct lesson *lesson, e
         return FALSE;
     knowledge->trust = lesson_choose_trust(lesson, target, left_over);
     model_calibrate(model, lesson, target, left_over);
-    knowledge->effects = effects_fit(target, (const guint64(*)[EFFECTS_MAX])lesson->groups, lesson->y,
-                                     lesson->target_weights, lesson->count);
+    knowledge->effects = effects_fit(target, lesson->noise[target], (const guint64(*)[EFFECTS_MAX])lesson->groups,
+                                     lesson->y, lesson->target_weights, lesson->count);
     return TRUE;
 }
 

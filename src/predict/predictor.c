@@ -243,6 +243,8 @@ void predictor_set_model(struct predictor *predictor, struct model *model)
     struct model *old = predictor->model;
     predictor->model = model != NULL ? model_ref(model) : NULL;
     model_unref(old);
+    correction_free(predictor->correction); /* what it holds is about the old one */
+    predictor->correction = correction_new();
     predictor->epoch++;
 }
 

@@ -2,6 +2,7 @@
 #include "predict/sample.h"
 
 #include <math.h>
+#include <string.h>
 
 #define PLAIN_TO_COMPRESSED 0.4 /* of source text of some KiB, by deflate */
 
@@ -176,6 +177,12 @@ static void sample_set_traits(struct sample *sample, const struct code_metadata 
         sample->numbers[NUMBER_LINES + i] = traits->lines > 0 ? (float)log1p(counts[i]) : NAN;
 }
 
+static guint64 template_family(const char *template)
+{
+    g_autofree char *family = template != NULL ? g_strndup(template, strcspn(template, ".-")) : NULL;
+    return category_hash(family);
+}
+
 void sample_of_code(struct sample *ret_sample, const struct code_metadata *code, gint64 at)
 {
     struct sample *sample = ret_sample;
@@ -188,6 +195,7 @@ void sample_of_code(struct sample *ret_sample, const struct code_metadata *code,
     sample->categories[CATEGORY_ALGORITHM] = category_hash(code->algorithm);
     sample->categories[CATEGORY_ENTRY_POINT] = category_hash(code->entry_point);
     sample->categories[CATEGORY_TEMPLATE] = category_hash(code->template);
+    sample->categories[CATEGORY_TEMPLATES] = template_family(code->template);
     sample->categories[CATEGORY_TENANT] = tenant;
     sample->categories[CATEGORY_FUNCTION] = category_join(tenant, category_hash(code->function));
     sample->categories[CATEGORY_INPUT] = sample_input(code);
@@ -215,7 +223,7 @@ void sample_give(struct sample *sample, double cpus, double memory_mib)
 {
     sample->numbers[NUMBER_GIVEN_CPUS] = number_log(cpus);
     sample->numbers[NUMBER_GIVEN_MEMORY] = number_log(memory_mib);
-    sample->categories[CATEGORY_CPUS] = size_step(1000 * cpus);
+    sample->categories[CATEGORY_CPUS] = cpus > 0 ? (guint64)lround(1000 * cpus) + 1 : 0;
 }
 
 gboolean exit_is_cut_short(enum exit_reason reason)

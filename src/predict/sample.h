@@ -19,6 +19,7 @@ enum category {
     CATEGORY_LIBRARIES, /* all of them together */
     CATEGORY_ENTRY_POINT,
     CATEGORY_TEMPLATE,
+    CATEGORY_TEMPLATES, /* the template's name up to its first point or hyphen: those of a family */
     CATEGORY_TENANT,
     CATEGORY_FUNCTION, /* of that tenant */
     CATEGORY_CPUS,     /* that it is known to get; 0: not known */

@@ -43,10 +43,7 @@ static GPtrArray *rows_new(void)
 static void row_finish(struct row *row)
 {
     sample_of_observation(&row->sample, &row->observation);
-    if (row->given_memory_mib > 0)
-        row->sample.numbers[NUMBER_GIVEN_MEMORY] = (float)log1p(row->given_memory_mib);
-    if (row->given_vcpus > 0)
-        row->sample.numbers[NUMBER_GIVEN_CPUS] = (float)log1p(row->given_vcpus);
+    sample_give(&row->sample, row->given_vcpus, row->given_memory_mib);
 }
 
 enum {
