@@ -23,7 +23,8 @@ enum command_kind {
     COMMAND_CODE_KEEP,  /* code, bytes: what came with a notification, for those that name it later; not answered */
 
     /* For the learner. */
-    COMMAND_LEARN, /* sample: a run that taught something */
+    COMMAND_LEARN,       /* sample: a run that taught something */
+    COMMAND_LEARN_SPEED, /* speed: of the hosts that code runs on from now on, as machine_speed() tells; 0: not known */
     COMMAND_MODEL_TRAIN, /* request, eof; this and the next two as the events of the same name, and answered by EVENT_MODEL_ANSWER */
     COMMAND_MODEL_SERVE,  /* request, count */
     COMMAND_MODEL_IMPORT, /* request, bytes, eof */
@@ -132,6 +133,7 @@ struct command {
     struct saved_state *saved;
     struct code_ref *code;
     struct sample *sample;
+    double speed;
 };
 
 struct command *command_new(enum command_kind kind);

@@ -181,7 +181,9 @@ static void host_tell_speed(struct core *core)
             count++;
         }
     }
-    predictor_set_speed(core->predictor, count > 0 ? exp(sum / count) : 0);
+    const double mean = count > 0 ? exp(sum / count) : 0;
+    predictor_set_speed(core->predictor, mean);
+    core_teach_speed(core, mean);
 }
 
 static void host_up(struct core *core, struct host_entry *entry, const struct host_report *report)

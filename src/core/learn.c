@@ -11,6 +11,15 @@ void core_teach(struct core *core, const struct observation *observation)
     core_emit(core, command);
 }
 
+void core_teach_speed(struct core *core, double speed)
+{
+    if (!core->settings.has_learner)
+        return;
+    struct command *command = command_new(COMMAND_LEARN_SPEED);
+    command->speed = speed;
+    core_emit(core, command);
+}
+
 /* The learner does it, and answers. */
 void core_model_ask(struct core *core, struct event *event)
 {

@@ -505,6 +505,7 @@ void waiter_free(struct waiter *waiter);
 
 /* learn.c: what goes to the learner, and comes from it */
 void core_teach(struct core *core, const struct observation *observation);
+void core_teach_speed(struct core *core, double speed);
 void core_model_ask(struct core *core, struct event *event);
 void core_model_take(struct core *core, struct event *event);
 void core_model_answer(struct core *core, struct event *event);

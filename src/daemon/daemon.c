@@ -81,6 +81,7 @@ static void daemon_route(struct command *command, gpointer data)
         code_cache_submit(daemon->code_cache, command);
         break;
     case COMMAND_LEARN:
+    case COMMAND_LEARN_SPEED:
     case COMMAND_MODEL_TRAIN:
     case COMMAND_MODEL_SERVE:
     case COMMAND_MODEL_IMPORT:

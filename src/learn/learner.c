@@ -25,6 +25,7 @@ struct learner {
     /* The thread's own. */
     struct sampler *sampler;
     guint new_count; /* runs since the last training's sample was taken, or since the model that serves was made */
+    double speed;    /* of the hosts; 0: not known */
     gint64 begun_at; /* the last training, g_get_monotonic_time() scale; 0: none yet */
     struct training *training;              /* under way, or NULL */
     guint training_version, training_count; /* of it; of `new_count` when it began */
@@ -146,6 +147,14 @@ static void learner_answer_waiting(struct learner *learner, const GError *error)
     g_array_set_size(learner->waiting, 0);
 }
 
+/* Until the first host has told, as when the champion was trained here. */
+static double learner_speed(const struct learner *learner)
+{
+    g_autoptr(model_auto) champion = learner->speed > 0 ? NULL : registry_get_serving(learner->registry);
+    const struct model_info *info = champion != NULL ? model_get_info(champion) : NULL;
+    return info != NULL && g_strcmp0(info->origin, "trained") == 0 ? info->speed : learner->speed;
+}
+
 /* FALSE with HBR_ERROR_CONFLICT when there is too little to train with. */
 static gboolean learner_begin(struct learner *learner, GError **error)
 {
@@ -165,7 +174,7 @@ static gboolean learner_begin(struct learner *learner, GError **error)
         .settings = {.info = {.version = learner->training_version,
                               .origin = (char *)"trained",
                               .made_at = clock_now(),
-                              .speed = learner->settings.speed},
+                              .speed = learner_speed(learner)},
                      .seed = learner->training_version,
                      .half_life = learner->settings.half_life},
     };
@@ -328,6 +337,9 @@ static void learner_on_command(struct learner *learner, const struct command *co
     case COMMAND_LEARN:
         sampler_add(learner->sampler, command->sample);
         learner->new_count++;
+        break;
+    case COMMAND_LEARN_SPEED:
+        learner->speed = command->speed;
         break;
     case COMMAND_MODEL_TRAIN:
         learner_on_train(learner, command);

@@ -18,7 +18,6 @@ struct learner_settings {
     guint samples_max, train_runs;
     gint64 half_life;   /* microseconds; 0: age does not count */
     gint64 interval_us; /* between the beginnings of two trainings, unless somebody asks for one; 0: a minute */
-    double speed;       /* of this machine, as machine_speed() tells; 0: not known */
     event_sink sink;
     gpointer sink_data;
 };
@@ -39,7 +38,7 @@ void learner_add(struct learner *learner, const struct sample *sample);
 
 void learner_start(struct learner *learner);
 
-/* Takes a COMMAND_LEARN, or a COMMAND_MODEL_*, which is answered by EVENT_MODEL_ANSWER; EVENT_MODEL comes before that where another model serves. Any thread;
+/* Takes a COMMAND_LEARN, a COMMAND_LEARN_SPEED, or a COMMAND_MODEL_*, which is answered by EVENT_MODEL_ANSWER; EVENT_MODEL comes before that where another model serves. Any thread;
  * never blocks. */
 void learner_submit(struct learner *learner, struct command *command);
 

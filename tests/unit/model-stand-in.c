@@ -143,8 +143,8 @@ struct model *model_train(const struct sample *samples, guint count, const struc
 GBytes *model_save(const struct model *model, GError **error G_GNUC_UNUSED)
 {
     GString *text = g_string_new(NULL);
-    g_string_append_printf(text, "%u %s %" G_GINT64_FORMAT " %u", model->info.version, model->info.origin,
-                           model->info.made_at, model->info.run_count);
+    g_string_append_printf(text, "%u %s %" G_GINT64_FORMAT " %u %g", model->info.version, model->info.origin,
+                           model->info.made_at, model->info.run_count, model->info.speed);
     for (guint target = 0; target < TARGET_COUNT; target++)
         g_string_append_printf(text, " %.17g", model->means[target]);
     while (text->len < SIZE)
@@ -167,8 +167,9 @@ struct model *model_load(GBytes *content, GError **error)
     G_STATIC_ASSERT(TARGET_COUNT == 5);
     if (!is_long || strlen(text) != DIGEST_LENGTH + 1 + SIZE || text[DIGEST_LENGTH] != '\n' ||
         strncmp(text, digest, DIGEST_LENGTH) != 0 ||
-        sscanf(text + DIGEST_LENGTH + 1, "%u %15s %" G_GINT64_FORMAT " %u %lg %lg %lg %lg %lg", &info.version, origin,
-               &info.made_at, &info.run_count, &means[0], &means[1], &means[2], &means[3], &means[4]) != 9) {
+        sscanf(text + DIGEST_LENGTH + 1, "%u %15s %" G_GINT64_FORMAT " %u %lg %lg %lg %lg %lg %lg", &info.version,
+               origin, &info.made_at, &info.run_count, &info.speed, &means[0], &means[1], &means[2], &means[3],
+               &means[4]) != 10) {
         hbr_error_set(error, HBR_ERROR_INVALID, "it is damaged");
         return NULL;
     }

@@ -343,6 +343,24 @@ START_TEST(test_shutdown)
 }
 END_TEST
 
+/* Rule: a model knows how fast the hosts were that it learned from; until one tells, as fast as before. */
+START_TEST(test_speed)
+{
+    struct command *command = command_new(COMMAND_LEARN_SPEED);
+    command->speed = 1.5;
+    learner_start(learner);
+    learner_submit(learner, command);
+    teach(200, 1);
+    expect_model(1);
+    close_learner();
+    open_learner(1);
+    add(200, 1);
+    learner_start(learner);
+    ask(COMMAND_MODEL_TRAIN, 1, 0, TRUE, NULL);
+    expect_answer(1, 200, "\"speed\":1.5");
+}
+END_TEST
+
 /* Rule: its figures can be read at any time. */
 START_TEST(test_metrics)
 {
@@ -412,6 +430,7 @@ int main(void)
     tcase_add_test(tcase, test_import);
     tcase_add_test(tcase, test_full);
     tcase_add_loop_test(tcase, test_shutdown, 0, 2);
+    tcase_add_test(tcase, test_speed);
     tcase_add_test(tcase, test_metrics);
     tcase_add_test(tcase, test_threads);
     suite_add_tcase(suite, tcase);
