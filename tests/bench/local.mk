@@ -55,7 +55,7 @@ tests_bench_bench_stability_SOURCES = tests/bench/bench-stability.c tests/bench/
 bench_targets += tests/bench/bench-predict
 tests_bench_bench_predict_SOURCES = tests/bench/bench-predict.c tests/bench/predict-parts.h tests/bench/predict-unseen.c \
 	tests/bench/predict-online.c tests/bench/predict-drift.c tests/bench/predict-speed.c \
-	tests/bench/predict-daemon.c tests/bench/intake-load.c tests/bench/intake-load.h tests/bench/world.c tests/bench/world.h \
+	tests/bench/intake-load.c tests/bench/intake-load.h tests/bench/world.c tests/bench/world.h \
 	tests/bench/traffic.c tests/bench/traffic.h tests/bench/vpa.c tests/bench/vpa.h \
 	tests/bench/predict-baselines.c tests/bench/predict-baselines.h tests/bench/rows.c tests/bench/rows.h \
 	tests/bench/data.c tests/bench/data.h tests/bench/numbers.c tests/bench/numbers.h

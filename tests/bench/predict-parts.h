@@ -31,19 +31,6 @@ struct policy *parts_policy(void);
 /* The clock of a thread, of CPU time or of what has passed (CLOCK_...), in seconds. */
 double parts_seconds(int clock);
 
-/* Whether metadata repeats, and whether a training runs beside. */
-enum { DISTINCT_ALONE, DISTINCT_TRAINING, REPEATED_ALONE, REPEATED_TRAINING, SITUATIONS };
-
-struct latency_figures {
-    guint count;
-    double median_us, p99_us;
-};
-
-/* The same in harbingerd, which finds runs of `traffic` in its database. FALSE when it does not learn. */
-struct traffic;
-gboolean measure_daemon(const struct study *study, struct traffic *traffic,
-                        struct latency_figures ret_figures[SITUATIONS]);
-
 void measure_unseen(struct study *study, enum target target);
 void measure_serverless(struct study *study);
 void measure_coverage(struct study *study);

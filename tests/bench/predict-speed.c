@@ -1,26 +1,33 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "predict-parts.h"
 
-#include "predict/predictor.h"
+#include "base/clock.h"
+#include "base/mailbox.h"
+#include "store/store.h"
 
-#include "numbers.h"
+#include "intake-load.h"
 #include "traffic.h"
+#include "world.h"
 
 #include <math.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdlib.h>
-#include <sys/timerfd.h>
+#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-/* What a training takes, and what a prediction takes as the core makes it, while a training runs beside it at the lowest priority and while none
- * does. */
+/* What a training takes; and what a prediction takes in harbingerd on a simulated host, by its own count (harbinger_prediction_seconds), while it takes
+ * notifications, and while it trains beside that. It has learnt from runs that it finds in its database. */
 
 #define LEARNT_RUNS 20000
+#define GROUP 500 /* records in one write */
+#define CLIENTS 32
+#define RATE 2000 /* notifications a second */
+#define NOTIFICATIONS 12000
+#define REPEATED 100 /* different ones */
+#define BOUNDS_MAX 32
 #define TENANTS 20
 #define LIBRARIES 30
 #define MEAN_GAP (30 * G_USEC_PER_SEC)
+
+/* --- Training --- */
 
 static struct traffic *speed_traffic(const struct study *study)
 {
@@ -70,194 +77,211 @@ void measure_train_time(struct study *study)
             took, cpu);
 }
 
-/* --- Latency --- */
+/* --- What it finds in its database --- */
 
-#define RATE 2000 /* a second */
-#define ROUNDS 4
-#define ROUND_PREDICTIONS 6000
-#define KNOWN_RUNS 5000
-#define REPEATED 100
-#define FUNCTIONS_MAX 100000
+static void free_event(gpointer event)
+{
+    event_free(event);
+}
 
-struct trainer {
-    const GArray *samples;
-    GCancellable *cancellable;
-    pthread_t thread;
+static void post_event(struct event *event, gpointer mailbox)
+{
+    mailbox_post(mailbox, event);
+}
+
+static struct record *record_of_run(const struct traffic_run *run, guint number)
+{
+    struct record *record = g_new0(struct record, 1);
+    g_autofree char *id = g_strdup_printf("exec-bench-%u", number);
+    struct observation known = run->observation;
+    known.execution_id = id;
+    known.ended_at = clock_now() - (gint64)(LEARNT_RUNS - number) * 30 * CLOCK_SECOND;
+    record->kind = RECORD_OBSERVATION;
+    record->object = OBJECT_EXECUTION;
+    record->id = g_strdup(id);
+    record->at = known.ended_at;
+    record->observation = codec_copy(&observation_codec, &known);
+    return record;
+}
+
+static struct command *records_of(struct traffic *traffic, guint first)
+{
+    struct command *command = command_new(COMMAND_PERSIST);
+    command->records = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
+    for (guint i = 0; i < GROUP; i++) {
+        struct traffic_run run;
+        traffic_next(traffic, &run);
+        g_ptr_array_add(command->records, record_of_run(&run, first + i));
+    }
+    return command;
+}
+
+static void write_runs(const char *state_dir, gpointer traffic)
+{
+    g_autofree char *path = g_build_filename(state_dir, "harbinger.db", NULL);
+    g_autoptr(GError) error = NULL;
+    struct mailbox *events = mailbox_new(free_event);
+    struct store *store = store_open(path, &error);
+    if (store == NULL)
+        g_error("%s", error->message);
+    store_start(store, post_event, events);
+    for (guint first = 0; first < LEARNT_RUNS; first += GROUP) {
+        store_submit(store, records_of(traffic, first));
+        g_autoptr(event_auto) event = mailbox_take(events, -1);
+        if (event->kind != EVENT_COMMITTED)
+            g_error("not committed: %s", event->error->message);
+    }
+    store_free(store);
+    mailbox_free(events);
+}
+
+/* --- Its own count --- */
+
+struct times {
+    guint bounds;
+    double bounds_us[BOUNDS_MAX];
+    double counts[BOUNDS_MAX], count; /* at most as long as the bound; all */
 };
 
-/* One training after another, until it is cancelled. */
-static void *trainer_run(void *data)
+static char *read_metrics(struct world *world)
 {
-    const struct trainer *trainer = data;
-    const struct model_settings settings = {.info = {.version = 1, .origin = (char *)"trained"}, .seed = PARTS_SEED};
-    const struct sched_param none = {0};
-    if (pthread_setschedparam(pthread_self(), SCHED_IDLE, &none) != 0)
-        g_error("SCHED_IDLE is refused");
-    while (!g_cancellable_is_cancelled(trainer->cancellable))
-        model_unref(model_train((const struct sample *)(gpointer)trainer->samples->data, trainer->samples->len,
-                                &settings, trainer->cancellable, NULL));
-    return NULL;
+    struct hbr_error error = HBR_ERROR_INIT;
+    char *text;
+    if (!hbr_metrics(world->client, &text, &error))
+        g_error("%s", error.message);
+    char *copy = g_strdup(text);
+    hbr_free(text);
+    return copy;
 }
 
-static void trainer_start(struct trainer *trainer, const GArray *samples)
+static void times_read(struct world *world, struct times *ret_times)
 {
-    *trainer = (struct trainer){.samples = samples, .cancellable = g_cancellable_new()};
-    if (pthread_create(&trainer->thread, NULL, trainer_run, trainer) != 0)
-        g_error("no thread to train in");
+    static const char bucket[] = "harbinger_prediction_seconds_bucket{le=\"";
+    g_autofree char *text = read_metrics(world);
+    *ret_times = (struct times){0};
+    for (const char *at = text; (at = strstr(at, bucket)) != NULL;) {
+        char *end;
+        const double bound = g_ascii_strtod(at + strlen(bucket), &end);
+        const double count = g_ascii_strtod(strchr(end, ' '), NULL);
+        at = end;
+        ret_times->count = count; /* the last bound is infinite */
+        if (ret_times->bounds < BOUNDS_MAX && bound < 1) {
+            ret_times->bounds_us[ret_times->bounds] = 1e6 * bound;
+            ret_times->counts[ret_times->bounds++] = count;
+        }
+    }
 }
 
-static void trainer_stop(struct trainer *trainer)
+/* Of what was counted between the two, even within each bucket; beyond the last bound, that. */
+static double times_quantile(const struct times *before, const struct times *after, double quantile)
 {
-    g_cancellable_cancel(trainer->cancellable);
-    pthread_join(trainer->thread, NULL);
-    g_object_unref(trainer->cancellable);
+    const double wanted = quantile * (after->count - before->count);
+    double below = 0, from = 0;
+    for (guint i = 0; i < after->bounds; i++) {
+        const double upto = after->counts[i] - before->counts[i];
+        if (upto >= wanted)
+            return from + (after->bounds_us[i] - from) * (wanted - below) / MAX(upto - below, 1);
+        below = upto;
+        from = after->bounds_us[i];
+    }
+    return from;
 }
 
-/* Code as it is announced: every other one of a function that has run, with a payload of another size; the rest of functions that have not. */
-struct caller {
-    struct predictor *predictor;
-    struct policy *policy;
-    struct traffic *traffic;
-    guint64 number;
-    gint64 at;
-};
+/* --- Load --- */
 
-static double caller_predict(struct caller *caller, gboolean is_repeated)
+static const struct traffic *announced; /* whose functions are announced */
+
+/* Every other one of a function that has run, with a payload of a size of its own; the rest of functions that have not. */
+static void write_distinct(guint64 number, GString *text)
 {
-    const guint64 number = is_repeated ? caller->number % REPEATED : caller->number;
-    struct code_metadata code =
-        *traffic_code(caller->traffic, (guint)(number % traffic_function_count(caller->traffic)));
+    struct code_metadata code = *traffic_code(announced, (guint)(number % traffic_function_count(announced)));
     g_autofree char *name = g_strdup_printf("new-%" G_GUINT64_FORMAT, number);
     code.payload_bytes = (gint64)(1000 + number);
     if (number % 2 == 0)
         code.function = name;
-    caller->number++;
-    const double begin = parts_seconds(CLOCK_MONOTONIC);
-    struct demand *demand = predictor_predict(caller->predictor, caller->policy, &code, caller->at);
-    const double took_us = 1e6 * (parts_seconds(CLOCK_MONOTONIC) - begin);
-    demand_free(demand);
-    return took_us;
+    codec_write(text, &code_metadata_codec, &code, CODEC_STORE);
 }
 
-static int timer_new(void)
+static void write_repeated(guint64 number, GString *text)
 {
-    const struct itimerspec period = {{0, 1000000000 / RATE}, {0, 1000000000 / RATE}};
-    const int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
-    if (fd < 0 || timerfd_settime(fd, 0, &period, NULL) != 0)
-        g_error("no timer");
-    return fd;
+    write_distinct(number % REPEATED, text);
 }
 
-/* At the rate; what came due while it was late is made up for at once, as a queue would be. */
-static void caller_round(struct caller *caller, gboolean is_repeated, GArray *times_us)
-{
-    const int timer = timer_new();
-    for (guint made = 0; made < ROUND_PREDICTIONS;) {
-        guint64 due;
-        if (read(timer, &due, sizeof due) != sizeof due)
-            g_error("the timer cannot be read");
-        for (; due > 0 && made < ROUND_PREDICTIONS; due--, made++) {
-            const double took_us = caller_predict(caller, is_repeated);
-            g_array_append_val(times_us, took_us);
-        }
-    }
-    close(timer);
-}
+struct latency_figures {
+    guint count;
+    double median_us, p99_us;
+};
 
-static void caller_init(struct caller *caller, const struct study *study, struct model *model)
+static struct latency_figures load_daemon(struct world *world, gboolean is_repeated)
 {
-    struct traffic_run run = {0};
-    *caller = (struct caller){
-        .predictor = predictor_new(FUNCTIONS_MAX),
-        .policy = parts_policy(),
-        .traffic = speed_traffic(study),
+    struct load load = {.rate = RATE, .write_code = is_repeated ? write_repeated : write_distinct};
+    struct times before, after;
+    times_read(world, &before);
+    load_run(&load, world->socket, CLIENTS, NOTIFICATIONS);
+    times_read(world, &after);
+    if (load.failures > 0)
+        g_printerr("%u notifications were refused\n", load.failures);
+    load_clear(&load);
+    return (struct latency_figures){
+        .count = (guint)(after.count - before.count),
+        .median_us = times_quantile(&before, &after, 0.5),
+        .p99_us = times_quantile(&before, &after, 0.99),
     };
-    predictor_set_model(caller->predictor, model);
-    for (guint i = 0; i < KNOWN_RUNS; i++) {
-        traffic_next(caller->traffic, &run);
-        predictor_observe(caller->predictor, caller->policy, &run.observation);
-    }
-    caller->at = run.observation.ended_at;
 }
 
-static void caller_clear(struct caller *caller)
+static void train_daemon(struct world *world, gboolean waits)
 {
-    predictor_free(caller->predictor);
-    policy_unref(caller->policy);
-    traffic_free(caller->traffic);
+    world_post(world, waits ? "models/train?wait=true" : "models/train", "");
 }
+
+/* Whether metadata repeats, and whether a training runs beside. */
+enum { DISTINCT_ALONE, DISTINCT_TRAINING, REPEATED_ALONE, REPEATED_TRAINING, SITUATIONS };
 
 static const char *const situations[SITUATIONS] = {"distinct metadata", "  while a training runs", "repeated metadata",
                                                    "  while a training runs"};
 
-static void latency_rounds(struct caller *caller, const GArray *samples, GArray *times_us[SITUATIONS])
+static void measure_daemon(struct world *world, struct latency_figures ret_figures[SITUATIONS])
 {
-    for (guint round = 0; round < ROUNDS; round++)
-        for (guint i = 0; i < SITUATIONS; i++) {
-            const gboolean is_training = i == DISTINCT_TRAINING || i == REPEATED_TRAINING;
-            struct trainer trainer;
-            if (is_training)
-                trainer_start(&trainer, samples);
-            caller_round(caller, i >= REPEATED_ALONE, times_us[i]);
-            if (is_training)
-                trainer_stop(&trainer);
-        }
-}
-
-static void measure_here(struct study *study, struct latency_figures ret_figures[SITUATIONS])
-{
-    g_autoptr(GArray) samples = speed_samples(study);
-    g_autoptr(model_auto) model = parts_train(samples);
-    GArray *times_us[SITUATIONS];
-    struct caller caller;
-    caller_init(&caller, study, model);
-    for (guint i = 0; i < SITUATIONS; i++)
-        times_us[i] = g_array_new(FALSE, FALSE, sizeof(double));
-    latency_rounds(&caller, samples, times_us);
+    train_daemon(world, TRUE);
     for (guint i = 0; i < SITUATIONS; i++) {
-        const double *values = (const double *)(gpointer)times_us[i]->data;
-        ret_figures[i] = (struct latency_figures){
-            .count = times_us[i]->len,
-            .median_us = quantile_of(values, times_us[i]->len, 0.5),
-            .p99_us = quantile_of(values, times_us[i]->len, 0.99),
-        };
-        g_array_unref(times_us[i]);
+        const gboolean is_training = i == DISTINCT_TRAINING || i == REPEATED_TRAINING;
+        if (is_training)
+            train_daemon(world, FALSE);
+        ret_figures[i] = load_daemon(world, i >= REPEATED_ALONE);
+        if (is_training)
+            train_daemon(world, TRUE);
     }
-    caller_clear(&caller);
 }
 
-static void figures_print(const char *where, const struct latency_figures figures[SITUATIONS])
+static void figures_report(const struct latency_figures figures[SITUATIONS])
 {
-    g_print("\none prediction of %d a second, %s, microseconds\n%-40s %8s %8s %8s\n", RATE, where, "", "median", "p99",
-            "n");
+    g_print("\nprediction in harbingerd at %d notifications a second, microseconds\n%-40s %8s %8s %8s\n", RATE, "",
+            "median", "p99", "n");
     for (guint i = 0; i < SITUATIONS; i++)
         g_print("%-40s %8.1f %8.1f %8u\n", situations[i], figures[i].median_us, figures[i].p99_us, figures[i].count);
-}
-
-static void figures_report(const char *prefix, const struct latency_figures figures[SITUATIONS])
-{
-    g_print(" %sn=%u %smedian_us=%.1f %sp99_us=%.1f %straining_median_us=%.1f %straining_p99_us=%.1f %sp99_ratio=%.2f "
-            "%srepeated_median_us=%.1f %srepeated_p99_us=%.1f",
-            prefix, figures[DISTINCT_ALONE].count, prefix, figures[DISTINCT_ALONE].median_us, prefix,
-            figures[DISTINCT_ALONE].p99_us, prefix, figures[DISTINCT_TRAINING].median_us, prefix,
-            figures[DISTINCT_TRAINING].p99_us, prefix,
-            figures[DISTINCT_TRAINING].p99_us / figures[DISTINCT_ALONE].p99_us, prefix,
-            figures[REPEATED_ALONE].median_us, prefix, figures[REPEATED_ALONE].p99_us);
+    g_print("wanted: median at most 60, p99 at most 300, and at most 1.5 times as much while a training runs\n"
+            "bench predict-latency n=%u median_us=%.1f p99_us=%.1f training_median_us=%.1f training_p99_us=%.1f "
+            "p99_ratio=%.2f repeated_median_us=%.1f repeated_p99_us=%.1f\n",
+            figures[DISTINCT_ALONE].count, figures[DISTINCT_ALONE].median_us, figures[DISTINCT_ALONE].p99_us,
+            figures[DISTINCT_TRAINING].median_us, figures[DISTINCT_TRAINING].p99_us,
+            figures[DISTINCT_TRAINING].p99_us / figures[DISTINCT_ALONE].p99_us, figures[REPEATED_ALONE].median_us,
+            figures[REPEATED_ALONE].p99_us);
 }
 
 void measure_latency(struct study *study)
 {
-    struct latency_figures here[SITUATIONS], there[SITUATIONS];
     g_autoptr(traffic_auto) traffic = speed_traffic(study);
-    measure_here(study, here);
-    const gboolean is_learning = measure_daemon(study, traffic, there);
-    figures_print("by itself", here);
-    if (is_learning)
-        figures_print("in harbingerd", there);
-    g_print("wanted: median at most 60, p99 at most 300, and at most 1.5 times as much while a training runs\n"
-            "bench predict-latency");
-    figures_report(is_learning ? "alone_" : "", here);
-    if (is_learning)
-        figures_report("", there);
-    g_print("\n");
+    g_autofree char *path = g_build_filename(g_getenv("HBR_SOURCE_DIR"), "policies", "default.yaml", NULL);
+    g_autofree char *policy = NULL;
+    g_autoptr(GError) error = NULL;
+    struct latency_figures figures[SITUATIONS];
+    if (!g_file_get_contents(path, &policy, NULL, &error))
+        g_error("%s", error->message);
+    announced = traffic;
+    world_prepare = write_runs;
+    world_prepare_data = traffic;
+    struct world *world = world_new_on(policy, "sim:bench?vcpus=64&memory_mib=262144");
+    measure_daemon(world, figures);
+    world_free(world);
+    figures_report(figures);
 }

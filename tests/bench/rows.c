@@ -24,11 +24,12 @@ static void row_unref(gpointer row)
     g_atomic_rc_box_release_full(row, row_clear);
 }
 
-static struct row *row_new(char *function)
+/* `name` is that of the split, its parts divided by "|", which names of functions may not have. */
+static struct row *row_new(const char *name)
 {
     struct row *row = g_atomic_rc_box_new0(struct row);
-    row->fold = crc32_of(function) % ROWS_FOLDS;
-    row->observation.code.function = function;
+    row->fold = crc32_of(name) % ROWS_FOLDS;
+    row->observation.code.function = g_strdelimit(g_strdup(name), "|", '/');
     row->observation.reason = EXIT_EXITED;
     row->observation.network_mbps = NAN;
     return row;
@@ -68,7 +69,8 @@ static double cell_number(char **cells, guint column)
 
 static struct row *row_of_game(char **cells)
 {
-    struct row *row = row_new(g_strdup_printf("%s|%s|%s", cells[GAME_NAME], cells[GAME_LANGUAGE], cells[GAME_ID]));
+    g_autofree char *name = g_strdup_printf("%s|%s|%s", cells[GAME_NAME], cells[GAME_LANGUAGE], cells[GAME_ID]);
+    struct row *row = row_new(name);
     struct observation *observation = &row->observation;
     observation->code.language = g_strdup(cells[GAME_LANGUAGE]);
     observation->code.algorithm = g_strdup(cells[GAME_NAME]);
@@ -160,7 +162,7 @@ static void code_set_input(struct code_metadata *code, const char *function, con
 static struct row *row_of_configuration(const char *name, const GArray *responses, GHashTable *sizes)
 {
     g_auto(GStrv) cells = g_strsplit(name, "|", -1);
-    struct row *row = row_new(g_strdup(name));
+    struct row *row = row_new(name);
     struct code_metadata *code = &row->observation.code;
     code->algorithm = g_strdup(cells[REQUEST_FUNCTION]);
     code->template = g_strdup(cells[REQUEST_VM]);

@@ -16,7 +16,7 @@ struct row {
 #define ROWS_FOLDS 5
 
 /* Programs of the Benchmarks Game in 35 languages: the best run of each program and size of its input, or all repeats. A row is a function named
- * "name|language|id". NULL with an error. GPtrArray of struct row; free with g_ptr_array_unref, as all below. */
+ * "name/language/id". NULL with an error. GPtrArray of struct row; free with g_ptr_array_unref, as all below. */
 GPtrArray *rows_benchmarksgame(gboolean is_best, GError **error);
 
 /* Functions on six kinds of machines with given CPUs and memory: the median response of each configuration, in milliseconds of duration. A row is a

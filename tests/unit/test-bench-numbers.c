@@ -112,7 +112,7 @@ START_TEST(test_rows)
                                         NULL);
     ck_assert_uint_eq(rows->len, 2);
     const struct row *row = row_at(rows, 0);
-    ck_assert_str_eq(row->observation.code.function, "binarytrees|rust|2");
+    ck_assert_str_eq(row->observation.code.function, "binarytrees/rust/2");
     ck_assert_uint_eq(row->fold, 0); /* zlib.crc32(b"binarytrees|rust|2") % 5 */
     ck_assert_double_eq_tol(row_amount(row, TARGET_CPU), 0.5, 1e-6);
     ck_assert_double_eq_tol(row_amount(row, TARGET_VCPUS), 2, 1e-6);
