@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/command.h"
 
-CODEC_WORDS_DEFINE(command_kind_words, "reply", "stream", "persist", "code-fetch", "code-keep", "learn", "learn-speed", "model-train",
-                   "model-serve", "model-import", "host-connect",
-                   "host-disconnect", "boot", "adopt", "shape", "alarm", "run", "stdin", "output-credit", "cancel-run",
-                   "pause", "claim", "save", "forget-saved", "stage", "migrate", "destroy");
+CODEC_WORDS_DEFINE(command_kind_words, "reply", "stream", "persist", "code-fetch", "code-keep", "learn", "learn-speed",
+                   "model-train", "model-serve", "model-import", "host-connect", "host-disconnect", "boot", "adopt",
+                   "shape", "alarm", "run", "stdin", "output-credit", "cancel-run", "pause", "claim", "save",
+                   "forget-saved", "stage", "migrate", "destroy");
 
 G_STATIC_ASSERT(G_N_ELEMENTS(command_kind_words_list) == COMMAND_KIND_COUNT);
 
