@@ -151,6 +151,14 @@ static guint64 sample_input(const struct code_metadata *code)
            size_step((double)code->payload_items) << 16 | size_step(code->argument_max);
 }
 
+static guint64 sample_same_input(const struct code_metadata *code)
+{
+    guint64 same = category_join((guint64)code->input_bytes, (guint64)code->payload_bytes);
+    same = category_join(same, (guint64)code->payload_items);
+    same = category_join(same, (guint64)(code->argument_max * 1000));
+    return category_join(same, category_hash(code->entry_point));
+}
+
 static void sample_set_time(struct sample *sample, gint64 at)
 {
     g_autoptr(GDateTime) when = at > 0 ? g_date_time_new_from_unix_utc(at / G_USEC_PER_SEC) : NULL;
@@ -199,6 +207,7 @@ void sample_of_code(struct sample *ret_sample, const struct code_metadata *code,
     sample->categories[CATEGORY_TENANT] = tenant;
     sample->categories[CATEGORY_FUNCTION] = category_join(tenant, category_hash(code->function));
     sample->categories[CATEGORY_INPUT] = sample_input(code);
+    sample->categories[CATEGORY_SAME_INPUT] = sample_same_input(code);
     for (guint i = 0; i < TARGET_COUNT; i++)
         sample->targets[i] = NAN;
     sample_set_traits(sample, code);

@@ -21,9 +21,10 @@ enum category {
     CATEGORY_TEMPLATE,
     CATEGORY_TEMPLATES, /* the template's name up to its first point or hyphen: those of a family */
     CATEGORY_TENANT,
-    CATEGORY_FUNCTION, /* of that tenant */
-    CATEGORY_CPUS,     /* that it is known to get; 0: not known */
-    CATEGORY_INPUT,    /* how large its input is: steps of its sizes */
+    CATEGORY_FUNCTION,   /* of that tenant */
+    CATEGORY_CPUS,       /* that it is known to get; 0: not known */
+    CATEGORY_SAME_INPUT, /* its exact sizes, and the entry point: mostly the same input */
+    CATEGORY_INPUT,      /* how large its input is: steps of its sizes */
     CATEGORY_COUNT
 };
 
