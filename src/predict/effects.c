@@ -360,6 +360,8 @@ static void column_sweep(struct column *column, double *left_over, const double 
     double *values = (double *)(void *)column->values->data, *sums = (double *)(void *)column->sums->data;
     double *totals = (double *)(void *)column->weights->data;
     const guint size = column->values->len;
+    if (size == 0)
+        return; /* no run tells the category */
     memset(sums, 0, size * sizeof *sums);
     memset(totals, 0, size * sizeof *totals);
     for (guint run = 0; run < count; run++) {

@@ -70,7 +70,8 @@ static void remember(guint count)
 
 static json_t *take_json(bool is_done, char *text)
 {
-    ck_assert_msg(is_done, "%s", error.message);
+    g_autofree char *log = is_done ? NULL : daemon_bed_log(&bed);
+    ck_assert_msg(is_done, "%s: %s", error.message, log);
     json_t *json = json_loads(text, 0, NULL);
     ck_assert_ptr_nonnull(json);
     hbr_free(text);
