@@ -160,8 +160,8 @@ static gboolean learner_begin(struct learner *learner, GError **error)
 {
     g_autoptr(GArray) samples = sampler_take(learner->sampler);
     if (samples->len < CONTEST_RUNS_MIN) {
-        hbr_error_set(error, HBR_ERROR_CONFLICT, "there are %u runs to learn from; a model needs %d at least",
-                      samples->len, CONTEST_RUNS_MIN);
+        hbr_error_set(error, HBR_ERROR_CONFLICT, "runs to learn from: %u; a model needs %d at least", samples->len,
+                      CONTEST_RUNS_MIN);
         return FALSE;
     }
     learner->training_version = registry_take_version(learner->registry);

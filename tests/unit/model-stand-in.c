@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@ struct model {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static guint training_count;
+static int policy;
 static int gate[2] = {-1, -1}; /* readable: nobody is blocked */
 
 void stand_in_block(gboolean is_blocked)
@@ -44,10 +46,19 @@ void stand_in_await_training(void)
     pthread_mutex_unlock(&lock);
 }
 
+int stand_in_policy(void)
+{
+    pthread_mutex_lock(&lock);
+    const int told = policy;
+    pthread_mutex_unlock(&lock);
+    return told;
+}
+
 static void note_training(gint step)
 {
     pthread_mutex_lock(&lock);
     training_count = (guint)((gint)training_count + step);
+    policy = sched_getscheduler(0);
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
 }

@@ -9,5 +9,8 @@
 /* From now on model_train() waits to be cancelled, or for the end of that. Any thread. */
 void stand_in_block(gboolean is_blocked);
 
+/* SCHED_IDLE or SCHED_OTHER: of the thread of the last training. */
+int stand_in_policy(void);
+
 /* Waits until a training is under way. */
 void stand_in_await_training(void);

@@ -703,6 +703,18 @@ START_TEST(test_host_down)
 }
 END_TEST
 
+/* Rule: where nobody learns, models are refused, and nobody is asked. */
+START_TEST(test_no_learner)
+{
+    struct event *event = event_new(EVENT_MODEL_TRAIN);
+    event->request = 4711;
+    world_event(world, event);
+    const struct command *reply = world_expect(world, COMMAND_REPLY, 4711);
+    ck_assert(g_error_matches(reply->error, HBR_ERROR, HBR_ERROR_UNSUPPORTED));
+    ck_assert_ptr_null(world_take(world, COMMAND_MODEL_TRAIN, 0));
+}
+END_TEST
+
 /* Rule: what the other amounts would have cost is worked out for who asks why, and for nobody else. */
 START_TEST(test_amounts_are_explained)
 {
@@ -776,6 +788,7 @@ int main(void)
     tcase_add_test(cases, test_guess);
     tcase_add_test(cases, test_bad_times);
     tcase_add_test(cases, test_amounts_are_explained);
+    tcase_add_test(cases, test_no_learner);
     tcase_add_test(cases, test_prediction_times);
     tcase_add_test(cases, test_larger_than_any_host);
     tcase_add_test(cases, test_queue_by_deadline);

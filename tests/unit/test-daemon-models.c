@@ -129,6 +129,26 @@ START_TEST(test_learns)
 }
 END_TEST
 
+/* Rule: each run that ends is learned from. */
+START_TEST(test_run)
+{
+    static const char request[] = "{\"code\":{\"function\":\"f\"},\"program\":{\"interpreter\":\"sh\","
+                                  "\"source\":\"# sim: duration_ms=5\"}}";
+    struct hbr_exec_result result = HBR_EXEC_RESULT_INIT;
+    daemon_bed_start(&bed);
+    ck_assert_msg(hbr_execute(bed.client, request, NULL, &result, &error), "%s", error.message);
+    hbr_exec_result_clear(&result);
+    for (guint i = 0; i < 2; i++) { /* answered in its turn; by the second answer the figures are out */
+        ck_assert(!hbr_model_serve(bed.client, NULL, NULL, &error));
+        ck_assert_str_eq(error.id, "not-found");
+    }
+    expect_metric("\nharbinger_model_samples 1\n");
+    ck_assert(!hbr_model_train(bed.client, true, NULL, &error));
+    ck_assert_msg(strstr(error.message, "runs to learn from: 1;") != NULL, "%s", error.message);
+    expect_clean_stop();
+}
+END_TEST
+
 /* Rule: a model goes out of one daemon and into another; what was damaged on the way is refused; what is chosen is held. */
 START_TEST(test_exchange)
 {
@@ -197,6 +217,7 @@ int main(void)
     TCase *tcase = tcase_create("models");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_learns);
+    tcase_add_test(tcase, test_run);
     tcase_add_test(tcase, test_exchange);
     tcase_add_loop_test(tcase, test_killed, 0, 2);
     tcase_add_test(tcase, test_off);

@@ -10,6 +10,7 @@
 #include "learn/learner.h"
 
 #include <check.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,13 +157,27 @@ START_TEST(test_first)
 }
 END_TEST
 
+/* Rule: a training takes only the time that nobody else wants, and the learner itself is there for who asks. */
+START_TEST(test_priority)
+{
+    start_with_champion();
+    ck_assert_int_eq(stand_in_policy(), SCHED_IDLE);
+    stand_in_block(TRUE);
+    ask(COMMAND_MODEL_TRAIN, 1, 0, TRUE, NULL);
+    stand_in_await_training();
+    expect_silence(); /* it answers while it trains */
+    stand_in_block(FALSE);
+    expect_answer(1, 200, "refused");
+}
+END_TEST
+
 /* Rule: with too few runs nothing is trained, by itself or when asked. */
 START_TEST(test_too_few)
 {
     add(CONTEST_RUNS_MIN - 1, 1);
     learner_start(learner);
     ask(COMMAND_MODEL_TRAIN, 1, 0, TRUE, NULL);
-    expect_refusal(1, HBR_ERROR_CONFLICT, "79 runs to learn from; a model needs 80");
+    expect_refusal(1, HBR_ERROR_CONFLICT, "runs to learn from: 79; a model needs 80");
     teach(1, 1);
     expect_model(1);
 }
@@ -419,6 +434,7 @@ int main(void)
     TCase *tcase = tcase_create("learner");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_first);
+    tcase_add_test(tcase, test_priority);
     tcase_add_test(tcase, test_too_few);
     tcase_add_test(tcase, test_enough);
     tcase_add_test(tcase, test_interval);
