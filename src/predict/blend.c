@@ -54,9 +54,11 @@ gboolean blend_get_prior(const struct blend *blend, const struct model_word *wor
         return FALSE;
     double rules_mean, rules_spread;
     rules_word(blend, index, &rules_mean, &rules_spread);
-    const double told = MAX(word->spread[target], 0.05), spread = ldexp(told, (int)word->unknown);
+    const double told = MAX(word->spread[target], 0.05), missing = word->missing[target];
+    const double spread = ldexp(sqrt(told * told + missing), (int)word->unknown);
     const double known = model_group_count(blend->model, blend->sample, target);
-    const double trust = MAX(KNOWN_RUNS / (KNOWN_RUNS + known), word->unknown);
+    const double few = MAX(KNOWN_RUNS / (KNOWN_RUNS + known), missing / (missing + told * told));
+    const double trust = MAX(few, word->unknown);
     const double rules = trust / (rules_spread * rules_spread), model = 1 / (spread * spread);
     const double share = rules / (rules + model);
     const double model_mean = word->mean[target] + target_speed(target, blend->speed);

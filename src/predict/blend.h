@@ -10,8 +10,9 @@
  * and the function's own runs (predict/history.h). Pure, apart from what it is given.
  *
  * Model and rules are joined as two measurements of the same logarithm, each weighing by the inverse of its variance (its spread: the model's
- * calibrated one, doubled for each told name that it never saw; the rules' from their p50 and p90). The model knows better where it has seen runs of the
- * language: the rules' weight is multiplied by 5 / (5 + n), n being those runs, or by the count of unknown names where that is more. The function's
+ * calibrated one, larger where language, algorithm or input are not told, and doubled for each told name that it never saw; the rules' from
+ * their p50 and p90). The model knows better where it has seen runs of the language: the rules' weight is multiplied by 5 / (5 + n), n being those
+ * runs, by the share of what is not told in the model's variance, or by the count of unknown names, whichever is most. The function's
  * own runs then join as history.h says. What the rules demand at least holds until the function has the policy's history.samples_min runs. */
 
 struct blend {

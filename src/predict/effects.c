@@ -461,6 +461,18 @@ double effects_predict(const struct effects *effects, const guint64 groups[EFFEC
     return sum;
 }
 
+/* Of whatever is mostly told, and was of the runs that calibrate. */
+#define MOSTLY_TOLD (HAS(LANGUAGE) | HAS(FAMILY) | HAS(KIND) | HAS(ALGORITHM) | HAS(INPUT) | HAS(RANK))
+
+double effects_missing(enum target target, const guint64 groups[EFFECTS_MAX])
+{
+    double variance = 0;
+    for (guint i = 0; i < effects_count(); i++)
+        if (groups[i] == 0 && effect_table[i].bins == BINS_NONE && (effect_table[i].categories & ~MOSTLY_TOLD) == 0)
+            variance += effect_table[i].variance[target];
+    return variance;
+}
+
 /* An effect of one category alone tells whether its name is known; of a family it does not matter. */
 static gboolean effect_names(guint effect)
 {

@@ -39,6 +39,9 @@ void effects_free(struct effects *effects);
 /* The sum of mean and effects; `ret_parts` (may be NULL): each effect. */
 double effects_predict(const struct effects *effects, const guint64 groups[EFFECTS_MAX], double *ret_parts);
 
+/* Variance of the effects that are not known because language, algorithm or input are not told: what is said varies by so much more. */
+double effects_missing(enum target target, const guint64 groups[EFFECTS_MAX]);
+
 /* How many of the names that are told (language, algorithm, libraries) no run had. */
 guint effects_count_unknown(const struct effects *effects, const guint64 groups[EFFECTS_MAX]);
 

@@ -100,7 +100,7 @@ void model_predict(const struct model *model, const struct sample *sample, struc
     float row[COLUMNS_MAX];
     model_view(model, sample, &view);
     for (guint i = 0; i < TARGET_COUNT; i++) {
-        ret_word->mean[i] = ret_word->spread[i] = NAN;
+        ret_word->mean[i] = ret_word->spread[i] = ret_word->missing[i] = NAN;
         if (model->knowledge[i].effects == NULL)
             continue;
         ret_word->mean[i] = view.sums[i];
@@ -109,6 +109,7 @@ void model_predict(const struct model *model, const struct sample *sample, struc
             ret_word->mean[i] += model->knowledge[i].trust * booster_predict(model->knowledge[i].trees, row);
         }
         ret_word->spread[i] = calibration_spread(model->calibration, sample, i);
+        ret_word->missing[i] = effects_missing(i, view.groups);
     }
     ret_word->unknown = model_count_unknown(model, &view);
 }

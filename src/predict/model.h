@@ -51,10 +51,10 @@ const struct model_info *model_get_info(const struct model *model);
 /* A new one of the same trees with another version and origin. */
 struct model *model_rename(struct model *model, guint version, const char *origin);
 
-/* What it says of one run, in logarithms (target_log): the point prediction, and its spread (standard deviation) over runs. NAN for targets that it
- * was not taught. */
+/* What it says of one run, in logarithms (target_log): the point prediction, and its spread (standard deviation) over runs of which as much is told as
+ * mostly is; `missing` is the variance that comes on top where less is told. NAN for targets that it was not taught. */
 struct model_word {
-    double mean[TARGET_COUNT], spread[TARGET_COUNT];
+    double mean[TARGET_COUNT], spread[TARGET_COUNT], missing[TARGET_COUNT];
     guint unknown; /* told categories that it never saw: language, algorithm, libraries */
 };
 

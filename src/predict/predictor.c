@@ -214,8 +214,8 @@ static void predictor_set_policy(struct predictor *predictor, const struct polic
 }
 
 /* Notifications repeat, and going through the rules costs more than most of what else is done for one. By `key`. */
-static const struct demand *predictor_rules(struct predictor *predictor, const struct policy *policy,
-                                            const struct code_metadata *code)
+static struct demand *predictor_rules(struct predictor *predictor, const struct policy *policy,
+                                      const struct code_metadata *code)
 {
     struct demand *demand = g_hash_table_lookup(predictor->assumed, predictor->key->str);
     if (demand != NULL)
@@ -223,7 +223,6 @@ static const struct demand *predictor_rules(struct predictor *predictor, const s
     if (g_hash_table_size(predictor->assumed) >= ASSUMED_MAX)
         g_hash_table_remove_all(predictor->assumed);
     demand = rules_predict(policy, code);
-    codec_seal(&demand_codec, demand);
     g_hash_table_insert(predictor->assumed, g_strdup(predictor->key->str), demand);
     return demand;
 }
@@ -233,7 +232,10 @@ struct demand *predictor_assume(struct predictor *predictor, const struct policy
 {
     predictor_set_policy(predictor, policy);
     predictor_set_key(predictor, code);
-    return demand_copy(predictor_rules(predictor, policy, code));
+    struct demand *demand = predictor_rules(predictor, policy, code);
+    if (demand->seal == NULL)
+        codec_seal(&demand_codec, demand);
+    return demand_copy(demand);
 }
 
 /* --- With a model --- */
