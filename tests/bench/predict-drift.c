@@ -281,8 +281,11 @@ static double measure_others(const struct study *study, const struct policy *pol
     return sum / count;
 }
 
-/* A model of runs of code that is to be learnt from, with or without a poisoned tenant among them. */
-static struct model *drift_model(const struct study *study, gboolean is_poisoned)
+/* The runs of one tenant: as they are, poisoned, or left out, which is the best that can be made of poison. */
+enum lesson { LESSON_CLEAN, LESSON_POISONED, LESSON_WITHOUT };
+
+/* A model of runs of code that is to be learnt from. */
+static struct model *drift_model(const struct study *study, enum lesson lesson)
 {
     g_autoptr(traffic_auto) traffic = drift_traffic(study, study->training, 0.5, 1);
     g_autoptr(GArray) samples = g_array_new(FALSE, FALSE, sizeof(struct sample));
@@ -292,10 +295,11 @@ static struct model *drift_model(const struct study *study, gboolean is_poisoned
         struct traffic_run run;
         struct sample sample;
         traffic_next(traffic, &run);
-        if (is_poisoned && run_is_poisoned(&run))
+        if (lesson == LESSON_POISONED && run_is_poisoned(&run))
             run_poison(&run, random);
         sample_of_observation(&sample, &run.observation);
-        g_array_append_val(samples, sample);
+        if (lesson != LESSON_WITHOUT || !run_is_poisoned(&run))
+            g_array_append_val(samples, sample);
     }
     gsl_rng_free(random);
     return parts_train(samples);
@@ -324,16 +328,16 @@ static double model_error(const struct study *study, const struct model *model)
 }
 
 struct damage {
-    double online, online_clean;   /* error of the others while the predictor learns */
-    double trained, trained_clean; /* error of a model on their new code */
+    double online, online_clean;                    /* error of the others while the predictor learns */
+    double trained, trained_clean, trained_without; /* error of a model on their new code */
 };
 
 static void damage_print(const struct damage *damage)
 {
-    g_print(
-        "a poisoned tenant of %u, error of the others: %.4f, without the poison %.4f; of a model that learnt from it, "
-        "on new code: %.4f, %.4f\n",
-        TENANTS, damage->online, damage->online_clean, damage->trained, damage->trained_clean);
+    g_print("a poisoned tenant of %u, error of the others: %.4f, without the poison %.4f\n"
+            "  of a model that learnt from it, on new code: %.4f, without the poison %.4f, without the tenant %.4f\n",
+            TENANTS, damage->online, damage->online_clean, damage->trained, damage->trained_clean,
+            damage->trained_without);
 }
 
 static void newcomers_print(const char *name, const struct newcomers *newcomers)
@@ -354,7 +358,8 @@ static void drift_heading_print(void)
 void measure_drift(struct study *study)
 {
     struct policy *policy = parts_policy();
-    g_autoptr(model_auto) model = drift_model(study, FALSE), poisoned = drift_model(study, TRUE);
+    g_autoptr(model_auto) model = drift_model(study, LESSON_CLEAN), poisoned = drift_model(study, LESSON_POISONED),
+                          without = drift_model(study, LESSON_WITHOUT);
     struct recovery doubling, doubling_alone, library, library_alone;
     struct newcomers newcomers, newcomers_alone;
     measure_doubling(study, policy, model, &doubling);
@@ -366,6 +371,7 @@ void measure_drift(struct study *study)
         measure_others(study, policy, model, FALSE),
         model_error(study, poisoned),
         model_error(study, model),
+        model_error(study, without),
     };
     drift_heading_print();
     recovery_print("a function doubles, its own runs", &doubling);
@@ -376,10 +382,12 @@ void measure_drift(struct study *study)
     newcomers_print("  history alone", &newcomers_alone);
     damage_print(&damage);
     g_print("bench predict-drift n=%u double_runs=%u history_double_runs=%u library_runs=%u history_library_runs=%u "
-            "new_before=%.4f new_at_once=%.4f new_later=%.4f poison_ratio=%.4f poison_trained_ratio=%.4f\n",
+            "new_before=%.4f new_at_once=%.4f new_later=%.4f poison_ratio=%.4f poison_trained_ratio=%.4f "
+            "without_trained_ratio=%.4f\n",
             doubling.before_count, recovery_runs(&doubling), recovery_runs(&doubling_alone), recovery_runs(&library),
             recovery_runs(&library_alone), newcomers_error(&newcomers, NEW_BEFORE),
             newcomers_error(&newcomers, NEW_AT_ONCE), newcomers_error(&newcomers, NEW_LATER),
-            damage.online / damage.online_clean, damage.trained / damage.trained_clean);
+            damage.online / damage.online_clean, damage.trained / damage.trained_clean,
+            damage.trained_without / damage.trained_clean);
     policy_unref(policy);
 }
