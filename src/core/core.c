@@ -43,6 +43,7 @@ struct core *core_new(const struct core_settings *settings, struct policy *polic
     core->now = now;
     core->policy = policy_ref(policy);
     core->predictor = predictor_new(CORE_FUNCTIONS_MAX);
+    predictor_set_prior(core->predictor, settings->prior);
     core->latencies = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     core->hosts = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)host_entry_free);
     core->pools = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)pool_entry_free);

@@ -21,6 +21,7 @@ struct core_settings {
     command_sink sink;
     gpointer sink_data;
     gboolean has_learner; /* COMMAND_LEARN and COMMAND_MODEL_* have a taker */
+    struct model *prior;  /* predictor_set_prior(); NULL: none */
     gint64 (*stopwatch)(
         void); /* a monotonic clock in microseconds, by which the time that predictions take is counted; NULL: it is not */
     const struct scaler_class *scaler; /* in place of the policy's controller, for experiments; NULL: the policy's */

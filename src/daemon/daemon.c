@@ -251,12 +251,14 @@ static gboolean daemon_start_core(struct daemon *daemon, GError **error)
     g_autoptr(policy_auto) policy = policies_initial(daemon->store, daemon->config->policy, &new_sources, error);
     if (policy == NULL)
         return FALSE;
+    g_autoptr(model_auto) prior = daemon->models != NULL ? registry_get_prior(daemon->models) : NULL;
     struct core_settings settings = {
         .owner = daemon->owner,
         .sink = daemon_route,
         .sink_data = daemon,
         .has_learner = daemon->learner != NULL,
         .stopwatch = g_get_monotonic_time,
+        .prior = prior,
     };
     if (getrandom(&settings.seed, sizeof settings.seed, 0) != (ssize_t)sizeof settings.seed)
         settings.seed = (guint32)clock_now();

@@ -126,6 +126,11 @@ void registry_free(struct registry *registry)
     g_free(registry);
 }
 
+struct model *registry_get_prior(struct registry *registry)
+{
+    return model_dir_load(registry->files, 0, NULL); /* what is wrong with it was said when the registry was opened */
+}
+
 struct model *registry_get_serving(struct registry *registry)
 {
     pthread_mutex_lock(&registry->lock);

@@ -31,6 +31,9 @@ struct registry_settings {
 struct registry *registry_open(const struct registry_settings *settings, GError **error);
 void registry_free(struct registry *registry);
 
+/* The shipped model; NULL: none. Unref it. */
+struct model *registry_get_prior(struct registry *registry);
+
 /* The model that serves; NULL: none. Unref it. */
 struct model *registry_get_serving(struct registry *registry);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "learn/training.h"
 
+#include "base/error.h"
 #include "base/log.h"
 #include "learn/contest.h"
 
@@ -14,6 +15,7 @@
 
 struct training {
     pthread_t thread;
+    gboolean has_thread;
     GArray *samples;
     struct model_settings settings;
     char *origin;
@@ -73,9 +75,14 @@ struct training *training_start(const struct training_spec *spec, void (*done)(g
     training->data = data;
     training->result = g_new0(struct training_result, 1);
     const int code = pthread_create(&training->thread, NULL, training_run, training);
-    if (code != 0)
-        g_error("the thread of a training cannot be started: %s", g_strerror(code));
-    pthread_setname_np(training->thread, "training");
+    training->has_thread = code == 0;
+    if (training->has_thread) {
+        pthread_setname_np(training->thread, "training");
+        return training;
+    }
+    hbr_error_set(&training->result->error, HBR_ERROR_EXHAUSTED, "the thread of a training cannot be started: %s",
+                  g_strerror(code));
+    done(data);
     return training;
 }
 
@@ -86,7 +93,8 @@ void training_cancel(struct training *training)
 
 struct training_result *training_finish(struct training *training)
 {
-    pthread_join(training->thread, NULL);
+    if (training->has_thread)
+        pthread_join(training->thread, NULL);
     struct training_result *result = training->result;
     g_array_unref(training->samples);
     g_clear_pointer(&training->champion, model_unref);

@@ -5,7 +5,7 @@
 
 #define PARENT_RUNS 20.0
 #define RUNS_MIN 5 /* that a group is kept for */
-#define SAVED_GROUPS_MAX 10000
+#define SAVED_GROUPS_MAX 1000000
 
 /* Dense where it is asked: near the median, and above. */
 static const double grid[] = {0.01, 0.05, 0.1, 0.16, 0.2,   0.25, 0.3,   0.35, 0.4,  0.45, 0.5,  0.55,  0.6,  0.65,
@@ -193,7 +193,7 @@ struct calibration *calibration_load(GVariant *saved)
         g_variant_get_child(saved, i, "(tuu@ad)", &key, &target, &count, &array);
         gsize length;
         const double *quantiles = g_variant_get_fixed_array(array, &length, sizeof *quantiles);
-        is_sound = target < TARGET_COUNT && quantiles_are_sound(quantiles, length);
+        is_sound = target < TARGET_COUNT && count > 0 && quantiles_are_sound(quantiles, length);
         if (is_sound) {
             struct spread *spread = calibration_make(calibration, target, key);
             spread->count = count;

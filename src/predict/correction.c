@@ -21,7 +21,7 @@ struct bias {
 };
 
 struct cover {
-    guint count, covered[CORRECTION_LEVELS];
+    guint count[CORRECTION_LEVELS], covered[CORRECTION_LEVELS];
     double deficit[CORRECTION_LEVELS]; /* runs that exceeded it, beyond those that should have */
 };
 
@@ -130,7 +130,7 @@ static double group_shrink(const struct group *group, enum target target, double
 double correction_bias(const struct correction *correction, const struct sample *sample, enum target target)
 {
     const struct group *all = correction_find(correction, key_poll(sample));
-    const double others = all != NULL ? all->poll->median[target] : 0;
+    const double others = all != NULL && all->poll != NULL ? all->poll->median[target] : 0;
     const struct group *tenant = correction_find(correction, key_tenant(sample));
     const struct group *libraries = correction_find(correction, key_tenant_libraries(sample));
     return group_shrink(libraries, target, LIBRARIES_PRIOR, group_shrink(tenant, target, TENANT_PRIOR, others));
@@ -198,7 +198,8 @@ void correction_observe_bias(struct correction *correction, const struct sample 
 
 guint64 correction_group(const struct sample *sample, gboolean is_known)
 {
-    return category_join(category_join(KEY_COVER, sample->categories[CATEGORY_LANGUAGE]), (guint64)is_known);
+    const guint64 tenant = category_join(KEY_COVER, sample->categories[CATEGORY_TENANT]);
+    return category_join(category_join(tenant, sample->categories[CATEGORY_LANGUAGE]), (guint64)is_known);
 }
 
 double correction_level(const struct correction *correction, guint64 group, enum target target, guint level)
@@ -210,15 +211,17 @@ double correction_level(const struct correction *correction, guint64 group, enum
 }
 
 void correction_observe_cover(struct correction *correction, guint64 group, enum target target, double y,
-                              const double quantiles[CORRECTION_LEVELS])
+                              gboolean is_least, const double quantiles[CORRECTION_LEVELS])
 {
     correction->clock++;
     struct cover *cover = &correction_touch(correction, group)->cover[target];
-    cover->count++;
     for (guint i = 0; i < CORRECTION_LEVELS; i++) {
         const gboolean is_covered = y <= quantiles[i];
-        cover->covered[i] += is_covered;
+        if (is_covered && is_least)
+            continue;
         const double deficit = cover->deficit[i] + !is_covered - (1 - correction_levels[i]);
+        cover->count[i]++;
+        cover->covered[i] += is_covered;
         cover->deficit[i] = CLAMP(deficit, -DEFICIT_MAX, DEFICIT_MAX);
     }
 }
@@ -231,7 +234,7 @@ void correction_coverage(const struct correction *correction, guint64 group, enu
     if (found == NULL)
         return;
     const struct cover *cover = &found->cover[target];
-    ret_coverage->count = cover->count;
-    for (guint i = 0; i < CORRECTION_LEVELS && cover->count > 0; i++)
-        ret_coverage->shares[i] = (double)cover->covered[i] / cover->count;
+    ret_coverage->count = cover->count[0];
+    for (guint i = 0; i < CORRECTION_LEVELS; i++)
+        ret_coverage->shares[i] = (double)cover->covered[i] / MAX(cover->count[i], 1);
 }

@@ -12,7 +12,7 @@
  * found (k = 5). The others' word is the median over the tenants, with one vote more for "nothing": one tenant alone, be it with runs made up on
  * purpose, changes no prediction for another.
  *
- * A quantile is right when it is exceeded as often as it says, in each group, also after a drift: its level follows the count of those that
+ * A quantile is right when it is exceeded as often as it says, for each tenant and language, also after a drift: its level follows the count of those that
  * exceeded it too often (integral control: Angelopoulos, Candes, Tibshirani, Conformal PID Control for Time Series Prediction, 2023). */
 
 struct correction;
@@ -31,17 +31,17 @@ double correction_bias(const struct correction *correction, const struct sample 
 void correction_observe_bias(struct correction *correction, const struct sample *sample, enum target target,
                              double left_over, guint nth);
 
-/* The group whose quantiles are watched: the language, of code that is known by its own runs and of new code apart. */
+/* The group whose quantiles are watched: a tenant's code in one language, that which is known by its own runs and new code apart. */
 guint64 correction_group(const struct sample *sample, gboolean is_known);
 
 /* Which level has to be asked for so that correction_levels[level] of the group's runs are covered: 0.02 to 0.999. */
 double correction_level(const struct correction *correction, guint64 group, enum target target, guint level);
 
-/* `quantiles` as they were predicted, in logarithms. */
+/* `quantiles` as they were predicted, in logarithms. `is_least`: of a run cut short, which counts where it exceeded a quantile already. */
 void correction_observe_cover(struct correction *correction, guint64 group, enum target target, double y,
-                              const double quantiles[CORRECTION_LEVELS]);
+                              gboolean is_least, const double quantiles[CORRECTION_LEVELS]);
 
-/* Share of the group's runs that each quantile covered, and of how many. */
+/* Share of the group's runs that each quantile covered, and of how many (p50's: of the others, fewer of those cut short count). */
 struct coverage {
     guint count;
     double shares[CORRECTION_LEVELS];

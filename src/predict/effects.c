@@ -4,7 +4,7 @@
 #include <math.h>
 
 #define SWEEPS 12
-#define GROUPS_MAX (1 << 20)
+#define GROUPS_MAX (1 << 23)
 
 /* How finely the size of the code is told: how many bins for each factor of e, and where they begin. Wide ones come twice, half a bin apart, so that no code
  * is far from the middle of both. Code of the same size to half a percent is mostly the same source in two implementations of a language. */
@@ -44,6 +44,7 @@ static const struct {
     enum bins bins;
     float variance[TARGET_COUNT];
 } effect_table[] = {
+    {"algorithm", HAS(ALGORITHM), BINS_NONE, {0.01F, 0.01F, 0.01F, 0.01F, 0.01F}},
     {"libraries", HAS(LIBRARIES), BINS_NONE, {0.5F, 0.3F, 0.5F, 0.3F, 0.5F}},
     {"entry point", HAS(ENTRY_POINT), BINS_NONE, {0.1F, 0.1F, 0.1F, 0.1F, 0.1F}},
     {"template", HAS(TEMPLATE), BINS_NONE, {0.1F, 0.1F, 0.1F, 0.1F, 0.1F}},
@@ -309,6 +310,14 @@ void effects_groups(const struct sample *sample, const struct ranks *ranks, guin
         ret_groups[i] = sample_group(categories, bins, i);
 }
 
+/* An effect of one category alone tells whether its name is known; of a family it does not matter. */
+static gboolean effect_names(guint effect)
+{
+    const guint categories = effect_table[effect].categories;
+    return effect_table[effect].bins == BINS_NONE &&
+           (categories == HAS(LANGUAGE) || categories == HAS(ALGORITHM) || categories == HAS(LIBRARIES));
+}
+
 /* --- Fitting --- */
 
 /* One effect while it is fitted: which of its groups each run is in, and what they are worth. */
@@ -440,7 +449,8 @@ struct effects *effects_fit(enum target target, double noise, const guint64 (*gr
                 column_sweep(&columns[i], left_over, weights, count);
     }
     for (guint i = 0; i < effects_count(); i++) {
-        effects_take(effects, i, &columns[i]);
+        if (effect_table[i].variance[target] > 0 || effect_names(i))
+            effects_take(effects, i, &columns[i]);
         column_clear(&columns[i]);
     }
     return effects;
@@ -471,14 +481,6 @@ double effects_missing(enum target target, const guint64 groups[EFFECTS_MAX])
         if (groups[i] == 0 && effect_table[i].bins == BINS_NONE && (effect_table[i].categories & ~MOSTLY_TOLD) == 0)
             variance += effect_table[i].variance[target];
     return variance;
-}
-
-/* An effect of one category alone tells whether its name is known; of a family it does not matter. */
-static gboolean effect_names(guint effect)
-{
-    const guint categories = effect_table[effect].categories;
-    return effect_table[effect].bins == BINS_NONE &&
-           (categories == HAS(LANGUAGE) || categories == HAS(ALGORITHM) || categories == HAS(LIBRARIES));
 }
 
 guint effects_count_unknown(const struct effects *effects, const guint64 groups[EFFECTS_MAX])

@@ -330,7 +330,7 @@ static gboolean text_skip_regex(struct text *text, gboolean follows_value, struc
 /* Behind the part of q(...) that begins at `from`, on its delimiter; brackets nest. */
 static const char *text_delimited_end(const struct text *text, const char *from)
 {
-    const char open = *from, *pair = strchr("(){}[]<>", open);
+    const char open = *from, *pair = open != '\0' ? strchr("(){}[]<>", open) : NULL;
     const char close = pair != NULL ? pair[1] : open;
     guint depth = 1;
     const char *at = from + 1;
@@ -361,7 +361,7 @@ static gboolean text_skip_quote_like(struct text *text, struct text_slice *ret_c
         const gboolean is_double = strchr("sy", words[i][0]) != NULL || words[i][0] == 't';
         if (is_double && strchr("{([<", delimiter) == NULL)
             end = text_delimited_end(text, end - 1);
-        else if (is_double && end < text->end && strchr("{([<", *end) != NULL)
+        else if (is_double && end < text->end && *end != '\0' && strchr("{([<", *end) != NULL)
             end = text_delimited_end(text, end);
         return text_take_string(text, length + 1, end, 1, ret_content);
     }

@@ -9,12 +9,12 @@
 /* A model's file: a line of text, "harbinger model FORMAT SHA-256\n", then a GVariant in little-endian, whose digest that is. The format's number
  * changes with whatever changes the meaning of what is kept: the effects' table, the columns, this type. */
 
-#define FORMAT 1
+#define FORMAT 2
 #define HEAD_BYTES 90 /* more than the line ever has */
 #define CONTENT_MAX (256 * 1024 * 1024)
 
 #define SCORE_TYPE "(uddd)"
-#define KNOWLEDGE_TYPE "(ud(da(utd))ay)"
+#define KNOWLEDGE_TYPE "(udd(da(utd))ay)"
 #define MODEL_TYPE "(usxuuda" SCORE_TYPE "a" KNOWLEDGE_TYPE "a(tdd)a(tuuad))"
 
 static char *head_of(GBytes *body)
@@ -29,7 +29,8 @@ static gboolean save_knowledge(GVariantBuilder *builder, const struct knowledge 
     g_autoptr(GBytes) trees = booster_save(knowledge->trees, error);
     if (trees == NULL)
         return FALSE;
-    g_variant_builder_add(builder, "(ud@(da(utd))@ay)", target, knowledge->trust, effects_save(knowledge->effects),
+    g_variant_builder_add(builder, "(udd@(da(utd))@ay)", target, knowledge->trust, knowledge->missing,
+                          effects_save(knowledge->effects),
                           g_variant_new_from_bytes(G_VARIANT_TYPE_BYTESTRING, trees, TRUE));
     return TRUE;
 }
@@ -95,15 +96,17 @@ static GBytes *content_check(GBytes *content, GError **error)
 static gboolean load_knowledge(struct model *model, GVariant *entry, GError **error)
 {
     guint32 target;
-    double trust;
+    double trust, missing;
     g_autoptr(GVariant) effects = NULL, trees = NULL;
-    g_variant_get(entry, "(ud@(da(utd))@ay)", &target, &trust, &effects, &trees);
-    if (target >= TARGET_COUNT || model->knowledge[target].effects != NULL || !(trust >= 0 && trust <= 1)) {
+    g_variant_get(entry, "(udd@(da(utd))@ay)", &target, &trust, &missing, &effects, &trees);
+    if (target >= TARGET_COUNT || model->knowledge[target].effects != NULL || !(trust >= 0 && trust <= 1) ||
+        !(missing >= 0 && missing < 1000)) {
         hbr_error_set(error, HBR_ERROR_INVALID, "its targets are not those of this Harbinger");
         return FALSE;
     }
     struct knowledge *knowledge = &model->knowledge[target];
     knowledge->trust = trust;
+    knowledge->missing = missing;
     knowledge->effects = effects_load(effects);
     g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes(trees);
     knowledge->trees = booster_load(bytes, model_column_count(), error);

@@ -15,7 +15,8 @@
 struct knowledge {
     struct effects *effects;
     struct booster *trees;
-    double trust; /* of the trees' word, as far as it helped with code that they did not know: 0 to 1 */
+    double missing; /* mean variance of what the runs that calibrate did not tell (effects_missing) */
+    double trust;   /* of the trees' word, as far as it helped with code that they did not know: 0 to 1 */
 };
 
 struct model {

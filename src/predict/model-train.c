@@ -14,7 +14,7 @@
 #define RUNS_FEW 8000
 #define CENSORED_FACTOR 0.405 /* ln 1.5: what a run cut short is taken to need beyond what it used */
 #define TENANTS_MIN 3
-#define TENANT_FOLDS 4
+#define TENANT_FOLDS 6
 #define DOUBT_ROUNDS 4
 #define DOUBTED_FROM 1.5 /* times the usual distance */
 #define DOUBT_POWER 4
@@ -51,7 +51,9 @@ struct lesson {
     guint count;
     double *weights; /* of the run, for all targets */
     guint64 (*groups)[EFFECTS_MAX];
-    struct view *views; /* with the effects that the run's function was left out of */
+    struct view *views;                   /* with the effects that the run's function was left out of */
+    guint *function_folds, *tenant_folds; /* of each run */
+    guint tenant_count;
     double noise[TARGET_COUNT];
     float (*credence)[TARGET_COUNT]; /* of the run's tenant, 0 to 1 */
     double *y, *target_weights;      /* of the target at hand; weight 0: it does not tell */
@@ -90,6 +92,34 @@ static void lesson_weigh(struct lesson *lesson, guint *ret_functions)
     *ret_functions = g_hash_table_size(runs);
 }
 
+/* Hashes of names that differ in their last letter alone differ in few bits: multiplied by 2^64 over the golden ratio (Knuth), their upper half does. */
+static guint category_fold(guint64 category, guint folds)
+{
+    return (guint)((category * G_GUINT64_CONSTANT(11400714819323198485) >> 32) % folds);
+}
+
+static guint sample_fold(const struct sample *sample, guint folds)
+{
+    return category_fold(sample->categories[CATEGORY_FUNCTION], folds);
+}
+
+/* Tenants in turn, so that few of them are each alone in a fold. */
+static void lesson_fold(struct lesson *lesson)
+{
+    g_autoptr(GHashTable) tenants = g_hash_table_new(g_int64_hash, g_int64_equal);
+    for (guint run = 0; run < lesson->count; run++) {
+        const guint64 *tenant = &lesson->samples[run].categories[CATEGORY_TENANT];
+        guint index = GPOINTER_TO_UINT(g_hash_table_lookup(tenants, tenant));
+        if (index == 0) {
+            index = g_hash_table_size(tenants) + 1;
+            g_hash_table_insert(tenants, (gpointer)tenant, GUINT_TO_POINTER(index));
+        }
+        lesson->tenant_folds[run] = (index - 1) % TENANT_FOLDS;
+        lesson->function_folds[run] = sample_fold(&lesson->samples[run], EFFECT_FOLDS);
+    }
+    lesson->tenant_count = g_hash_table_size(tenants);
+}
+
 static void lesson_init(struct lesson *lesson, const struct sample *samples, guint count, const struct ranks *ranks,
                         const struct model_settings *settings, GCancellable *cancellable, guint *ret_functions)
 {
@@ -101,11 +131,14 @@ static void lesson_init(struct lesson *lesson, const struct sample *samples, gui
         .views = g_new0(struct view, count),
         .y = g_new(double, count),
         .target_weights = g_new(double, count),
+        .function_folds = g_new(guint, count),
+        .tenant_folds = g_new(guint, count),
         .credence = g_malloc_n(count, sizeof *lesson->credence),
         .settings = settings,
         .cancellable = cancellable,
     };
     lesson_weigh(lesson, ret_functions);
+    lesson_fold(lesson);
     for (guint run = 0; run < count; run++) {
         effects_groups(&samples[run], ranks, lesson->groups[run]);
         for (guint i = 0; i < TARGET_COUNT; i++)
@@ -121,17 +154,8 @@ static void lesson_clear(struct lesson *lesson)
     g_free(lesson->y);
     g_free(lesson->target_weights);
     g_free(lesson->credence);
-}
-
-/* Hashes of names that differ in their last letter alone differ in few bits: multiplied by 2^64 over the golden ratio (Knuth), their upper half does. */
-static guint category_fold(guint64 category, guint folds)
-{
-    return (guint)((category * G_GUINT64_CONSTANT(11400714819323198485) >> 32) % folds);
-}
-
-static guint sample_fold(const struct sample *sample, guint folds)
-{
-    return category_fold(sample->categories[CATEGORY_FUNCTION], folds);
+    g_free(lesson->function_folds);
+    g_free(lesson->tenant_folds);
 }
 
 /* The runs that tell the target for sure. */
@@ -152,7 +176,7 @@ static void lesson_add_censored(struct lesson *lesson, enum target target)
 {
     for (guint run = 0; run < lesson->count; run++) {
         const struct sample *sample = &lesson->samples[run];
-        if ((sample->censored & 1U << target) == 0 || isnan(lesson->y[run]) ||
+        if ((sample->censored & 1U << target) == 0 || isnan(sample->targets[target]) ||
             lesson->y[run] <= lesson->views[run].sums[target])
             continue;
         lesson->y[run] += CENSORED_FACTOR;
@@ -160,15 +184,13 @@ static void lesson_add_censored(struct lesson *lesson, enum target target)
     }
 }
 
-/* The effects without the runs of one fold, by functions or by tenants. */
+/* The effects without the runs whose fold is `fold`. */
 static struct effects *lesson_fit_without(const struct lesson *lesson, enum target target, double noise,
-                                          enum category category, guint folds, guint fold)
+                                          const guint *fold_of_run, guint fold)
 {
     g_autofree double *weights = g_new(double, lesson->count);
-    for (guint run = 0; run < lesson->count; run++) {
-        const gboolean is_out = category_fold(lesson->samples[run].categories[category], folds) == fold;
-        weights[run] = is_out ? 0 : lesson->target_weights[run];
-    }
+    for (guint run = 0; run < lesson->count; run++)
+        weights[run] = fold_of_run[run] == fold ? 0 : lesson->target_weights[run];
     return effects_fit(target, noise, (const guint64(*)[EFFECTS_MAX])lesson->groups, lesson->y, weights, lesson->count);
 }
 
@@ -191,7 +213,7 @@ static double lesson_choose_noise(const struct lesson *lesson, enum target targe
     double best = INFINITY, noise = 1;
     for (guint i = 0; i < G_N_ELEMENTS(noises); i++) {
         struct effects *effects =
-            lesson_fit_without(lesson, target, noises[i], CATEGORY_FUNCTION, EFFECT_FOLDS, EFFECT_FOLDS - 1);
+            lesson_fit_without(lesson, target, noises[i], lesson->function_folds, EFFECT_FOLDS - 1);
         const double error = lesson_error(lesson, effects, EFFECT_FOLDS, EFFECT_FOLDS - 1);
         effects_free(effects);
         if (error < NOISE_GAIN * best) {
@@ -224,10 +246,10 @@ static GHashTable *lesson_ask_others(const struct lesson *lesson, enum target ta
 {
     GHashTable *tenants = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, array_free);
     for (guint fold = 0; fold < TENANT_FOLDS; fold++) {
-        struct effects *others = lesson_fit_without(lesson, target, 1, CATEGORY_TENANT, TENANT_FOLDS, fold);
+        struct effects *others = lesson_fit_without(lesson, target, 1, lesson->tenant_folds, fold);
         for (guint run = 0; run < lesson->count; run++) {
             const guint64 *tenant = &lesson->samples[run].categories[CATEGORY_TENANT];
-            if (category_fold(*tenant, TENANT_FOLDS) != fold || lesson->target_weights[run] <= 0)
+            if (lesson->tenant_folds[run] != fold || lesson->target_weights[run] <= 0)
                 continue;
             GArray *known = g_hash_table_lookup(tenants, tenant);
             if (known == NULL) {
@@ -240,14 +262,6 @@ static GHashTable *lesson_ask_others(const struct lesson *lesson, enum target ta
         effects_free(others);
     }
     return tenants;
-}
-
-static guint lesson_count_tenants(const struct lesson *lesson)
-{
-    g_autoptr(GHashTable) tenants = g_hash_table_new(g_int64_hash, g_int64_equal);
-    for (guint run = 0; run < lesson->count; run++)
-        g_hash_table_add(tenants, (gpointer)&lesson->samples[run].categories[CATEGORY_TENANT]);
-    return g_hash_table_size(tenants);
 }
 
 /* One round of doubt: the more a tenant is doubted, the better is what the others say of the rest. */
@@ -275,7 +289,7 @@ static void lesson_doubt_once(struct lesson *lesson, enum target target)
  * figures are made up. It is itself served by its own runs. */
 static void lesson_doubt_tenants(struct lesson *lesson, enum target target)
 {
-    const guint rounds = lesson_count_tenants(lesson) >= TENANTS_MIN ? DOUBT_ROUNDS : 0;
+    const guint rounds = lesson->tenant_count >= TENANTS_MIN ? DOUBT_ROUNDS : 0;
     for (guint round = 0; round < rounds; round++)
         lesson_doubt_once(lesson, target);
 }
@@ -287,7 +301,7 @@ static void lesson_fit_views(struct lesson *lesson, enum target target)
     lesson->noise[target] = lesson_choose_noise(lesson, target);
     for (guint fold = 0; fold < EFFECT_FOLDS; fold++) {
         struct effects *effects =
-            lesson_fit_without(lesson, target, lesson->noise[target], CATEGORY_FUNCTION, EFFECT_FOLDS, fold);
+            lesson_fit_without(lesson, target, lesson->noise[target], lesson->function_folds, fold);
         for (guint run = 0; run < lesson->count; run++)
             if (sample_fold(&lesson->samples[run], EFFECT_FOLDS) == fold)
                 lesson->views[run].sums[target] =
@@ -381,7 +395,7 @@ static double lesson_choose_trust(const struct lesson *lesson, enum target targe
     for (guint i = 0; i < G_N_ELEMENTS(trusts); i++) {
         double error = 0;
         for (guint run = 0; run < lesson->count; run++)
-            if (!isnan(words[run]))
+            if (!isnan(words[run]) && sample_tells(&lesson->samples[run], target))
                 error += lesson->target_weights[run] *
                          fabs(lesson->y[run] - lesson->views[run].sums[target] - trusts[i] * words[run]);
         if (error < best) {
@@ -395,12 +409,19 @@ static double lesson_choose_trust(const struct lesson *lesson, enum target targe
 /* What is left over of code that was not known goes to the calibration. `left_over`: the trees' words, which it replaces. */
 static void model_calibrate(struct model *model, const struct lesson *lesson, enum target target, double *left_over)
 {
+    double missing = 0;
+    guint count = 0;
     for (guint run = 0; run < lesson->count; run++) {
         left_over[run] =
             lesson->y[run] - lesson->views[run].sums[target] - model->knowledge[target].trust * left_over[run];
-        if (!isnan(left_over[run]) && lesson->credence[run][target] >= CREDENCE_MIN)
-            calibration_add(model->calibration, &lesson->samples[run], target, left_over[run]);
+        if (isnan(left_over[run]) || lesson->credence[run][target] < CREDENCE_MIN ||
+            !sample_tells(&lesson->samples[run], target))
+            continue;
+        calibration_add(model->calibration, &lesson->samples[run], target, left_over[run]);
+        missing += effects_missing(target, lesson->groups[run]);
+        count++;
     }
+    model->knowledge[target].missing = count > 0 ? missing / count : 0;
 }
 
 static gboolean model_train_target(struct model *model, struct lesson *lesson, enum target target, double *left_over,

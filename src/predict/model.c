@@ -85,7 +85,7 @@ static void model_view(const struct model *model, const struct sample *sample, s
 }
 
 /* Of what is told and was never seen, the widest effects that name it alone. */
-static guint model_count_unknown(const struct model *model, const struct view *view)
+static guint view_count_unknown(const struct model *model, const struct view *view)
 {
     guint unknown = 0;
     for (guint i = 0; i < TARGET_COUNT; i++)
@@ -109,9 +109,16 @@ void model_predict(const struct model *model, const struct sample *sample, struc
             ret_word->mean[i] += model->knowledge[i].trust * booster_predict(model->knowledge[i].trees, row);
         }
         ret_word->spread[i] = calibration_spread(model->calibration, sample, i);
-        ret_word->missing[i] = effects_missing(i, view.groups);
+        ret_word->missing[i] = MAX(0, effects_missing(i, view.groups) - model->knowledge[i].missing);
     }
-    ret_word->unknown = model_count_unknown(model, &view);
+    ret_word->unknown = view_count_unknown(model, &view);
+}
+
+guint model_count_unknown(const struct model *model, const struct sample *sample)
+{
+    struct view view;
+    effects_groups(sample, model->ranks, view.groups);
+    return view_count_unknown(model, &view);
 }
 
 double model_offset(const struct model *model, const struct sample *sample, enum target target, double level)

@@ -52,13 +52,17 @@ const struct model_info *model_get_info(const struct model *model);
 struct model *model_rename(struct model *model, guint version, const char *origin);
 
 /* What it says of one run, in logarithms (target_log): the point prediction, and its spread (standard deviation) over runs of which as much is told as
- * mostly is; `missing` is the variance that comes on top where less is told. NAN for targets that it was not taught. */
+ * mostly is; `missing` is the variance that comes on top where less is told than of the runs that it
+ * was calibrated with. NAN for targets that it was not taught. */
 struct model_word {
     double mean[TARGET_COUNT], spread[TARGET_COUNT], missing[TARGET_COUNT];
-    guint unknown; /* told categories that it never saw: language, algorithm, libraries */
+    guint unknown; /* model_count_unknown() */
 };
 
 void model_predict(const struct model *model, const struct sample *sample, struct model_word *ret_word);
+
+/* How many of the names that are told (language, algorithm, libraries) it never saw. */
+guint model_count_unknown(const struct model *model, const struct sample *sample);
 
 /* To be added to the mean for the quantile `level`. */
 double model_offset(const struct model *model, const struct sample *sample, enum target target, double level);

@@ -30,7 +30,7 @@ struct predictor {
     GHashTable *assumed;           /* what the rules say of code without history: metadata as JSON -> struct demand */
     struct policy *assumed_policy; /* that `assumed` was computed under */
     GString *key;
-    struct model *model; /* NULL: none */
+    struct model *model, *prior; /* NULL: none */
     struct correction *correction;
     double speed;
     GHashTable *answers; /* what is said with a model: metadata as JSON -> struct answer */
@@ -106,6 +106,7 @@ void predictor_free(struct predictor *predictor)
     g_string_free(predictor->key, TRUE);
     correction_free(predictor->correction);
     model_unref(predictor->model);
+    model_unref(predictor->prior);
     g_free(predictor);
 }
 
@@ -255,6 +256,21 @@ const struct model *predictor_model(const struct predictor *predictor)
     return predictor->model;
 }
 
+void predictor_set_prior(struct predictor *predictor, struct model *prior)
+{
+    struct model *old = predictor->prior;
+    predictor->prior = prior != NULL ? model_ref(prior) : NULL;
+    model_unref(old);
+    predictor->epoch++;
+}
+
+static const struct model *predictor_choose_model(const struct predictor *predictor, const struct sample *sample)
+{
+    const struct model *model = predictor->model, *prior = predictor->prior;
+    const guint unknown = prior != NULL ? model_count_unknown(model, sample) : 0;
+    return unknown > 0 && model_count_unknown(prior, sample) < unknown ? prior : model;
+}
+
 void predictor_set_speed(struct predictor *predictor, double speed)
 {
     predictor->speed = speed;
@@ -266,13 +282,14 @@ static struct blend predictor_blend(struct predictor *predictor, const struct po
                                     const struct code_metadata *code, const struct sample *sample,
                                     const struct function *function)
 {
-    const double theirs = model_get_info(predictor->model)->speed;
+    const struct model *model = predictor_choose_model(predictor, sample);
+    const double theirs = model_get_info(model)->speed;
     return (struct blend){
         .policy = policy,
         .code = code,
         .sample = sample,
         .rules = predictor_rules(predictor, policy, code),
-        .model = predictor->model,
+        .model = model,
         .correction = predictor->correction,
         .speed = theirs > 0 && predictor->speed > 0 ? log(theirs / predictor->speed) : 0,
         .history = function != NULL ? &function->history : NULL,
@@ -409,7 +426,9 @@ static void predictor_correct(struct predictor *predictor, const struct policy *
     struct sample sample;
     struct demand demand = {0};
     struct blend_prior priors[BLEND_AMOUNTS];
-    if (!sample_of_observation(&sample, observation) || sample.censored != 0)
+    /* Of what it was trained with a model says more than it knows. */
+    if (!sample_of_observation(&sample, observation) ||
+        (observation->ended_at > 0 && observation->ended_at <= model_get_info(predictor->model)->made_at))
         return;
     predictor_set_policy(predictor, policy);
     predictor_set_key(predictor, &observation->code);
@@ -424,9 +443,11 @@ static void predictor_correct(struct predictor *predictor, const struct policy *
         const struct quantiles *told = G_STRUCT_MEMBER_P(&demand, blend_amounts[i].offset);
         const double quantiles[CORRECTION_LEVELS] = {target_log(target, told->p50), target_log(target, told->p90),
                                                      target_log(target, told->p99)};
-        correction_observe_bias(predictor->correction, &sample, target, y - priors[i].uncorrected,
-                                function->history.count + 1);
-        correction_observe_cover(predictor->correction, group, target, y, quantiles);
+        const gboolean is_least = (sample.censored & 1U << target) != 0;
+        if (!is_least)
+            correction_observe_bias(predictor->correction, &sample, target, y - priors[i].uncorrected,
+                                    function->history.count + 1);
+        correction_observe_cover(predictor->correction, group, target, y, is_least, quantiles);
     }
     if (++predictor->runs % EPOCH_RUNS == 0)
         predictor->epoch++;

@@ -18,6 +18,10 @@ void predictor_free(struct predictor *predictor);
 void predictor_set_model(struct predictor *predictor, struct model *model);
 const struct model *predictor_model(const struct predictor *predictor);
 
+/* One that is asked in place of the other for code of which it knows more names: what a model learned here does not know, the shipped one may. Takes a
+ * reference; NULL: none. */
+void predictor_set_prior(struct predictor *predictor, struct model *prior);
+
 /* The speed of the machines that code runs on (machine_speed()); 0: not known. Of a model's CPU time and duration it is known how fast the machine was
  * that they come from. */
 void predictor_set_speed(struct predictor *predictor, double speed);

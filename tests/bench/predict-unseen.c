@@ -191,7 +191,7 @@ static void cover_row(struct cover *cover, const struct model *model, struct cor
             continue;
         cover_add(cover, row->observation.code.language, i, y, quantiles);
         if (correction != NULL)
-            correction_observe_cover(correction, group, target, y, quantiles);
+            correction_observe_cover(correction, group, target, y, FALSE, quantiles);
     }
 }
 

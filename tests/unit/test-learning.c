@@ -308,7 +308,7 @@ START_TEST(test_coverage)
             const double asked = correction_level(correction, group, TARGET_MEMORY, level);
             quantiles[level] = 1.7 * log(asked / (1 - asked)) * 0.62; /* the logistic curve is near the normal one */
         }
-        correction_observe_cover(correction, group, TARGET_MEMORY, y, quantiles);
+        correction_observe_cover(correction, group, TARGET_MEMORY, y, FALSE, quantiles);
     }
     struct coverage coverage;
     correction_coverage(correction, group, TARGET_MEMORY, &coverage);
