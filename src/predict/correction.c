@@ -10,7 +10,7 @@
 #define LEFT_OVER_MAX 3.0
 #define TENANT_PRIOR 5.0
 #define LIBRARIES_PRIOR 3.0
-#define LEVEL_GAIN 0.6  /* of the distance to the nearer end, for each run too many */
+#define LEVEL_GAIN 0.8  /* of the distance to the nearer end, for each run too many */
 #define DEFICIT_MAX 8.0 /* runs */
 
 const double correction_levels[CORRECTION_LEVELS] = {0.5, 0.9, 0.99};
