@@ -7,6 +7,7 @@
 #define RULES_SPREAD_MIN 0.3
 #define WITHIN_SHARE 0.3 /* at least so much of the model's spread is between functions */
 #define Z90 1.2815515655446004
+#define Z99 2.3263478740408408
 
 const struct blend_amount blend_amounts[BLEND_AMOUNTS] = {
     {HISTORY_VCPUS, TARGET_VCPUS, G_STRUCT_OFFSET(struct demand, vcpus)},
@@ -36,14 +37,30 @@ static double target_speed(enum target target, double speed)
     return target == TARGET_CPU || target == TARGET_DURATION ? speed : 0;
 }
 
-/* What the rules say, as mean and spread of a logarithm. */
-static void rules_word(const struct blend *blend, guint index, double *ret_mean, double *ret_spread)
+/* What the rules say, in logarithms. */
+struct rules_word {
+    double mean, spread, offsets[CORRECTION_LEVELS];
+};
+
+static struct rules_word rules_word(const struct blend *blend, guint index)
 {
     const enum history_amount amount = blend_amounts[index].amount;
     const struct quantiles *quantiles = G_STRUCT_MEMBER_P(blend->rules, blend_amounts[index].offset);
     const double p50 = history_log(amount, quantiles->p50), p90 = history_log(amount, quantiles->p90);
-    *ret_mean = p50;
-    *ret_spread = MAX((p90 - p50) / Z90, RULES_SPREAD_MIN);
+    return (struct rules_word){
+        .mean = p50,
+        .spread = MAX((p90 - p50) / Z90, RULES_SPREAD_MIN),
+        .offsets = {0, p90 - p50, history_log(amount, quantiles->p99) - p50},
+    };
+}
+
+/* The model's quantile where it is less sure than mostly: what is added is normal, and not as heavy in the tail as what it has from runs that it was
+ * told all of. */
+static double offset_widen(double offset, guint level, double told, double spread)
+{
+    static const double scores[CORRECTION_LEVELS] = {0, Z90, Z99};
+    const double added = scores[level] * scores[level] * (spread * spread - told * told);
+    return added > 0 ? sqrt(MAX(offset, 0) * MAX(offset, 0) + added) : offset;
 }
 
 gboolean blend_get_prior(const struct blend *blend, const struct model_word *word, guint index,
@@ -52,20 +69,19 @@ gboolean blend_get_prior(const struct blend *blend, const struct model_word *wor
     const enum target target = blend_amounts[index].target;
     if (isnan(word->mean[target]))
         return FALSE;
-    double rules_mean, rules_spread;
-    rules_word(blend, index, &rules_mean, &rules_spread);
+    const struct rules_word said = rules_word(blend, index);
     const double told = MAX(word->spread[target], 0.05), missing = word->missing[target];
     const double spread = ldexp(sqrt(told * told + missing), (int)word->unknown);
     const double known = model_group_count(blend->model, blend->sample, target);
     const double few = MAX(KNOWN_RUNS / (KNOWN_RUNS + known), missing / (missing + told * told));
     const double trust = MAX(few, word->unknown);
-    const double rules = trust / (rules_spread * rules_spread), model = 1 / (spread * spread);
+    const double rules = trust / (said.spread * said.spread), model = 1 / (spread * spread);
     const double share = rules / (rules + model);
     const double model_mean = word->mean[target] + target_speed(target, blend->speed);
-    const double total = (1 - share) * spread + share * rules_spread;
+    const double total = (1 - share) * spread + share * said.spread;
     const double within = MIN(0.15, total);
     struct blend_prior prior = {
-        .uncorrected = (1 - share) * model_mean + share * rules_mean,
+        .uncorrected = (1 - share) * model_mean + share * said.mean,
         .bias = correction_bias(blend->correction, blend->sample, target),
         .rules_weight = share,
     };
@@ -75,10 +91,11 @@ gboolean blend_get_prior(const struct blend *blend, const struct model_word *wor
         .between = MAX(sqrt(total * total - within * within), WITHIN_SHARE * total),
     };
     const guint64 group = correction_group(blend->sample, blend->history != NULL && blend->history->count > 0);
-    for (guint level = 0; level < CORRECTION_LEVELS; level++)
-        prior.prior.offsets[level] = model_offset(blend->model, blend->sample, target,
-                                                  correction_level(blend->correction, group, target, level)) *
-                                     total / told;
+    for (guint level = 0; level < CORRECTION_LEVELS; level++) {
+        const double asked = correction_level(blend->correction, group, target, level);
+        const double own = offset_widen(model_offset(blend->model, blend->sample, target, asked), level, told, spread);
+        prior.prior.offsets[level] = (1 - share) * own + share * said.offsets[level];
+    }
     *ret_prior = prior;
     return TRUE;
 }
