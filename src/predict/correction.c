@@ -10,7 +10,9 @@
 #define LEFT_OVER_MAX 3.0
 #define TENANT_PRIOR 5.0
 #define LIBRARIES_PRIOR 3.0
-#define LEVEL_GAIN 0.8  /* of the distance to the nearer end, for each run too many */
+#define NEW_GAIN \
+    0.8 /* of the distance to the nearer end, for each run too many: of new code, of which no other run will tell */
+#define KNOWN_GAIN 0.2  /* of functions whose own runs soon do */
 #define DEFICIT_MAX 8.0 /* runs */
 
 const double correction_levels[CORRECTION_LEVELS] = {0.5, 0.9, 0.99};
@@ -199,15 +201,17 @@ void correction_observe_bias(struct correction *correction, const struct sample 
 guint64 correction_group(const struct sample *sample, gboolean is_known)
 {
     const guint64 tenant = category_join(KEY_COVER, sample->categories[CATEGORY_TENANT]);
-    return category_join(category_join(tenant, sample->categories[CATEGORY_LANGUAGE]), (guint64)is_known);
+    const guint64 group = category_join(tenant, sample->categories[CATEGORY_LANGUAGE]);
+    return group << 1 | (guint64)is_known; /* correction_level() tells them apart */
 }
 
 double correction_level(const struct correction *correction, guint64 group, enum target target, guint level)
 {
     const struct group *found = correction_find(correction, group);
     const double asked = correction_levels[level], room = MIN(asked, 1 - asked);
+    const double gain = (group & 1) != 0 ? KNOWN_GAIN : NEW_GAIN;
     const double deficit = found != NULL ? found->cover[target].deficit[level] : 0;
-    return CLAMP(asked + LEVEL_GAIN * room * deficit, 0.02, 0.999);
+    return CLAMP(asked + gain * room * deficit, 0.02, 0.999);
 }
 
 void correction_observe_cover(struct correction *correction, guint64 group, enum target target, double y,

@@ -148,8 +148,8 @@ START_TEST(what_is_not_told_is_absent_in_json)
     g_autofree char *text = codec_encode_text(&accuracy_group_codec, &group, CODEC_CLIENT);
     static const char *const parts[] = {
         "{\"function\":\"f\",\"runs\":1,\"cut_short\":0,\"oldest_at\":\"1970-01-01T00:00:01.000000Z\"",
-        "\"vcpus\":{\"runs\":1,\"ratio_p50\":1.0,\"ratio_p90\":1.0,\"log_error\":0.0,\"within_2\":1.0,"
-        "\"coverage\":{\"p50\":1.0,\"p90\":1.0,\"p99\":1.0},\"waste\":1.0,\"shortage\":0.0}",
+        ("\"vcpus\":{\"runs\":1,\"ratio_p50\":1.0,\"ratio_p90\":1.0,\"log_error\":0.0,\"within_2\":1.0,"
+         "\"coverage\":{\"p50\":1.0,\"p90\":1.0,\"p99\":1.0},\"waste\":1.0,\"shortage\":0.0}"),
         "\"memory_mib\":{\"runs\":0,\"coverage\":{}}",
     };
     for (guint i = 0; i < G_N_ELEMENTS(parts); i++)
