@@ -24,6 +24,7 @@ struct weighted {
 struct distribution {
     struct weighted *points;
     guint count;
+    double near; /* as many runs with the size of input that is asked for */
     double weight_sum, effective, median, variance;
 };
 
@@ -110,9 +111,11 @@ static void distribution_collect(struct distribution *distribution, const struct
         if (isnan(value))
             continue;
         const double octaves = sample->input > 0 && query->input > 0 ? fabs(sample->input - query->input) : 0;
+        const double nearness = exp2(-octaves / 2);
+        distribution->near += nearness;
         distribution->points[distribution->count++] = (struct weighted){
             .y = history_log(amount, value),
-            .weight = weight * exp2(-octaves / 2),
+            .weight = weight * nearness,
         };
     }
 }
@@ -175,7 +178,7 @@ static void distribution_describe(struct distribution *distribution)
         distribution->variance += distribution->points[i].weight * distance * distance / sum;
     }
     distribution->weight_sum = sum;
-    distribution->effective = sum * sum / squares;
+    distribution->effective = MIN(sum * sum / squares, distribution->near);
     distribution->median = distribution_quantile(distribution, 0.5);
 }
 

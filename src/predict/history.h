@@ -23,7 +23,7 @@
  * functions lie from what the model says of them, and s^2 how far runs lie from their function (the normal hierarchical model, ibid., section 5.4):
  * m becomes (k mu + n m) / (k + n), 1 / n becomes 1 / (k + n), and with few runs the model's own quantiles give the shape (weight 1 / (1 + n)).
  *
- * An execution with an input of another size than the one asked for weighs half for each two octaves between them. When the newest runs, three at
+ * An execution with an input of another size than the one asked for weighs half for each two octaves between them, and counts for as little in n. When the newest runs, three at
  * least, all lie further from the mean of the older ones than three times their spread, something has changed: the older ones weigh a twentieth. */
 
 enum history_amount {
