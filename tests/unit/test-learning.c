@@ -477,6 +477,26 @@ START_TEST(test_explained)
 }
 END_TEST
 
+/* Rule: what a model learned here does not know, the shipped one is asked. */
+START_TEST(test_prior)
+{
+    g_autoptr(GArray) native = g_array_new(FALSE, FALSE, sizeof(struct sample));
+    const guint64 c = sample_of(2, 0, 1, "f", 0).categories[CATEGORY_LANGUAGE];
+    for (guint run = 0; run < samples->len; run++)
+        if (g_array_index(samples, struct sample, run).categories[CATEGORY_LANGUAGE] == c)
+            g_array_append_vals(native, &g_array_index(samples, struct sample, run), 1);
+    g_autoptr(model_auto) learned = train(native, NULL);
+    g_autoptr(model_auto) local = model_rename(learned, 9, "trained");
+    predictor_set_prior(predictor, model);
+    predictor_set_model(predictor, local);
+    g_autoptr(demand_auto) python = predict("f", 1 << 20);
+    ck_assert_uint_eq(python->model_version, 3);
+    const struct code_metadata code = {.function = (char *)"g", .language = (char *)"c", .algorithm = (char *)"sort"};
+    g_autoptr(demand_auto) known = predictor_predict(predictor, policy, &code, 0);
+    ck_assert_uint_eq(known->model_version, 9);
+}
+END_TEST
+
 /* Rule: without a model all is as the rules say, also after there was one. */
 START_TEST(test_without_model)
 {
@@ -519,6 +539,7 @@ int main(void)
     tcase_add_test(blended, test_input_matters);
     tcase_add_test(blended, test_out_of_memory);
     tcase_add_test(blended, test_explained);
+    tcase_add_test(blended, test_prior);
     tcase_add_test(blended, test_without_model);
     suite_add_tcase(suite, blended);
     SRunner *runner = srunner_create(suite);
