@@ -38,12 +38,12 @@ static void training_yield_priority(void)
 static void training_judge(const struct training *training, const struct sample *newest, guint count)
 {
     struct training_result *result = training->result;
-    model_judge(result->model, newest, count, result->scores);
+    model_judge(result->model, newest, count, training->settings.info.speed, result->scores);
     if (training->champion == NULL)
         return;
     result->has_champion = TRUE;
     result->champion_version = model_get_info(training->champion)->version;
-    model_judge(training->champion, newest, count, result->champion_scores);
+    model_judge(training->champion, newest, count, training->settings.info.speed, result->champion_scores);
 }
 
 static void *training_run(void *data)

@@ -31,12 +31,6 @@ struct history_query blend_query(const struct policy *policy, double input)
     };
 }
 
-/* CPU time and duration depend on the machine. */
-static double target_speed(enum target target, double speed)
-{
-    return target == TARGET_CPU || target == TARGET_DURATION ? speed : 0;
-}
-
 /* What the rules say, in logarithms. */
 struct rules_word {
     double mean, spread, offsets[CORRECTION_LEVELS];
@@ -77,7 +71,7 @@ gboolean blend_get_prior(const struct blend *blend, const struct model_word *wor
     const double trust = MAX(few, word->unknown);
     const double rules = trust / (said.spread * said.spread), model = 1 / (spread * spread);
     const double share = rules / (rules + model);
-    const double model_mean = word->mean[target] + target_speed(target, blend->speed);
+    const double model_mean = word->mean[target] + model_shift(blend->model, target, blend->speed);
     const double total = (1 - share) * spread + share * said.spread;
     const double within = MIN(0.15, total);
     struct blend_prior prior = {

@@ -22,7 +22,7 @@ struct blend {
     const struct demand *rules;  /* what they say of it */
     const struct model *model;
     const struct correction *correction;
-    double speed; /* logarithm of how much slower this machine is than the one that the model's runs were on */
+    double speed;                  /* of the machines that it will run on; 0: not known */
     const struct history *history; /* of its function; NULL: none */
 };
 

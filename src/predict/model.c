@@ -213,7 +213,13 @@ gboolean sample_tells(const struct sample *sample, enum target target)
     return !isnan(sample->targets[target]) && (sample->censored & 1U << target) == 0;
 }
 
-void model_judge(const struct model *model, const struct sample *samples, guint count,
+double model_shift(const struct model *model, enum target target, double speed)
+{
+    const gboolean depends = target == TARGET_CPU || target == TARGET_DURATION;
+    return depends && speed > 0 && model->info.speed > 0 ? log(model->info.speed / speed) : 0;
+}
+
+void model_judge(const struct model *model, const struct sample *samples, guint count, double speed,
                  struct model_score ret_scores[TARGET_COUNT])
 {
     struct model_score scores[TARGET_COUNT] = {0};
@@ -225,7 +231,7 @@ void model_judge(const struct model *model, const struct sample *samples, guint 
             if (isnan(word.mean[i]) || !sample_tells(&samples[run], i))
                 continue;
             calibration_offsets(model->calibration, &samples[run], i, offsets);
-            score_add(&scores[i], samples[run].targets[i], word.mean[i], offsets);
+            score_add(&scores[i], samples[run].targets[i], word.mean[i] + model_shift(model, i, speed), offsets);
         }
     }
     for (guint i = 0; i < TARGET_COUNT; i++)

@@ -61,6 +61,9 @@ struct model_word {
 
 void model_predict(const struct model *model, const struct sample *sample, struct model_word *ret_word);
 
+/* What is to be added to the logarithm of what it says of that target on machines of another speed than its own. */
+double model_shift(const struct model *model, enum target target, double speed);
+
 /* How many of the names that are told (language, algorithm, libraries) it never saw. */
 guint model_count_unknown(const struct model *model, const struct sample *sample);
 
@@ -80,8 +83,8 @@ struct model_reason {
 GArray *model_explain(const struct model *model, const struct sample *sample, enum target target, guint max,
                       GError **error);
 
-/* `ret_scores`: one for each target, of runs that the model did not know. */
-void model_judge(const struct model *model, const struct sample *samples, guint count,
+/* `ret_scores`: one for each target, of runs that the model did not know. `speed`: of the machines that those ran on; 0: not known. */
+void model_judge(const struct model *model, const struct sample *samples, guint count, double speed,
                  struct model_score ret_scores[TARGET_COUNT]);
 
 /* To a file's content and back; a checksum tells a damaged one. NULL with HBR_ERROR_INVALID, which says what is wrong. XGBoost itself reads the trees:

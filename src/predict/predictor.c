@@ -282,16 +282,14 @@ static struct blend predictor_blend(struct predictor *predictor, const struct po
                                     const struct code_metadata *code, const struct sample *sample,
                                     const struct function *function)
 {
-    const struct model *model = predictor_choose_model(predictor, sample);
-    const double theirs = model_get_info(model)->speed;
     return (struct blend){
         .policy = policy,
         .code = code,
         .sample = sample,
         .rules = predictor_rules(predictor, policy, code),
-        .model = model,
+        .model = predictor_choose_model(predictor, sample),
         .correction = predictor->correction,
-        .speed = theirs > 0 && predictor->speed > 0 ? log(theirs / predictor->speed) : 0,
+        .speed = predictor->speed,
         .history = function != NULL ? &function->history : NULL,
     };
 }

@@ -117,7 +117,7 @@ void model_predict(const struct model *model, const struct sample *sample G_GNUC
     memcpy(ret_word->mean, model->means, sizeof ret_word->mean);
 }
 
-void model_judge(const struct model *model, const struct sample *samples, guint count,
+void model_judge(const struct model *model, const struct sample *samples, guint count, double speed G_GNUC_UNUSED,
                  struct model_score ret_scores[TARGET_COUNT])
 {
     for (guint target = 0; target < TARGET_COUNT; target++) {

@@ -95,7 +95,7 @@ START_TEST(test_new_code)
 {
     g_autoptr(GArray) unseen = samples_new(300, 2, "new");
     struct model_score scores[TARGET_COUNT];
-    model_judge(model, (const struct sample *)(const void *)unseen->data, unseen->len, scores);
+    model_judge(model, (const struct sample *)(const void *)unseen->data, unseen->len, 0, scores);
     ck_assert_uint_eq(scores[TARGET_MEMORY].run_count, 300);
     ck_assert_double_lt(scores[TARGET_MEMORY].error, 2 * NOISE);
     ck_assert_double_gt(scores[TARGET_MEMORY].within2, 0.97);
