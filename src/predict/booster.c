@@ -10,13 +10,18 @@
 #define NODES_MAX (4 * 1000 * 1000)
 #define PROBES 8
 
-/* A leaf has no children, and its value in `split`. */
+/* A leaf has no children, and its value in `split`. Eight bytes: a prediction after others' work finds nothing of a model in the cache, and waits for each
+ * line of it. */
 struct node {
     float split;
-    gint32 left; /* index in booster.nodes; the right child follows it; 0: a leaf */
-    guint16 column;
-    gboolean missing_left : 1;
+    guint16 left; /* from the tree's root; the right child follows it; 0: a leaf */
+    guint8 column;
+    guint8 missing_left;
 };
+G_STATIC_ASSERT(sizeof(struct node) == 8);
+
+#define TREE_NODES_MAX G_MAXUINT16
+#define COLUMN_MAX G_MAXUINT8
 
 struct booster {
     gatomicrefcount references;
@@ -68,11 +73,11 @@ double booster_predict(const struct booster *booster, const float *row)
     const struct node *nodes = (const struct node *)(const void *)booster->nodes->data;
     double sum = booster->base;
     for (guint i = 0; i < booster->roots->len; i++) {
-        const struct node *node = &nodes[g_array_index(booster->roots, guint, i)];
+        const struct node *root = &nodes[g_array_index(booster->roots, guint, i)], *node = root;
         while (node->left != 0) {
             const float value = row[node->column];
             const gboolean is_left = isnan(value) ? node->missing_left : value < node->split;
-            node = &nodes[node->left + !is_left];
+            node = root + node->left + !is_left;
         }
         sum += node->split;
     }
@@ -108,8 +113,8 @@ struct pending {
 };
 
 /* FALSE when its indices lead out of the tree, or round in it. */
-static gboolean booster_add_node(struct booster *booster, const struct tree_arrays *tree, const struct pending *pending,
-                                 GArray *queue)
+static gboolean booster_add_node(struct booster *booster, const struct tree_arrays *tree, guint root,
+                                 const struct pending *pending, GArray *queue)
 {
     const json_int_t left = json_integer_value(json_array_get(tree->left, pending->from));
     const json_int_t right = json_integer_value(json_array_get(tree->right, pending->from));
@@ -118,13 +123,15 @@ static gboolean booster_add_node(struct booster *booster, const struct tree_arra
     struct node node = {.split = (float)json_number_value(json_array_get(tree->split, pending->from))};
     if (left != -1) {
         if (left <= 0 || right <= 0 || left >= (json_int_t)tree->count || right >= (json_int_t)tree->count ||
-            column < 0 || column >= booster->column_count || booster->nodes->len + 2 > NODES_MAX)
+            column < 0 || column >= booster->column_count || column > COLUMN_MAX ||
+            booster->nodes->len + 2 > NODES_MAX || booster->nodes->len - root > TREE_NODES_MAX)
             return FALSE;
-        node.left = (gint32)booster->nodes->len;
-        node.column = (guint16)column;
+        const guint children_at = booster->nodes->len;
+        node.left = (guint16)(children_at - root);
+        node.column = (guint8)column;
         node.missing_left = json_is_true(missing_left) || json_integer_value(missing_left) != 0;
         g_array_set_size(booster->nodes, booster->nodes->len + 2);
-        const struct pending children[] = {{(gsize)left, (guint)node.left}, {(gsize)right, (guint)node.left + 1}};
+        const struct pending children[] = {{(gsize)left, children_at}, {(gsize)right, children_at + 1}};
         g_array_append_vals(queue, children, 2);
     }
     g_array_index(booster->nodes, struct node, pending->to) = node;
@@ -143,7 +150,7 @@ static gboolean booster_add_tree(struct booster *booster, json_t *tree)
     g_array_append_val(queue, root);
     for (guint i = 0; i < queue->len && i < arrays.count; i++) {
         const struct pending pending = g_array_index(queue, struct pending, i);
-        if (!booster_add_node(booster, &arrays, &pending, queue))
+        if (!booster_add_node(booster, &arrays, root.to, &pending, queue))
             return FALSE;
     }
     return queue->len <= arrays.count;

@@ -23,8 +23,8 @@
 
 static const struct booster_settings tree_settings = {
     .rounds = 8,
-    .trees_per_round = 12,
-    .depth = 7,
+    .trees_per_round = 6,
+    .depth = 6,
     .step = 0.3,
     .rows = 0.6,
     .columns = 0.35,
