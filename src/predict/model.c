@@ -155,6 +155,20 @@ static gboolean model_add_contributions(const struct model *model, const struct 
     return TRUE;
 }
 
+/* Some columns are finer views of one thing, and bear its name. */
+static void reasons_add(GArray *reasons, const char *column, double contribution)
+{
+    const struct model_reason reason = {column, contribution};
+    for (guint i = 0; i < reasons->len; i++) {
+        struct model_reason *known = &g_array_index(reasons, struct model_reason, i);
+        if (g_str_equal(known->column, column)) {
+            known->contribution += contribution;
+            return;
+        }
+    }
+    g_array_append_val(reasons, reason);
+}
+
 GArray *model_explain(const struct model *model, const struct sample *sample, enum target target, guint max,
                       GError **error)
 {
@@ -167,10 +181,8 @@ GArray *model_explain(const struct model *model, const struct sample *sample, en
     if (!model_add_contributions(model, sample, target, contributions, error))
         return NULL;
     GArray *reasons = g_array_new(FALSE, FALSE, sizeof(struct model_reason));
-    for (guint column = 0; column < model_column_count(); column++) {
-        const struct model_reason reason = {column_name(column), contributions[column]};
-        g_array_append_val(reasons, reason);
-    }
+    for (guint column = 0; column < model_column_count(); column++)
+        reasons_add(reasons, column_name(column), contributions[column]);
     g_array_sort(reasons, reason_compare);
     g_array_set_size(reasons, MIN(max, reasons->len));
     return reasons;

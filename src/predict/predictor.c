@@ -368,6 +368,7 @@ struct demand *predictor_predict(struct predictor *predictor, const struct polic
 }
 
 #define EXPLAINED_COLUMNS 4
+#define EXPLAINED_LEAST 0.02 /* of a logarithm: what moves it by less is not worth a word beside others */
 
 static void demand_explain_columns(struct demand *demand, const struct blend *blend, enum target target)
 {
@@ -377,6 +378,8 @@ static void demand_explain_columns(struct demand *demand, const struct blend *bl
     GString *text = g_string_new(NULL);
     for (guint i = 0; i < reasons->len; i++) {
         const struct model_reason *reason = &g_array_index(reasons, struct model_reason, i);
+        if (i > 0 && fabs(reason->contribution) < EXPLAINED_LEAST)
+            break;
         g_string_append_printf(text, "%s%s x %.2f", i > 0 ? ", " : "", reason->column, exp(reason->contribution));
     }
     demand_add_reason(demand, g_strdup_printf("model: %s", codec_word(&target_words, target)),

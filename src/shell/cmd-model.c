@@ -277,9 +277,20 @@ static gboolean model_export_run(struct session *session, const struct arguments
     return TRUE;
 }
 
+/* What the daemon says of the whole body it says of our file. */
+static void error_name_file(GError *error, const char *path)
+{
+    if (error == NULL || !g_str_has_prefix(error->message, "/: "))
+        return;
+    char *message = g_strdup_printf("%s%s", path, error->message + 1);
+    g_free(error->message);
+    error->message = message;
+}
+
 static gboolean model_import_run(struct session *session, const struct arguments *arguments, GError **error)
 {
-    g_autoptr(GBytes) content = metadata_read_file(arguments_string(arguments, "file"), MODEL_FILE_MAX, error);
+    const char *path = arguments_string(arguments, "file");
+    g_autoptr(GBytes) content = metadata_read_file(path, MODEL_FILE_MAX, error);
     struct hbr_client *client = content != NULL ? session_client(session, error) : NULL;
     if (client == NULL)
         return FALSE;
@@ -288,7 +299,10 @@ static gboolean model_import_run(struct session *session, const struct arguments
     gsize length;
     const void *data = g_bytes_get_data(content, &length);
     const bool done = hbr_model_import(client, data, length, arguments_has(arguments, "serve"), &text, &remote);
-    return model_tell(session, done, text, &remote, error);
+    if (model_tell(session, done, text, &remote, error))
+        return TRUE;
+    error_name_file(error != NULL ? *error : NULL, path);
+    return FALSE;
 }
 
 static const struct command model_commands[] = {
