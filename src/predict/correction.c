@@ -9,7 +9,7 @@
 #define HALF_LIFE 20.0 /* runs */
 #define LEFT_OVER_MAX 3.0
 #define TENANT_PRIOR 5.0
-#define LIBRARIES_PRIOR 3.0
+#define LIBRARY_PRIOR 3.0
 #define NEW_GAIN \
     0.8 /* of the distance to the nearer end, for each run too many: of new code, of which no other run will tell */
 #define KNOWN_GAIN 0.2  /* of functions whose own runs soon do */
@@ -99,23 +99,23 @@ static struct group *correction_touch(struct correction *correction, guint64 key
 
 /* --- Bias --- */
 
-enum { KEY_TENANT = 1, KEY_LIBRARIES, KEY_POLL, KEY_COVER };
+enum { KEY_TENANT = 1, KEY_LIBRARY, KEY_POLL, KEY_COVER };
 
 static guint64 key_tenant(const struct sample *sample)
 {
     return category_join(KEY_TENANT, sample->categories[CATEGORY_TENANT]);
 }
 
-/* Code that names no library: the language stands for it. */
+/* Of code that names no library the language stands for it. */
 static guint64 sample_kind(const struct sample *sample)
 {
-    const guint64 libraries = sample->categories[CATEGORY_LIBRARIES];
-    return libraries != 0 ? libraries : sample->categories[CATEGORY_LANGUAGE];
+    const guint64 library = sample->categories[CATEGORY_LIBRARY];
+    return library != 0 ? library : sample->categories[CATEGORY_LANGUAGE];
 }
 
-static guint64 key_tenant_libraries(const struct sample *sample)
+static guint64 key_tenant_library(const struct sample *sample)
 {
-    return category_join(category_join(KEY_LIBRARIES, sample->categories[CATEGORY_TENANT]), sample_kind(sample));
+    return category_join(category_join(KEY_LIBRARY, sample->categories[CATEGORY_TENANT]), sample_kind(sample));
 }
 
 static guint64 key_poll(const struct sample *sample)
@@ -134,8 +134,8 @@ double correction_bias(const struct correction *correction, const struct sample 
     const struct group *all = correction_find(correction, key_poll(sample));
     const double others = all != NULL && all->poll != NULL ? all->poll->median[target] : 0;
     const struct group *tenant = correction_find(correction, key_tenant(sample));
-    const struct group *libraries = correction_find(correction, key_tenant_libraries(sample));
-    return group_shrink(libraries, target, LIBRARIES_PRIOR, group_shrink(tenant, target, TENANT_PRIOR, others));
+    const struct group *library = correction_find(correction, key_tenant_library(sample));
+    return group_shrink(library, target, LIBRARY_PRIOR, group_shrink(tenant, target, TENANT_PRIOR, others));
 }
 
 static void group_add(struct group *group, enum target target, double left_over, double weight)
@@ -176,7 +176,7 @@ static void correction_count_votes(const struct correction *correction, struct p
     for (guint i = 0; i < VOTERS_MAX && poll->voters[i] != 0; i++) {
         const struct group *voter = correction_find(correction, poll->voters[i]);
         if (voter != NULL)
-            votes[count++] = group_shrink(voter, target, LIBRARIES_PRIOR, 0);
+            votes[count++] = group_shrink(voter, target, LIBRARY_PRIOR, 0);
     }
     poll->median[target] = vote(votes, count);
 }
@@ -188,11 +188,11 @@ void correction_observe_bias(struct correction *correction, const struct sample 
     const double bounded = CLAMP(left_over, -LEFT_OVER_MAX, LEFT_OVER_MAX);
     correction->clock++;
     group_add(correction_touch(correction, key_tenant(sample)), target, bounded, weight);
-    group_add(correction_touch(correction, key_tenant_libraries(sample)), target, bounded, weight);
+    group_add(correction_touch(correction, key_tenant_library(sample)), target, bounded, weight);
     struct group *all = correction_touch(correction, key_poll(sample));
     if (all->poll == NULL)
         all->poll = g_new0(struct poll, 1);
-    poll_enter(all->poll, key_tenant_libraries(sample));
+    poll_enter(all->poll, key_tenant_library(sample));
     correction_count_votes(correction, all->poll, target);
 }
 

@@ -8,7 +8,7 @@
  *
  * The bias is the mean of what was left over (y - predicted, in logarithms, at most 3 either way), newest runs first (half weight after 20), the n-th
  * run of one function counting 1/n of a run, at least a tenth. It is shrunk from the few to the many: the mean b of a group of weight w becomes
- * (w b + k prior) / (w + k), where the tenant's runs with these libraries have the tenant's runs as their prior (k = 3), and those what other tenants
+ * (w b + k prior) / (w + k), where the tenant's runs with this principal library have the tenant's runs as their prior (k = 3), and those what other tenants
  * found (k = 5). The others' word is the median over the tenants, with one vote more for "nothing": one tenant alone, be it with runs made up on
  * purpose, changes no prediction for another.
  *

@@ -45,14 +45,16 @@ static const struct {
     float variance[TARGET_COUNT];
 } effect_table[] = {
     {"algorithm", HAS(ALGORITHM), BINS_NONE, {0.01F, 0.01F, 0.01F, 0.01F, 0.01F}},
-    {"libraries", HAS(LIBRARIES), BINS_NONE, {0.5F, 0.3F, 0.5F, 0.3F, 0.5F}},
+    {"family of library", HAS(LIBRARY_FAMILY), BINS_NONE, {0.5F, 0.3F, 0.5F, 0.3F, 0.5F}},
+    {"library", HAS(LIBRARY), BINS_NONE, {0.5F, 0.3F, 0.5F, 0.3F, 0.5F}},
+    {"libraries", HAS(LIBRARIES), BINS_NONE, {0.3F, 0.1F, 0.3F, 0.1F, 0.3F}},
     {"entry point", HAS(ENTRY_POINT), BINS_NONE, {0.1F, 0.1F, 0.1F, 0.1F, 0.1F}},
     {"template", HAS(TEMPLATE), BINS_NONE, {0.1F, 0.1F, 0.1F, 0.1F, 0.1F}},
     {"family", HAS(FAMILY), BINS_NONE, {0.0167F, 0, 0, 0, 0}},
     {"language", HAS(LANGUAGE), BINS_NONE, {0.01F, 0, 3.F, 0, 0}},
     {"language, rank of input", HAS(LANGUAGE) | HAS(RANK), BINS_NONE, {0.15F, 0.15F, 0.05F, 0.15F, 0.15F}},
     {"algorithm, input", HAS(ALGORITHM) | HAS(INPUT), BINS_NONE, {0.3333F, 0.0123F, 0.1F, 0.0123F, 0.0123F}},
-    {"libraries, input", HAS(LIBRARIES) | HAS(INPUT), BINS_NONE, {0.3F, 0.1F, 0.3F, 0.1F, 0.3F}},
+    {"library, input", HAS(LIBRARY) | HAS(INPUT), BINS_NONE, {0.3F, 0.1F, 0.3F, 0.1F, 0.3F}},
     {"family, algorithm", HAS(FAMILY) | HAS(ALGORITHM), BINS_NONE, {0.3F, 0.1F, 0, 0.1F, 0.1F}},
     {"algorithm, code size", HAS(ALGORITHM), BINS_WIDE, {0.01F, 0, 0, 0, 0}},
     {"algorithm, code size", HAS(ALGORITHM), BINS_WIDE_SHIFTED, {0.01F, 0, 0, 0, 0}},
@@ -315,7 +317,7 @@ static gboolean effect_names(guint effect)
 {
     const guint categories = effect_table[effect].categories;
     return effect_table[effect].bins == BINS_NONE &&
-           (categories == HAS(LANGUAGE) || categories == HAS(ALGORITHM) || categories == HAS(LIBRARIES));
+           (categories == HAS(LANGUAGE) || categories == HAS(ALGORITHM) || categories == HAS(LIBRARY));
 }
 
 /* --- Fitting --- */

@@ -42,7 +42,7 @@ double effects_predict(const struct effects *effects, const guint64 groups[EFFEC
 /* Variance of the effects that are not known because language, algorithm or input are not told: what is said varies by so much more. */
 double effects_missing(enum target target, const guint64 groups[EFFECTS_MAX]);
 
-/* How many of the names that are told (language, algorithm, libraries) no run had. */
+/* How many of the names that are told (language, algorithm, principal library) no run had. */
 guint effects_count_unknown(const struct effects *effects, const guint64 groups[EFFECTS_MAX]);
 
 /* (da(utd)): mean; effect, group, value. To load: NULL for what is not sound. */

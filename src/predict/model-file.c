@@ -9,7 +9,7 @@
 /* A model's file: a line of text, "harbinger model FORMAT SHA-256\n", then a GVariant in little-endian, whose digest that is. The format's number
  * changes with whatever changes the meaning of what is kept: the effects' table, the columns, this type. */
 
-#define FORMAT 2
+#define FORMAT 3
 #define HEAD_BYTES 90 /* more than the line ever has */
 #define CONTENT_MAX (256 * 1024 * 1024)
 

@@ -64,7 +64,7 @@ void model_predict(const struct model *model, const struct sample *sample, struc
 /* What is to be added to the logarithm of what it says of that target on machines of another speed than its own. */
 double model_shift(const struct model *model, enum target target, double speed);
 
-/* How many of the names that are told (language, algorithm, libraries) it never saw. */
+/* How many of the names that are told (language, algorithm, principal library) it never saw. */
 guint model_count_unknown(const struct model *model, const struct sample *sample);
 
 /* To be added to the mean for the quantile `level`. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "predict/sample.h"
 
+#include "predict/library.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -121,13 +123,16 @@ static void sample_set_libraries(struct sample *sample, char **libraries)
 {
     guint count = 0;
     guint64 all = 0;
-    for (; libraries != NULL && libraries[count] != NULL; count++) {
-        const guint64 library = category_hash(libraries[count]);
-        all += library; /* in whatever order they are told */
-        if (count < SAMPLE_LIBRARIES_MAX)
-            sample->libraries[count] = library;
+    for (guint i = 0; libraries != NULL && libraries[i] != NULL; i++) {
+        if (library_is_standard(libraries[i]))
+            continue;
+        all += category_hash(libraries[i]); /* in whatever order they are told */
+        count++;
     }
+    const char *principal = library_principal(libraries);
     sample->categories[CATEGORY_LIBRARIES] = all;
+    sample->categories[CATEGORY_LIBRARY] = category_hash(principal);
+    sample->categories[CATEGORY_LIBRARY_FAMILY] = principal != NULL ? category_hash(library_family(principal)) : 0;
     sample->numbers[NUMBER_LIBRARIES] = (float)log1p(count);
 }
 

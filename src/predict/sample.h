@@ -16,7 +16,9 @@ enum category {
     CATEGORY_FAMILY, /* of languages that cost alike */
     CATEGORY_KIND,   /* how the language's code runs: native, managed or interpreted */
     CATEGORY_ALGORITHM,
-    CATEGORY_LIBRARIES, /* all of them together */
+    CATEGORY_LIBRARIES,      /* all of them together, but for what comes with the language */
+    CATEGORY_LIBRARY,        /* that of them which tells most: library_principal() */
+    CATEGORY_LIBRARY_FAMILY, /* of that */
     CATEGORY_ENTRY_POINT,
     CATEGORY_TEMPLATE,
     CATEGORY_TEMPLATES, /* the template's name up to its first point or hyphen: those of a family */
@@ -62,12 +64,9 @@ enum number {
 
 extern const struct codec_words number_words;
 
-#define SAMPLE_LIBRARIES_MAX 8
-
 struct sample {
     guint64 categories[CATEGORY_COUNT];
-    guint64 libraries[SAMPLE_LIBRARIES_MAX]; /* each; 0 from the last on */
-    double input_octaves;                    /* log2(1 + size of its input); 0: not told */
+    double input_octaves; /* log2(1 + size of its input); 0: not told */
     float numbers[NUMBER_COUNT];
     float targets[TARGET_COUNT]; /* NAN: not told */
     guint censored;              /* bit of each target of which "at least" is told */

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "predict/blend.h"
 #include "predict/correction.h"
+#include "predict/library.h"
 #include "predict/model.h"
 #include "predict/predictor.h"
 
@@ -236,6 +237,60 @@ START_TEST(test_censored)
     model_predict(same, &sample, &word_same);
     ck_assert_double_gt(word_more.mean[TARGET_MEMORY], word.mean[TARGET_MEMORY] + 0.3);
     ck_assert_double_eq_tol(word_same.mean[TARGET_MEMORY], word.mean[TARGET_MEMORY], 0.15);
+}
+END_TEST
+
+static struct sample sample_of_library(const char *function, const char *library, double memory_mib)
+{
+    const char *libraries[] = {"sys", library, NULL};
+    const struct code_metadata code = {
+        .function = (char *)function,
+        .language = (char *)"python",
+        .libraries = (char **)libraries,
+    };
+    struct sample sample;
+    sample_of_code(&sample, &code, 0);
+    sample.targets[TARGET_MEMORY] = (float)target_log(TARGET_MEMORY, memory_mib);
+    return sample;
+}
+
+/* Rule: of a library that no run used its family tells, and a library that comes with the language tells nothing. */
+START_TEST(test_library_family)
+{
+    static const char *const known[] = {"torch", "keras", "requests", "httpx"};
+    static const double memory_mib[] = {2000, 1800, 40, 45};
+    g_autoptr(GArray) runs = g_array_new(FALSE, FALSE, sizeof(struct sample));
+    g_autoptr(GRand) random = g_rand_new_with_seed(7);
+    for (guint i = 0; i < 200; i++) {
+        g_autofree char *function = g_strdup_printf("uses-%u", i);
+        const struct sample sample = sample_of_library(function, known[i % 4], memory_mib[i % 4] * exp(noise(random)));
+        g_array_append_val(runs, sample);
+    }
+    g_autoptr(model_auto) learned = train(runs, NULL);
+    const struct sample heavy = sample_of_library("x", "tensorflow-cpu", 1),
+                        light = sample_of_library("x", "aiohttp", 1);
+    struct model_word heavy_word, light_word;
+    model_predict(learned, &heavy, &heavy_word);
+    model_predict(learned, &light, &light_word);
+    ck_assert_uint_eq(heavy_word.unknown, 1);
+    ck_assert_double_gt(heavy_word.mean[TARGET_MEMORY], light_word.mean[TARGET_MEMORY] + log(5));
+    const struct sample seen = sample_of_library("x", "torch", 1);
+    ck_assert_uint_eq(model_count_unknown(learned, &seen), 0);
+}
+END_TEST
+
+/* Rule: the principal library is the heaviest, in whatever order they are told. */
+START_TEST(test_principal_library)
+{
+    static char *const mixed[] = {(char *)"sys", (char *)"requests", (char *)"zeta", (char *)"torch-geometric", NULL};
+    static char *const strangers[] = {(char *)"zeta", (char *)"alpha", (char *)"json", NULL};
+    static char *const standard[] = {(char *)"os", (char *)"json", NULL};
+    ck_assert_str_eq(library_principal(mixed), "torch-geometric");
+    ck_assert_str_eq(library_principal(strangers), "alpha");
+    ck_assert_ptr_null(library_principal(standard));
+    ck_assert_ptr_null(library_principal(NULL));
+    ck_assert_str_eq(library_family("torch-geometric"), "deep learning");
+    ck_assert_ptr_null(library_family("torchlight"));
 }
 END_TEST
 
@@ -523,6 +578,8 @@ int main(void)
     tcase_add_test(learned, test_damaged_file);
     tcase_add_test(learned, test_reasons);
     tcase_add_test(learned, test_censored);
+    tcase_add_test(learned, test_library_family);
+    tcase_add_test(learned, test_principal_library);
     tcase_add_test(learned, test_refused);
     suite_add_tcase(suite, learned);
     tcase_set_timeout(corrected, 60);
