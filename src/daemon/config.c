@@ -46,7 +46,7 @@ static const struct config_key daemon_keys[] = {
     DAEMON("code-cache", CONFIG_SIZE, code_cache, CONFIG_SIZE_MAX),
     DAEMON("models", CONFIG_UINT, models, 1),
     DAEMON("prior", CONFIG_STRING, prior, 0),
-    DAEMON("model-samples-max", CONFIG_UINT, model_samples_max, 1000000),
+    DAEMON("model-samples-max", CONFIG_UINT, model_samples_max, 100000),
     DAEMON("model-train-runs", CONFIG_UINT, model_train_runs, 1000000),
     DAEMON("model-half-life-days", CONFIG_DOUBLE, model_half_life_days, 36500),
     DAEMON("keep-days", CONFIG_UINT, keep_days, 36500),

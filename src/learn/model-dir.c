@@ -185,6 +185,13 @@ gboolean model_dir_read_serving(struct model_dir *dir, guint *ret_version, gbool
     return TRUE;
 }
 
+/* g_file_set_contents() adds a point and six characters; what an operator laid beside ours stays. */
+static gboolean name_is_half_written(const char *name)
+{
+    const char *point = strrchr(name, '.');
+    return point != NULL && strlen(point) == 7;
+}
+
 /* Which files a version has: a bit for each kind. */
 static void scan_file(struct model_dir *dir, const char *name, GHashTable *versions)
 {
@@ -200,7 +207,7 @@ static void scan_file(struct model_dir *dir, const char *name, GHashTable *versi
         g_hash_table_insert(versions, key, GUINT_TO_POINTER(bits));
         return;
     }
-    if (!is_ours && !g_str_has_prefix(name, SERVING_NAME "."))
+    if ((!is_ours && !g_str_has_prefix(name, SERVING_NAME ".")) || !name_is_half_written(name))
         return;
     g_autofree char *path = g_build_filename(dir->path, name, NULL);
     g_unlink(path); /* what was being written when an earlier daemon died */

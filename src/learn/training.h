@@ -17,7 +17,7 @@ struct training;
 /* `done` is called on its thread when it is through. */
 struct training *training_start(const struct training_spec *spec, void (*done)(gpointer data), gpointer data);
 
-/* It ends within a round of trees. Any thread. */
+/* It ends within a round of trees, or the effects of one target. Any thread. */
 void training_cancel(struct training *training);
 
 struct training_result {

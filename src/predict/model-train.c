@@ -465,6 +465,10 @@ static gboolean model_learn(struct model *model, struct lesson *lesson, GError *
         is_taught[i] = lesson_set_target(lesson, i) >= MODEL_RUNS_MIN;
         if (is_taught[i])
             lesson_fit_views(lesson, i);
+        if (g_cancellable_is_cancelled(lesson->cancellable)) {
+            hbr_error_set(error, HBR_ERROR_CANCELLED, "the training was stopped before it had any trees");
+            return FALSE;
+        }
         for (guint run = 0; !is_taught[i] && run < lesson->count; run++)
             lesson->views[run].sums[i] = NAN;
         any = any || is_taught[i];
