@@ -94,6 +94,9 @@ bool hbr_notify(struct hbr_client *client, const char *notification_json, char *
 /* What would be predicted and decided for a notification; nothing is done or kept. *ret_json: {"reservation":{...}}. */
 bool hbr_explain(struct hbr_client *client, const char *notification_json, char **ret_json, struct hbr_error *error);
 
+/* As hbr_get() of a reservation, with the reasons that hbr_explain() gives: what moved the prediction most, and how well such ones held so far. */
+bool hbr_explain_reservation(struct hbr_client *client, const char *id, char **ret_json, struct hbr_error *error);
+
 /* Keeps code, 1 byte to 4 MiB of UTF-8 text without NUL, for programs that name it by its digest ("source_sha256"). `tenant` NULL: "default". *ret_json:
  * {"sha256":"...","bytes":N}. What is not used makes room for what is, so that this is no place to store anything. */
 bool hbr_code_upload(struct hbr_client *client, const char *tenant, const void *data, size_t length, char **ret_json,

@@ -215,9 +215,17 @@ gboolean handle_get(struct request *request, GError **error)
 {
     const char *id = handler_get_id(request, error);
     guint64 wait_s;
+    gboolean explain;
     if (id == NULL || !handler_check_state(request, error) ||
-        !handler_get_number(request, "wait", 0, WAIT_MAX_S, 0, &wait_s, error))
+        !handler_get_number(request, "wait", 0, WAIT_MAX_S, 0, &wait_s, error) ||
+        !handler_get_flag(request, "explain", &explain, error))
         return FALSE;
+    if (explain && wait_s > 0) {
+        hbr_error_set(
+            error, HBR_ERROR_INVALID,
+            "the query parameters \"wait\" and \"explain\" exclude each other; right would be one after the other");
+        return FALSE;
+    }
     if (target_get(&request->target, "state") != NULL && target_get(&request->target, "wait") == NULL) {
         hbr_error_set(
             error, HBR_ERROR_INVALID,
@@ -226,6 +234,7 @@ gboolean handle_get(struct request *request, GError **error)
     }
     struct query *query = handler_query_new(request, QUERY_GET);
     query->id = g_strdup(id);
+    query->explain = explain;
     query->wait_until_at = wait_s > 0 ? clock_now() + (gint64)wait_s * CLOCK_SECOND : 0;
     handler_post_query(request, query);
     return TRUE;

@@ -32,7 +32,7 @@ static const struct route route_table[] = {
     { "GET", "v1/instances", handle_list, finish_list, OBJECT_INSTANCE, 0, 0, { "function", "tenant", "state", "limit", "all" } },
     { "GET", "v1/hosts", handle_list, finish_list, OBJECT_HOST, 0, 0, { "function", "tenant", "state", "limit", "all" } },
     { "GET", "v1/pools", handle_list, NULL, OBJECT_POOL, 0, 0, { NULL } },
-    { "GET", "v1/reservations/*", handle_get, finish_get, OBJECT_RESERVATION, ROUTE_WATCHED, 0, { "wait", "state" } },
+    { "GET", "v1/reservations/*", handle_get, finish_get, OBJECT_RESERVATION, ROUTE_WATCHED, 0, { "wait", "state", "explain" } },
     { "GET", "v1/executions/*", handle_get, finish_get, OBJECT_EXECUTION, ROUTE_WATCHED, 0, { "wait", "state" } },
     { "GET", "v1/instances/*", handle_get, finish_get, OBJECT_INSTANCE, ROUTE_WATCHED, 0, { "wait", "state" } },
     { "GET", "v1/hosts/*", handle_get, finish_get, OBJECT_HOST, ROUTE_WATCHED, 0, { "wait", "state" } },

@@ -106,6 +106,13 @@ bool hbr_get(struct hbr_client *client, enum hbr_kind kind, const char *id, char
     return call(client, "GET", path->str, NULL, ret_json, error);
 }
 
+bool hbr_explain_reservation(struct hbr_client *client, const char *id, char **ret_json, struct hbr_error *error)
+{
+    g_autoptr(GString) path = path_of_object(HBR_RESERVATION, id);
+    g_string_append(path, "?explain=true");
+    return call(client, "GET", path->str, NULL, ret_json, error);
+}
+
 bool hbr_delete(struct hbr_client *client, enum hbr_kind kind, const char *id, char **ret_json, struct hbr_error *error)
 {
     g_autoptr(GString) path = path_of_object(kind, id);

@@ -103,8 +103,9 @@ struct query {
     enum object_kind object;
     char *id;
     char *function, *tenant, *state;
-    gboolean all; /* finished ones too */
-    guint limit;  /* 0: 1000 */
+    gboolean all;     /* finished ones too */
+    gboolean explain; /* QUERY_GET of a reservation: with the reasons that take a moment to find */
+    guint limit;      /* 0: 1000 */
     gint64 wait_until_at;
 };
 

@@ -165,6 +165,16 @@ static void query_wait(struct core *core, const struct event *event, struct wait
     core_wake_at(core, waiter->until_at, event->query->object, event->query->id);
 }
 
+/* What is kept stays as it was promised. */
+static void query_explain(struct core *core, const struct event *event, const struct reservation_entry *entry)
+{
+    struct reservation told = *entry->doc;
+    told.demand = codec_copy_open(&demand_codec, entry->doc->demand);
+    predictor_add_reasons(core->predictor, entry->policy, &told.notification->code, told.arrival_at, told.demand);
+    core_reply_object(core, event->request, 200, NULL, &reservation_codec, &told);
+    demand_free(told.demand);
+}
+
 static void query_get(struct core *core, const struct event *event)
 {
     const struct query *query = event->query;
@@ -187,7 +197,10 @@ static void query_get(struct core *core, const struct event *event)
     waiter_free(waiter);
     if (query->object == OBJECT_RESERVATION)
         reservation_weigh(entry);
-    core_reply_object(core, event->request, 200, NULL, object_views[query->object].codec, traits.doc);
+    if (query->object == OBJECT_RESERVATION && query->explain)
+        query_explain(core, event, entry);
+    else
+        core_reply_object(core, event->request, 200, NULL, object_views[query->object].codec, traits.doc);
 }
 
 /* Answers those who wait for `id` and are satisfied or out of time. */

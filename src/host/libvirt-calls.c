@@ -355,12 +355,11 @@ void look_call_free(gpointer data)
     g_free(call);
 }
 
-static gboolean power_with(gpointer data, enum link_lane lane, int (*change)(virDomainPtr), int wanted,
-                           const char *what, GError **error)
+static gboolean power_with(gpointer data, int (*change)(virDomainPtr), int wanted, const char *what, GError **error)
 {
     const struct power_call *call = data;
     int state = 0;
-    g_autoptr(virDomain) domain = link_find(call->link, lane, call->uuid, error);
+    g_autoptr(virDomain) domain = link_find(call->link, call->lane, call->uuid, error);
     if (domain == NULL)
         return FALSE;
     if (change(domain) >= 0)
@@ -374,12 +373,12 @@ static gboolean power_with(gpointer data, enum link_lane lane, int (*change)(vir
 
 gboolean suspend_call_run(gpointer data, GError **error)
 {
-    return power_with(data, LINK_SLOW, virDomainSuspend, VIR_DOMAIN_PAUSED, "suspend the domain", error);
+    return power_with(data, virDomainSuspend, VIR_DOMAIN_PAUSED, "suspend the domain", error);
 }
 
 gboolean resume_call_run(gpointer data, GError **error)
 {
-    return power_with(data, LINK_CONTROL, virDomainResume, VIR_DOMAIN_RUNNING, "resume the domain", error);
+    return power_with(data, virDomainResume, VIR_DOMAIN_RUNNING, "resume the domain", error);
 }
 
 void power_call_free(gpointer data)

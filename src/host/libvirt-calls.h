@@ -90,6 +90,7 @@ void forget_call_free(gpointer call);
 /* Suspending and resuming. Neither fails for a domain that is in that state already. */
 struct power_call {
     struct link *link;
+    enum link_lane lane;
     char *uuid;
 };
 gboolean suspend_call_run(gpointer call, GError **error);

@@ -201,6 +201,7 @@ static void host_tear_down(struct libvirt_host *host)
     timer_cancel(&host->inventory_timer);
     timer_cancel(&host->heart_timer);
     timer_cancel(&host->look_timer);
+    timer_cancel(&host->hold_timer);
     g_hash_table_remove_all(host->by_uuid);
     g_hash_table_remove_all(host->vms);
     channels_free(host->channels);

@@ -49,6 +49,8 @@ struct libvirt_host {
     GSource *heart_timer; /* while signs of life of agents are asked for */
     GSource *look_timer;  /* of the next look at instances in which code runs; NULL: at none */
     gint64 look_at;       /* monotonic; of that */
+    GSource *hold_timer;  /* while warm-ups stand still for a claim; NULL: they run */
+    gint64 hold_ended_at; /* monotonic; the last time that they did */
 
     enum acceleration acceleration; /* ACCELERATION_UNKNOWN: not decided yet */
     char *acceleration_reason;

@@ -65,6 +65,6 @@ void migrate_call_free(gpointer data)
 gboolean abort_call_run(gpointer data, GError **error)
 {
     const struct power_call *call = data;
-    g_autoptr(virDomain) domain = link_find(call->link, LINK_CONTROL, call->uuid, error);
+    g_autoptr(virDomain) domain = link_find(call->link, call->lane, call->uuid, error);
     return domain != NULL && (virDomainAbortJob(domain) == 0 || libvirt_fail(error, "abort the migration"));
 }

@@ -24,6 +24,6 @@ libhbr_host_la_SOURCES += \
 	src/host/qga-call.c src/host/qga-call.h src/host/qga-guest.c src/host/qga-json.c src/host/qga-json.h \
 	src/host/save-image.c src/host/save-image.h src/host/saved-origin.c src/host/saved-store.c src/host/saved-store.h \
 	src/host/session.c src/host/session.h src/host/session-run.c src/host/template.c src/host/template.h \
-	src/host/process.c src/host/process.h src/host/vm.c src/host/vm.h src/host/vm-channel.c src/host/vm-migrate.c src/host/vm-pause.c src/host/vm-run.c src/host/vm-sample.c \
+	src/host/process.c src/host/process.h src/host/vm.c src/host/vm.h src/host/vm-channel.c src/host/vm-hold.c src/host/vm-migrate.c src/host/vm-pause.c src/host/vm-run.c src/host/vm-sample.c \
 	src/host/vm-gpu.c src/host/vm-save.c src/host/vm-shape.c src/host/vm-warm.c \
 	src/host/workers.c src/host/workers.h src/host/xml.c src/host/xml.h

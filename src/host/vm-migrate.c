@@ -31,16 +31,9 @@ void vm_migrate_abort(const struct vm *vm)
 {
     if (vm->host->link == NULL)
         return;
-    struct power_call *call = g_new0(struct power_call, 1);
-    struct job job = host_job(vm->host, LINK_CONTROL); /* without a key: the migration has it */
-    call->link = link_ref(vm->host->link);
-    call->uuid = g_strdup(vm->uuid);
-    job.run = abort_call_run;
-    job.call = call;
-    job.call_free = power_call_free;
+    struct job job = vm_power_job(vm, LINK_CONTROL, abort_call_run);
+    g_clear_pointer(&job.key, g_free); /* the migration has it */
     job.done = on_aborted;
-    job.context = g_strdup(vm->id);
-    job.context_free = g_free;
     workers_submit(vm->host->workers, &job);
 }
 

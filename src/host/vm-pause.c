@@ -27,11 +27,12 @@ const char *vm_use(const struct vm *vm)
     return vm->shapings->len > 0 ? "the shape of the instance is being changed" : NULL;
 }
 
-static struct job power_job(const struct vm *vm, guint lane, gboolean (*run)(gpointer call, GError **error))
+struct job vm_power_job(const struct vm *vm, guint lane, gboolean (*run)(gpointer call, GError **error))
 {
     struct power_call *call = g_new0(struct power_call, 1);
     struct job job = host_job(vm->host, lane);
     call->link = link_ref(vm->host->link);
+    call->lane = lane;
     call->uuid = g_strdup(vm->uuid);
     job.key = g_strdup(vm->id);
     job.run = run;
@@ -72,7 +73,7 @@ static void vm_suspend(struct vm *vm)
     vm->state = VM_PAUSED;
     vm->is_suspending = TRUE;
     vm_heart_stop(vm);
-    struct job job = power_job(vm, LINK_SLOW, suspend_call_run);
+    struct job job = vm_power_job(vm, LINK_SLOW, suspend_call_run);
     job.done = on_suspended;
     workers_submit(vm->host->workers, &job);
 }
@@ -187,7 +188,7 @@ static void vm_resume(struct vm *vm)
         return;
     }
     vm->is_resuming = TRUE;
-    struct job job = power_job(vm, LINK_CONTROL, resume_call_run);
+    struct job job = vm_power_job(vm, LINK_CONTROL, resume_call_run);
     job.done = on_resumed;
     workers_submit(vm->host->workers, &job);
 }
@@ -231,6 +232,7 @@ void vm_claim(struct libvirt_host *host, const struct boot_spec *boot)
         vm_warm_stop(vm);
     if (vm->state == VM_ENDING)
         return;
+    vm_let_run(vm);
     vm_take(vm, boot);
     if (use != NULL) {
         g_autoptr(GError) error = hbr_error_new(HBR_ERROR_CONFLICT, "%s", use);
@@ -240,6 +242,8 @@ void vm_claim(struct libvirt_host *host, const struct boot_spec *boot)
     } else if (!vm->is_suspending) {
         vm_resume(vm);
     }
+    if (vm->state == VM_WAKING)
+        host_hold_warmups(host);
 }
 
 static void on_metadata(gpointer owner, gpointer context, gpointer call, const GError *error)

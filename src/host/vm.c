@@ -188,6 +188,7 @@ void vm_end(struct vm *vm, enum vm_end end, const GError *error)
     vm_let_go(vm, VM_ENDING);
     vm->end = end;
     vm->end_error = error == NULL ? NULL : g_error_copy(error);
+    host_claim_ended(vm->host);
     if (vm->is_proof)
         host_proof_done(vm->host, vm->end_error);
     vm_tear_down(vm);
@@ -346,6 +347,7 @@ void vm_check_ready(struct vm *vm)
     else
         vm_warm_up(vm);
     vm->is_claim = FALSE;
+    host_claim_ended(vm->host);
 }
 
 static void vm_on_answered(gpointer owner, const struct guest_facts *facts)

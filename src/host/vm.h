@@ -71,6 +71,7 @@ struct vm {
     gboolean is_proof, is_calling; /* a create, save or destroy call is under way */
     gboolean is_suspending, is_resuming;
     gboolean is_claim; /* VM_WAKING: it was warm before */
+    gboolean is_held;  /* a warm-up that stands still for a claim */
     enum vm_wish wish;
     struct saved_state *saved; /* what COMMAND_SAVE asked for; then, what came of it */
     char *saved_id;            /* of that state, until the core is told */
@@ -213,6 +214,15 @@ void vm_on_warm_exit(gpointer owner, const char *execution_id, struct run_result
 /* vm-pause.c. vm_claim takes nothing of the spec but copies. */
 void vm_pause(struct libvirt_host *host, const char *id);
 void vm_claim(struct libvirt_host *host, const struct boot_spec *boot);
+
+/* A call of libvirt that suspends or resumes it; `done` is the caller's to set, its context is the id. */
+struct job vm_power_job(const struct vm *vm, guint lane, gboolean (*run)(gpointer call, GError **error));
+
+/* vm-hold.c: instances that nobody waits for stand still while others are being claimed, on a host whose CPUs they fill. host_hold_warmups() when a claim
+ * begins, host_claim_ended() when one is over; vm_let_run() lets one run again by itself. */
+void host_hold_warmups(struct libvirt_host *host);
+void host_claim_ended(struct libvirt_host *host);
+void vm_let_run(struct vm *vm);
 
 /* What speaks against pausing, claiming or saving it, or NULL. */
 const char *vm_use(const struct vm *vm);

@@ -161,16 +161,26 @@ static void registry_forget(struct registry *registry, guint index)
     pthread_mutex_unlock(&registry->lock);
 }
 
-/* Removes the oldest of those with (or without) a file while they are more than `max`; never the one that serves, nor the shipped one. */
-static void registry_bound(struct registry *registry, gboolean with_file, guint max)
+/* What is bounded by itself, so that no number of imports pushes out what has proven good. */
+enum model_shelf { SHELF_PROVEN, SHELF_UNPROVEN, SHELF_WITHOUT_FILE, SHELF_COUNT };
+
+static enum model_shelf record_shelf(const struct model_record *record)
 {
-    guint count = 0;
+    if (record->state != MODEL_KEPT)
+        return SHELF_WITHOUT_FILE;
+    return record->served_at != 0 ? SHELF_PROVEN : SHELF_UNPROVEN;
+}
+
+/* Removes the oldest of each shelf while it is too full; never the one that serves, nor the shipped one. */
+static void registry_bound(struct registry *registry)
+{
+    static const guint kept[SHELF_COUNT] = {
+        [SHELF_PROVEN] = MODELS_KEPT, [SHELF_UNPROVEN] = MODELS_KEPT, [SHELF_WITHOUT_FILE] = OTHERS_KEPT};
+    guint counts[SHELF_COUNT] = {0};
     for (guint i = registry->records->len; i > 0; i--) {
         const struct model_record *record = registry->records->pdata[i - 1];
-        if (record->version == 0 || (record->state == MODEL_KEPT) != with_file)
-            continue;
-        count++;
-        if (count > max && !registry_is_serving(registry, record->version))
+        const enum model_shelf shelf = record_shelf(record);
+        if (record->version > 0 && ++counts[shelf] > kept[shelf] && !registry_is_serving(registry, record->version))
             registry_forget(registry, i - 1);
     }
 }
@@ -180,8 +190,7 @@ static void registry_add(struct registry *registry, struct model_record *record)
     pthread_mutex_lock(&registry->lock);
     g_ptr_array_add(registry->records, record);
     pthread_mutex_unlock(&registry->lock);
-    registry_bound(registry, TRUE, MODELS_KEPT);
-    registry_bound(registry, FALSE, OTHERS_KEPT);
+    registry_bound(registry);
 }
 
 gboolean registry_keep(struct registry *registry, struct model *model, struct model_record *record, GError **error)

@@ -5,7 +5,7 @@
 
 /* The models on disk, and which of them serves. A directory (mode 0700) has for each version
  *
- *     NNNNNN.model     what model_save() made; of the newest MODELS_KEPT only, and of the one that serves
+ *     NNNNNN.model     what model_save() made; of the newest MODELS_KEPT that have served, and as many that have not
  *     NNNNNN.record    struct model_record in JSON; also of those that were refused, for a while
  *     NNNNNN.damaged   a model file that could not be read, moved aside
  *

@@ -575,8 +575,15 @@ gpointer codec_copy(const struct codec *codec, gconstpointer object)
         g_atomic_int_inc(&(*codec_seal_of(codec, object))->holders);
         return (gpointer)object;
     }
+    return codec_copy_open(codec, object);
+}
+
+gpointer codec_copy_open(const struct codec *codec, gconstpointer object)
+{
     gpointer copy = g_memdup2(object, codec->size);
     codec_copy_into(codec, object, copy);
+    if (codec->seal_offset != 0)
+        *codec_seal_of(codec, copy) = NULL;
     return copy;
 }
 

@@ -101,6 +101,9 @@ json_t *codec_encode(const struct codec *codec, gconstpointer object, enum codec
 
 gpointer codec_copy(const struct codec *codec, gconstpointer object);
 
+/* As codec_copy(), of a sealed object too one that may be changed. */
+gpointer codec_copy_open(const struct codec *codec, gconstpointer object);
+
 /* Copies each member of `from` that `to` lacks: pointers that are NULL, plain values that are 0. Embedded structs are filled member by
  * member. */
 void codec_fill_absent(const struct codec *codec, gpointer to, gconstpointer from);

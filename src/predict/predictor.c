@@ -401,23 +401,54 @@ static void demand_explain_cover(struct demand *demand, const struct blend *blen
                         100 * coverage.shares[1], 100 * coverage.shares[2]));
 }
 
+static void demand_explain_amounts(struct demand *demand, const struct blend *blend)
+{
+    for (guint i = 0; i < BLEND_AMOUNTS; i++) {
+        demand_explain_columns(demand, blend, blend_amounts[i].target);
+        demand_explain_cover(demand, blend, blend_amounts[i].target);
+    }
+}
+
 struct demand *predictor_explain(struct predictor *predictor, const struct policy *policy,
                                  const struct code_metadata *code, gint64 at)
 {
     if (predictor->model == NULL)
         return predictor_predict(predictor, policy, code, at);
-    struct function *function = predictor_find(predictor, code);
+    const struct function *function = predictor_find(predictor, code);
     struct sample sample;
     sample_of_code(&sample, code, at);
     predictor_set_policy(predictor, policy);
     predictor_set_key(predictor, code);
     const struct blend blend = predictor_blend(predictor, policy, code, &sample, function);
     struct demand *demand = blend_predict(&blend, function);
-    for (guint i = 0; i < BLEND_AMOUNTS; i++) {
-        demand_explain_columns(demand, &blend, blend_amounts[i].target);
-        demand_explain_cover(demand, &blend, blend_amounts[i].target);
-    }
+    demand_explain_amounts(demand, &blend);
     return demand;
+}
+
+/* A model took part: it is the first reason then. */
+static gboolean demand_is_of_model(const struct demand *demand)
+{
+    const struct demand_reason *first =
+        demand->reasons != NULL && demand->reasons->len > 0 ? demand->reasons->pdata[0] : NULL;
+    return first != NULL && g_str_equal(first->rule, "model");
+}
+
+void predictor_add_reasons(struct predictor *predictor, const struct policy *policy, const struct code_metadata *code,
+                           gint64 at, struct demand *demand)
+{
+    if (predictor->model == NULL || !demand_is_of_model(demand))
+        return;
+    struct sample sample;
+    sample_of_code(&sample, code, at);
+    predictor_set_policy(predictor, policy);
+    predictor_set_key(predictor, code);
+    const struct blend blend = predictor_blend(predictor, policy, code, &sample, predictor_find(predictor, code));
+    const guint version = model_get_info(blend.model)->version;
+    if (version == demand->model_version)
+        demand_explain_amounts(demand, &blend);
+    else
+        demand_add_reason(demand, g_strdup("model: columns"),
+                          g_strdup_printf("not known any more: version %u would be asked now", version));
 }
 
 /* How far the run was off what would be said of it, before it is known. */

@@ -35,6 +35,11 @@ struct demand *predictor_predict(struct predictor *predictor, const struct polic
 struct demand *predictor_explain(struct predictor *predictor, const struct policy *policy,
                                  const struct code_metadata *code, gint64 at);
 
+/* Adds the same reasons to what was said of the code earlier, or that they cannot be told any more because another model serves now. `demand` is not
+ * sealed. */
+void predictor_add_reasons(struct predictor *predictor, const struct policy *policy, const struct code_metadata *code,
+                           gint64 at, struct demand *demand);
+
 /* What is said of the code without any history: the same for the same policy and metadata, at any time. As predictor_predict(). */
 struct demand *predictor_assume(struct predictor *predictor, const struct policy *policy,
                                 const struct code_metadata *code);

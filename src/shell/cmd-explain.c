@@ -359,7 +359,7 @@ static void explain_print_execution(struct output *output, const json_t *executi
 
 static gboolean explain_reservation(struct session *session, const char *id, GError **error)
 {
-    g_autoptr(json_auto) reservation = session_get(session, HBR_RESERVATION, id, error);
+    g_autoptr(json_auto) reservation = session_ask_of(session, hbr_explain_reservation, id, error);
     if (reservation == NULL)
         return FALSE;
     output_report(&session->output, reservation, explain_print);

@@ -93,17 +93,23 @@ static json_t *session_answer(bool answered, char *text, struct hbr_error *remot
     return NULL;
 }
 
-json_t *session_send(struct session *session, session_call call, const json_t *body, GError **error)
+json_t *session_ask_of(struct session *session, session_call call, const char *text, GError **error)
 {
     struct hbr_client *client = session_client(session, error);
     if (client == NULL)
         return NULL;
-    char *json = json_dumps(body, JSON_COMPACT);
     struct hbr_error remote = HBR_ERROR_INIT;
-    char *text = NULL;
-    bool answered = call(client, json, &text, &remote);
+    char *answer = NULL;
+    bool answered = call(client, text, &answer, &remote);
+    return session_answer(answered, answer, &remote, error);
+}
+
+json_t *session_send(struct session *session, session_call call, const json_t *body, GError **error)
+{
+    char *json = json_dumps(body, JSON_COMPACT);
+    json_t *answer = session_ask_of(session, call, json, error);
     free(json);
-    return session_answer(answered, text, &remote, error);
+    return answer;
 }
 
 json_t *session_ask(struct session *session, session_question question, GError **error)

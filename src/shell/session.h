@@ -36,7 +36,8 @@ struct hbr_client *session_new_client(const struct session *session, GError **er
 struct hbr_client *session_client(struct session *session, GError **error);
 
 /* Calls of the library with JSON in and out. NULL with REMOTE_ERROR or SHELL_ERROR_ANSWER; json_decref what is returned. */
-typedef bool (*session_call)(struct hbr_client *client, const char *json, char **ret_json, struct hbr_error *error);
+typedef bool (*session_call)(struct hbr_client *client, const char *text, char **ret_json, struct hbr_error *error);
+json_t *session_ask_of(struct session *session, session_call call, const char *text, GError **error);
 json_t *session_send(struct session *session, session_call call, const json_t *body, GError **error);
 typedef bool (*session_question)(struct hbr_client *client, char **ret_json, struct hbr_error *error);
 json_t *session_ask(struct session *session, session_question question, GError **error);

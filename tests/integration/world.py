@@ -176,6 +176,10 @@ def domains():
     return sorted(line for line in virsh("list", "--all", "--name").splitlines() if line)
 
 
+def domain_state(name):
+    return virsh("domstate", name).strip()
+
+
 def qemu_pid(instance_id):
     """The QEMU of an instance: by its command line, among the processes of this namespace."""
     needle = f"guest=harbinger-{instance_id},".encode()

@@ -175,6 +175,24 @@ START_TEST(test_prune)
 }
 END_TEST
 
+/* Rule: what never served, as imports have not, pushes out nothing that did. */
+START_TEST(test_prune_imports)
+{
+    guint version;
+    for (guint i = 0; i < MODELS_KEPT; i++)
+        crown(FALSE);
+    for (guint i = 0; i < MODELS_KEPT + 3; i++)
+        ck_assert(keep(&version, NULL));
+    for (guint i = 1; i < MODELS_KEPT; i++)
+        expect_state(i, "kept");
+    ck_assert_ptr_null(registry_describe(registry, MODELS_KEPT + 1, NULL));
+    crown(FALSE);
+    ck_assert(keep(&version, NULL));
+    ck_assert_ptr_null(registry_describe(registry, 1, NULL));
+    expect_state(2, "kept");
+}
+END_TEST
+
 /* Rule: one that never served does not come to serve by itself. */
 START_TEST(test_newest)
 {
@@ -377,6 +395,7 @@ int main(void)
     tcase_add_test(tcase, test_keep);
     tcase_add_test(tcase, test_versions);
     tcase_add_test(tcase, test_prune);
+    tcase_add_test(tcase, test_prune_imports);
     tcase_add_test(tcase, test_newest);
     tcase_add_loop_test(tcase, test_damage, 0, (int)G_N_ELEMENTS(damages));
     tcase_add_test(tcase, test_damaged_rollback);

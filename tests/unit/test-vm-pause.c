@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Pausing, claiming, saving and moving on libvirt's test driver, with a guest that is played by the test. */
+/* Pausing, claiming, holding, saving and moving on libvirt's test driver, with a guest that is played by the test. */
 
 #define UUID "3f1b6f6e-6a0f-4d56-8a5e-0c3f5b7a9d10"
 #define ID "vm-1"
@@ -174,6 +174,7 @@ static void teardown(void)
     workers_free(host->workers);
     inbox_close(host->inbox);
     timer_cancel(&host->heart_timer);
+    timer_cancel(&host->hold_timer);
     timer_cancel(&host->inbox_source);
     inbox_unref(host->inbox);
     g_main_context_unref(host->context);
@@ -215,15 +216,20 @@ static void expect(enum event_kind kind, int code)
     ck_assert(code < 0 || event->error->code == code);
 }
 
-static int domain_state(void)
+static int domain_state_of(const char *uuid)
 {
-    virDomainPtr domain = virDomainLookupByUUIDString(world->link.connections[LINK_CONTROL], UUID);
+    virDomainPtr domain = virDomainLookupByUUIDString(world->link.connections[LINK_CONTROL], uuid);
     int state = -1;
     if (domain == NULL)
         return -1;
     virDomainGetState(domain, &state, NULL, 0);
     virDomainFree(domain);
     return state;
+}
+
+static int domain_state(void)
+{
+    return domain_state_of(UUID);
 }
 
 static void claim(gint64 timeout_ms)
@@ -618,6 +624,133 @@ START_TEST(test_migrate_destroyed)
 }
 END_TEST
 
+#define OTHER_UUID "3f1b6f6e-6a0f-4d56-8a5e-0c3f5b7a9d20"
+
+/* Another instance that boots on the host, for the stock of a pool. */
+static struct vm *add_warmup(void)
+{
+    static const char xml[] = "<domain type='test'><name>harbinger-vm-2</name><uuid>" OTHER_UUID
+                              "</uuid><memory unit='MiB'>512</memory><metadata><h:instance "
+                              "xmlns:h='urn:harbinger:instance:1' id='vm-2' owner='" OWNER
+                              "'/></metadata><os><type arch='i686'>hvm</type></os><devices/></domain>";
+    virDomainPtr domain = virDomainCreateXML(world->link.connections[LINK_CONTROL], xml, 0);
+    ck_assert_ptr_nonnull(domain);
+    virDomainFree(domain);
+    struct vm *vm = g_new0(struct vm, 1);
+    vm->host = &world->host;
+    vm->id = g_strdup("vm-2");
+    vm->uuid = g_strdup(OTHER_UUID);
+    vm->state = VM_WAKING;
+    vm->boot.shape = (struct vm_shape){.vcpus = 1, .memory_mib = 512};
+    vm->boot.pool = g_strdup("base@here");
+    vm->guest = &world->guest;
+    vm->shapings = g_ptr_array_new();
+    vm->runs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_hash_table_insert(world->host.vms, vm->id, vm);
+    g_hash_table_insert(world->host.by_uuid, vm->uuid, vm);
+    world->link.facts.cpus = 2;
+    return vm;
+}
+
+static void until_other(int state)
+{
+    while (domain_state_of(OTHER_UUID) != state)
+        g_main_context_iteration(world->host.context, FALSE);
+}
+
+/* A warm-up stands still while an instance is being claimed, and goes on when that is over, well or not. */
+START_TEST(test_hold)
+{
+    const struct vm *warmup = add_warmup();
+    pause_it();
+    claim(_i == 2 ? 50 : 10000);
+    until_other(VIR_DOMAIN_PAUSED);
+    ck_assert(warmup->is_held);
+    if (_i == 0) {
+        confirm();
+        expect(EVENT_INSTANCE_READY, -1);
+    } else if (_i == 1) {
+        lose();
+        expect(EVENT_INSTANCE_FAILED, HBR_ERROR_INTERRUPTED);
+    } else {
+        expect(EVENT_INSTANCE_FAILED, HBR_ERROR_TIMEOUT);
+    }
+    until_other(VIR_DOMAIN_RUNNING);
+    ck_assert(!warmup->is_held && warmup->state == VM_WAKING);
+}
+END_TEST
+
+/* However long claims take and however many there are, a warm-up has its share of the time. */
+START_TEST(test_hold_ends)
+{
+    const struct vm *warmup = add_warmup();
+    pause_it();
+    claim(10000);
+    until_other(VIR_DOMAIN_PAUSED);
+    until_other(VIR_DOMAIN_RUNNING);
+    ck_assert_int_eq(world->vm->state, VM_WAKING);
+    host_hold_warmups(&world->host); /* as the next claim would */
+    ck_assert(!warmup->is_held);
+    world->host.hold_ended_at -= G_USEC_PER_SEC;
+    host_hold_warmups(&world->host);
+    ck_assert(warmup->is_held);
+    until_other(VIR_DOMAIN_PAUSED);
+    confirm();
+    expect(EVENT_INSTANCE_READY, -1);
+    until_other(VIR_DOMAIN_RUNNING);
+}
+END_TEST
+
+static void be_reserved(struct vm *vm)
+{
+    vm->boot.reservation_id = g_strdup("res-2");
+}
+
+static void be_ready(struct vm *vm)
+{
+    vm->state = VM_READY;
+}
+
+static void be_claimed(struct vm *vm)
+{
+    vm->is_claim = TRUE;
+}
+
+static void have_room(struct vm *vm)
+{
+    vm->host->link->facts.cpus = 16;
+}
+
+static void (*const unheld[])(struct vm *vm) = {be_reserved, be_ready, be_claimed, have_room};
+
+/* What somebody waits for does not stand still, nor what does nothing or has CPUs to itself. */
+START_TEST(test_hold_not)
+{
+    struct vm *other = add_warmup();
+    unheld[_i](other);
+    claim(10000);
+    ck_assert(!other->is_held);
+    confirm();
+    expect(EVENT_INSTANCE_READY, -1);
+    ck_assert_int_eq(domain_state_of(OTHER_UUID), VIR_DOMAIN_RUNNING);
+}
+END_TEST
+
+/* One that stands still runs when it is claimed itself. */
+START_TEST(test_hold_claimed)
+{
+    struct vm *other = add_warmup();
+    other->state = VM_READY;
+    other->warm_running = "warm-up-sh";
+    host_hold_warmups(&world->host);
+    until_other(VIR_DOMAIN_PAUSED);
+    const struct boot_spec boot = {.instance_id = other->id, .uuid = other->uuid, .timeout_ms = 10000};
+    vm_claim(&world->host, &boot);
+    until_other(VIR_DOMAIN_RUNNING);
+    ck_assert(!other->is_held && other->state == VM_WAKING);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("vm-pause");
@@ -640,6 +773,10 @@ int main(void)
     tcase_add_test(tests, test_migrated_keeps_identity);
     tcase_add_test(tests, test_migrate_fails);
     tcase_add_test(tests, test_migrate_destroyed);
+    tcase_add_loop_test(tests, test_hold, 0, 3);
+    tcase_add_test(tests, test_hold_ends);
+    tcase_add_loop_test(tests, test_hold_not, 0, G_N_ELEMENTS(unheld));
+    tcase_add_test(tests, test_hold_claimed);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
