@@ -425,12 +425,13 @@ struct demand *predictor_explain(struct predictor *predictor, const struct polic
     return demand;
 }
 
-/* A model took part: it is the first reason then. */
+/* A model took part. */
 static gboolean demand_is_of_model(const struct demand *demand)
 {
-    const struct demand_reason *first =
-        demand->reasons != NULL && demand->reasons->len > 0 ? demand->reasons->pdata[0] : NULL;
-    return first != NULL && g_str_equal(first->rule, "model");
+    for (guint i = 0; demand->reasons != NULL && i < demand->reasons->len; i++)
+        if (g_str_equal(((const struct demand_reason *)demand->reasons->pdata[i])->rule, "model"))
+            return TRUE;
+    return FALSE;
 }
 
 void predictor_add_reasons(struct predictor *predictor, const struct policy *policy, const struct code_metadata *code,

@@ -135,7 +135,7 @@ static void explain_print_source(struct output *output, const json_t *demand)
     else if (source != NULL)
         output_print(output, "  by %s, from %.0f execution%s\n",
                      strcmp(source, "history") == 0 ? "its history" : "the learned model", count,
-                     count >= 2 ? "s" : "");
+                     count == 1 ? "" : "s");
 }
 
 static void explain_print_demand(struct output *output, const json_t *demand)

@@ -176,6 +176,7 @@ START_TEST(test_calls)
     expect_text(hbr_list(client, HBR_HOST, NULL, &text, &error), &text, "{\"hosts\":[]}");
     expect_text(hbr_get(client, HBR_EXECUTION, "exec-1", &text, &error), &text,
                 "{\"id\":\"x\",\"state\":\"starting\"}");
+    expect_text(hbr_explain_reservation(client, "res-1", &text, &error), &text, "{\"id\":\"x\",\"state\":\"ready\"}");
     expect_text(hbr_delete(client, HBR_INSTANCE, "vm/1", &text, &error), &text,
                 "{\"id\":\"x\",\"state\":\"cancelled\"}");
     expect_text(hbr_history(client, &filter, &text, &error), &text, "{\"history\":[]}");

@@ -532,6 +532,27 @@ START_TEST(test_explained)
 }
 END_TEST
 
+/* Rule: of what was said earlier the same is told later, as long as that model serves; what was said stays as it is. */
+START_TEST(test_explained_later)
+{
+    const struct code_metadata code = code_of("explained", 1 << 12);
+    g_autoptr(demand_auto) said = predictor_predict(predictor, policy, &code, 0);
+    const guint reason_count = said->reasons->len;
+    g_autoptr(demand_auto) told = codec_copy_open(&demand_codec, said);
+    predictor_add_reasons(predictor, policy, &code, 0, told);
+    ck_assert(has_reason(told, "model: memory"));
+    ck_assert_uint_eq(said->reasons->len, reason_count);
+    g_autoptr(model_auto) next = model_rename(model, 9, "trained");
+    predictor_set_model(predictor, next);
+    g_autoptr(demand_auto) late = codec_copy_open(&demand_codec, said);
+    predictor_add_reasons(predictor, policy, &code, 0, late);
+    ck_assert(has_reason(late, "model: columns") && !has_reason(late, "model: memory"));
+    predictor_set_model(predictor, NULL);
+    predictor_add_reasons(predictor, policy, &code, 0, late);
+    ck_assert_uint_eq(late->reasons->len, reason_count + 1);
+}
+END_TEST
+
 /* Rule: what a model learned here does not know, the shipped one is asked. */
 START_TEST(test_prior)
 {
@@ -596,6 +617,7 @@ int main(void)
     tcase_add_test(blended, test_input_matters);
     tcase_add_test(blended, test_out_of_memory);
     tcase_add_test(blended, test_explained);
+    tcase_add_test(blended, test_explained_later);
     tcase_add_test(blended, test_prior);
     tcase_add_test(blended, test_without_model);
     suite_add_tcase(suite, blended);
