@@ -21,6 +21,7 @@
 #define STOP_TIMEOUT_S 30
 #define DAEMON_MEMORY_STEP (4 * 1024 * 1024)
 #define RECENT_S (24 * 3600)
+#define ROUNDS_MAX 8 /* of events, before timers and signals have their turn */
 
 struct daemon {
     const struct config *config;
@@ -121,13 +122,15 @@ static void daemon_settle(struct daemon *daemon)
         g_main_loop_quit(daemon->loop);
 }
 
+/* What comes meanwhile is handled at once, within bounds: a turn of the loop costs as much as some notifications. */
 static gboolean daemon_on_events(gpointer data)
 {
     struct daemon *daemon = data;
-    mailbox_take_all(daemon->events, &daemon->batch, 0);
-    daemon_drop_stale(daemon);
-    core_handle_all(daemon->core, &daemon->batch, clock_now());
-    daemon_settle(daemon);
+    for (guint round = 0; round < ROUNDS_MAX && mailbox_take_all(daemon->events, &daemon->batch, 0) > 0; round++) {
+        daemon_drop_stale(daemon);
+        core_handle_all(daemon->core, &daemon->batch, clock_now());
+        daemon_settle(daemon);
+    }
     return G_SOURCE_CONTINUE;
 }
 
