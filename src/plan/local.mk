@@ -5,6 +5,7 @@ libhbr_plan_la_SOURCES = \
 	src/plan/drift.c src/plan/drift.h \
 	src/plan/governor.c src/plan/governor.h \
 	src/plan/latency.c src/plan/latency.h \
+	src/plan/levels.c src/plan/levels.h \
 	src/plan/path.c src/plan/path.h \
 	src/plan/placing.c src/plan/placing.h \
 	src/plan/scaler.c src/plan/scaler.h \

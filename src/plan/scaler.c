@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plan/scaler.h"
 
+#include "plan/levels.h"
+
 #include <math.h>
 
 #define WINDOW 96               /* looks that are remembered */
@@ -8,9 +10,9 @@
 #define PRIOR_POINTS 16         /* of the prediction's spread */
 #define PRIOR_LOOKS 8.0         /* that the prediction counts for, before what is seen outweighs it */
 #define LOSS_DECAY 0.995        /* of what each way has cost so far, by each look */
-#define STAY 0.8                /* what the other way must have cost, in parts of what this one did, to be followed */
+#define STAY 0.9                /* what another way must have cost, in parts of what this one did, to be followed */
 #define UNSEEN 1.0              /* looks that count as beyond all that was seen */
-#define BEYOND 1.1              /* one in x^2 of them is beyond x times that; x is tried in these steps */
+#define BEYOND 1.1              /* how far beyond is tried in these steps */
 #define BEYOND_MAX 20.0         /* and up to this */
 #define SPREAD_MIN 0.05         /* standard deviation of the logarithm: nothing is predicted better */
 
@@ -18,17 +20,21 @@
 static const double least[RESOURCE_COUNT] = {
     [RESOURCE_CPU] = 0.02, [RESOURCE_MEMORY] = 8, [RESOURCE_NETWORK] = 0.1, [RESOURCE_DISK] = 0.1};
 
-enum way { WAY_COURSE, WAY_LAST, WAYS };
+enum way { WAY_COURSE, WAY_LAST, FACTORS, WAY_LEVEL = FACTORS, WAYS };
+
+/* Of what is beyond all that was seen, one in x^tail is beyond x times that; what was seen for long is left less far. */
+static const double tails[WAYS] = {[WAY_COURSE] = 2, [WAY_LAST] = 2, [WAY_LEVEL] = 4};
 
 struct deep {
-    float factors[WAYS][WINDOW];    /* of what was used to what the way had expected */
-    guint8 orders[WAYS][WINDOW];    /* the places of those that are remembered, by their factor */
+    float factors[FACTORS][WINDOW]; /* of what was used to what the way had expected */
+    guint8 orders[FACTORS][WINDOW]; /* the places of those that are remembered, by their factor */
     guint count, next;              /* of each; the newest stands before `next` */
     gboolean has_looked, is_adrift; /* the course is given up: it counts no more than what was seen */
     enum way way;                   /* that is followed */
     double last;
     double offers[WAYS], losses[WAYS];
     struct drift drift;
+    struct levels levels; /* for WAY_LEVEL */
 };
 
 struct point {
@@ -54,7 +60,7 @@ static guint deep_age(const struct deep *deep, guint place)
 
 static void deep_forget(struct deep *deep, guint kept)
 {
-    for (guint way = 0; way < WAYS; way++)
+    for (guint way = 0; way < FACTORS; way++)
         for (guint i = 0, count = 0; i < deep->count; i++)
             if (deep_age(deep, deep->orders[way][i]) < kept)
                 deep->orders[way][count++] = deep->orders[way][i];
@@ -78,6 +84,7 @@ static void deep_remember(struct deep *deep, const struct scaler_look *look)
     deep_forget(deep, WINDOW - 1);
     deep_insert(deep, WAY_COURSE, (used + least[resource]) / course);
     deep_insert(deep, WAY_LAST, (used + least[resource]) / ((deep->has_looked ? deep->last : used) + least[resource]));
+    levels_add(&deep->levels, least[resource], used);
     deep->next = (deep->next + 1) % WINDOW;
     deep->count++;
     deep->last = used;
@@ -95,32 +102,56 @@ static guint prior_collect(const struct scaler_look *look, double base, struct p
     return PRIOR_POINTS;
 }
 
-/* The factors of a way, as amounts in ascending order: those that were seen, and those of the prediction. */
-static guint deep_collect(const struct deep *deep, enum way way, const struct scaler_look *look, struct point *points)
+/* The factors of a way, as amounts in ascending order. */
+static guint factors_collect(const struct deep *deep, enum way way, enum resource resource, double base,
+                             struct point *points)
 {
-    const enum resource resource = look->resource;
-    const double base = (way == WAY_COURSE ? MAX(look->next.p50, 0) : deep->last) + least[resource];
     double weights[WINDOW] = {1};
     for (guint age = 1; age < WINDOW; age++)
         weights[age] = weights[age - 1] * HALF_LIFE_DECAY;
-    struct point prior[PRIOR_POINTS];
-    /* The level may be known better by now; how far amounts spread is not known before there are some. */
-    const guint prior_count = way == WAY_LAST || !deep->is_adrift ? prior_collect(look, log(base), prior) : 0;
-    guint count = 0, merged = 0;
     for (guint i = 0; i < deep->count; i++) {
         const guint place = deep->orders[way][i];
-        const double amount = base * deep->factors[way][place] - least[resource];
-        while (merged < prior_count && prior[merged].amount < amount)
-            points[count++] = prior[merged++];
-        points[count++] = (struct point){amount, weights[deep_age(deep, place)]};
+        points[i] = (struct point){base * deep->factors[way][place] - least[resource], weights[deep_age(deep, place)]};
     }
-    while (merged < prior_count)
-        points[count++] = prior[merged++];
+    return deep->count;
+}
+
+static guint levels_collect(const struct levels *levels, enum resource resource, struct point *points)
+{
+    guint count = 0;
+    for (guint i = 0; i < LEVELS_CELLS; i++)
+        if (levels->weights[i] > 0)
+            points[count++] = (struct point){levels_end(levels, least[resource], i), levels->weights[i]};
     return count;
 }
 
+/* Both ascend; `points` has room for both. */
+static guint points_merge(struct point *points, guint count, const struct point *more, guint more_count)
+{
+    for (guint left = count, right = more_count; right > 0;) {
+        const gboolean is_left = left > 0 && points[left - 1].amount > more[right - 1].amount;
+        const guint place = left + right - 1;
+        points[place] = is_left ? points[--left] : more[--right];
+    }
+    return count + more_count;
+}
+
+/* The amounts that a way expects, in ascending order: by what was seen, and by the prediction. */
+static guint deep_collect(const struct deep *deep, enum way way, const struct scaler_look *look, struct point *points)
+{
+    const enum resource resource = look->resource;
+    const double base = (way == WAY_LAST ? deep->last : MAX(look->next.p50, 0)) + least[resource];
+    const guint count = way == WAY_LEVEL ? levels_collect(&deep->levels, resource, points)
+                                         : factors_collect(deep, way, resource, base, points);
+    /* The level may be known better by now; how far amounts spread is not known before there are some. */
+    if (way == WAY_COURSE && deep->is_adrift)
+        return count;
+    struct point prior[PRIOR_POINTS];
+    return points_merge(points, count, prior, prior_collect(look, log(base), prior));
+}
+
 /* Of all amounts that come into question, the one of least expected cost. */
-static double cheapest(const struct point *points, guint count, double shortage_cost)
+static double cheapest(const struct point *points, guint count, double tail, double shortage_cost)
 {
     double total = UNSEEN, weight = 0, sum = 0, best = 0, best_cost = INFINITY;
     for (guint i = 0; i < count; i++)
@@ -136,7 +167,7 @@ static double cheapest(const struct point *points, guint count, double shortage_
     }
     const double most = points[count - 1].amount;
     for (double times = BEYOND; times <= BEYOND_MAX; times *= BEYOND) {
-        const double cost = most * times * weight - sum + shortage_cost * UNSEEN / (times * times);
+        const double cost = most * times * weight - sum + shortage_cost * UNSEEN / pow(times, tail);
         if (cost < best_cost) {
             best_cost = cost;
             best = most * times;
@@ -182,20 +213,29 @@ static void deep_compare(struct deep *deep, const struct scaler_settings *settin
     }
 }
 
+static void deep_choose(struct deep *deep)
+{
+    enum way cheapest_way = deep->way;
+    for (guint way = 0; way < WAYS; way++)
+        if (deep->losses[way] < deep->losses[cheapest_way])
+            cheapest_way = way;
+    if (deep->losses[cheapest_way] < STAY * deep->losses[deep->way])
+        deep->way = cheapest_way;
+}
+
 static struct scaler_verdict deep_look(gpointer state, const struct scaler_settings *settings,
                                        const struct scaler_look *look)
 {
     struct deep *deep = state;
     struct scaler_verdict verdict = {0};
-    struct point points[WINDOW + PRIOR_POINTS];
+    struct point points[MAX(WINDOW, LEVELS_CELLS) + PRIOR_POINTS];
     deep_judge(deep, settings, look->used[look->resource]);
     deep_compare(deep, settings, look, &verdict);
     deep_remember(deep, look);
     for (guint way = 0; way < WAYS; way++)
-        deep->offers[way] = cheapest(points, deep_collect(deep, way, look, points), settings->shortage_cost);
-    const enum way other = deep->way == WAY_COURSE ? WAY_LAST : WAY_COURSE;
-    if (deep->losses[other] < STAY * deep->losses[deep->way])
-        deep->way = other;
+        deep->offers[way] =
+            cheapest(points, deep_collect(deep, way, look, points), tails[way], settings->shortage_cost);
+    deep_choose(deep);
     verdict.want = MAX(0, deep->offers[deep->way]);
     return verdict;
 }

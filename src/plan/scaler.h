@@ -38,11 +38,12 @@ struct scaler_class {
                                   const struct scaler_look *look);
 };
 
-/* By expected cost. What the code will use is a random amount: the predicted course times a factor, or the last look times a factor, whichever has
- * clearly cost less so far. Both factors are known by their decaying history, and before there is one by the spread of the prediction. Of the amounts that
+/* By expected cost. What the code will use is a random amount: the predicted course times a factor, the last look times a factor, or a level, however
+ * long ago it was seen: whichever has clearly cost less so far. The factors are known by their decaying history of minutes, levels by one ten times as
+ * long (plan/levels.h), which knows peaks that recur after a long quiet; before there is a history, all are known by the spread of the prediction. Of the amounts that
  * come into question the one of least expected cost is wanted, where what is held for nothing costs its amount, and shortage
  * settings->shortage_cost: the newsvendor's choice, for a shortage that costs by time and not by amount. When the drift test finds a steady
- * shift, what was before it is forgotten. */
+ * shift, the factors from before it are forgotten. */
 extern const struct scaler_class scaler_deep;
 
 /* Above prediction x grow_above it goes to prediction x grow_to, which is the prediction from then on; never down. */

@@ -8,7 +8,7 @@
 /* What a way of scaling holds for nothing, and how often it is short, over real usage courses: one data point is one look of a controller. Each has
  * a knob, so each is a curve on the plane of the two. Asked is how much less this one holds at the same shortage as another. */
 
-#define KNOBS_MAX 16
+#define KNOBS_MAX 20
 #define PLANES_MAX 4
 #define CONTROLLERS_MAX 8
 #define OURS 0

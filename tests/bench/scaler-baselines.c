@@ -157,7 +157,8 @@ static double vpa_look(struct replay *replay, const double *used)
     return vpa_quantile(&replay->histogram, replay->knob) * VPA_MARGIN;
 }
 
-static const double costs[] = {0.03, 0.1, 0.3, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 2048, 8192, 0};
+static const double costs[] = {0.1, 0.3, 1,    2,    4,    8,    16,    32,    64, 128,
+                               256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 0};
 static const double grow_tos[] = {1.21, 1.35, 1.5, 2, 3, 0};
 static const double targets[] = {0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1, 0};
 static const double quantiles[] = {0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a scaler wants: by the prediction first, by what it sees then, and always a sane amount. */
+#include "plan/levels.h"
 #include "plan/scaler.h"
 
 #include <check.h>
@@ -129,6 +130,44 @@ START_TEST(a_spike_is_no_excess)
 }
 END_TEST
 
+#define QUIET 300 /* looks: longer than those that the factors are known by */
+
+/* Rule: where a shortage is dear, a peak that recurs after a long quiet is held ready, and not much more than it. */
+START_TEST(a_peak_that_recurs_after_a_long_quiet_is_remembered)
+{
+    guint shortages = 0;
+    double want = 1, most = 0;
+    settings.shortage_cost = 4096;
+    for (guint i = 0; i < 12 * QUIET; i++) {
+        const double used = (i % QUIET == QUIET - 1 ? 6 : 1) * g_rand_double_range(dice, 0.95, 1);
+        const gboolean is_known = i >= 4 * QUIET;
+        shortages += is_known && used > want;
+        want = look_at(RESOURCE_CPU, one_cpu, used).want;
+        most = is_known ? MAX(most, want) : 0;
+    }
+    ck_assert_uint_eq(shortages, 0);
+    ck_assert_double_lt(most, 9);
+}
+END_TEST
+
+/* Rule: the amounts that a histogram tells are at most a cell above those that were used, also after much more, and much less, was used. */
+START_TEST(levels_are_those_of_the_looks)
+{
+    static const double amounts[] = {0, 3, 1e12, 1e-9, 700, 0};
+    struct levels levels = {0};
+    for (guint i = 0; i < G_N_ELEMENTS(amounts); i++) {
+        float total = 0;
+        for (guint k = 0; k < 20000; k++)
+            levels_add(&levels, 8, amounts[i]);
+        for (guint cell = 0; cell < LEVELS_CELLS; cell++)
+            total += levels.weights[cell];
+        ck_assert_double_ge(levels_end(&levels, 8, LEVELS_CELLS - 1), amounts[i]);
+        ck_assert_double_le(levels_end(&levels, 8, LEVELS_CELLS - 1), amounts[i] * 1.06 + 0.5);
+        ck_assert_float_gt(levels.weights[LEVELS_CELLS - 1], 0.9f * total);
+    }
+}
+END_TEST
+
 static const struct scaler_class *const classes[] = {&scaler_deep, &scaler_simple};
 
 START_TEST(amounts_of_any_kind_get_a_finite_answer)
@@ -191,6 +230,8 @@ static Suite *scaler_suite(void)
     tcase_add_test(deep, growing_memory_is_not_short_all_the_time);
     tcase_add_test(deep, a_new_level_is_found_and_what_was_before_it_forgotten);
     tcase_add_test(deep, a_spike_is_no_excess);
+    tcase_add_test(deep, a_peak_that_recurs_after_a_long_quiet_is_remembered);
+    tcase_add_test(deep, levels_are_those_of_the_looks);
     suite_add_tcase(suite, deep);
 
     TCase *both = tcase_create("both");
