@@ -32,7 +32,7 @@ static const struct {
     WORD(memory_mib, WORD_DOUBLE),  WORD(rx_mbps, WORD_DOUBLE), WORD(tx_mbps, WORD_DOUBLE),
     WORD(output_bytes, WORD_INT64), WORD(output, WORD_TEXT),    WORD(error, WORD_TEXT),
     WORD(echo, WORD_UINT),          WORD(hang, WORD_UINT),      WORD(crash, WORD_UINT),
-    WORD(exit, WORD_UINT),          WORD(signal, WORD_UINT),
+    WORD(exit, WORD_UINT),          WORD(signal, WORD_UINT),    WORD(paced, WORD_UINT),
 #undef WORD
 };
 

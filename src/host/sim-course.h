@@ -18,6 +18,8 @@
  * output, error text and a newline, written to stdout or stderr at the start of the phase
  * output_bytes  of filler to stdout, spread over the phase
  * echo=1        stdin goes to stdout, and the phase lasts at least until the end of stdin
+ * paced=1       the phase takes its duration whatever there is: what could not be done in it is not made up for, and memory
+ *               that does not fit is not there until it does
  * exit, signal  ends the program after this phase with this status or signal
  * hang=1        the phase never ends
  * crash=1       the VM dies at the end of the phase
@@ -30,7 +32,7 @@ struct sim_phase {
     double rx_mbps, tx_mbps;
     gint64 output_bytes;
     char *output, *error;
-    gboolean echo, hang, crash, ends;
+    gboolean echo, hang, crash, paced, ends;
     guint exit, signal;
 };
 

@@ -113,15 +113,21 @@ static gboolean sim_run_is_active(const struct sim_run *run)
     return run->started_at != 0 && run->output.length == 0 && !sim_run_is_through_phase(run);
 }
 
-static double sim_run_memory_mib(const struct sim_run *run)
+static double sim_run_memory_wanted_mib(const struct sim_run *run)
 {
-    if (run->started_at == 0)
-        return 0;
     const struct sim_phase *phase = sim_run_phase(run);
     if (phase->ramp_ms <= 0)
         return phase->memory_mib;
     const double part = MIN(1, run->progress_ms / phase->ramp_ms);
     return run->memory_from_mib + (phase->memory_mib - run->memory_from_mib) * part;
+}
+
+static double sim_run_memory_mib(const struct sim_run *run)
+{
+    if (run->started_at == 0)
+        return 0;
+    const double wanted_mib = sim_run_memory_wanted_mib(run);
+    return sim_run_phase(run)->paced ? MIN(wanted_mib, run->memory_max_mib) : wanted_mib;
 }
 
 double sim_runs_memory_mib(const GPtrArray *runs)
@@ -132,14 +138,20 @@ double sim_runs_memory_mib(const GPtrArray *runs)
     return memory_mib;
 }
 
+/* How fast it goes through its phase. */
+static double sim_run_pace(const struct sim_run *run)
+{
+    return sim_run_phase(run)->paced ? 1 : run->rate;
+}
+
 static void sim_run_advance(struct sim_run *run, double elapsed_ms, struct sim_usage *usage)
 {
     if (!sim_run_is_active(run))
         return;
     const struct sim_phase *phase = sim_run_phase(run);
     const double work_ms = elapsed_ms * run->rate;
-    run->progress_ms += work_ms;
-    run->done_ms += work_ms;
+    run->progress_ms += elapsed_ms * sim_run_pace(run);
+    run->done_ms += elapsed_ms * sim_run_pace(run);
     run->cpu_ms += phase->cpu * work_ms;
     run->rx_mbit += phase->rx_mbps * work_ms / 1000;
     run->tx_mbit += phase->tx_mbps * work_ms / 1000;
@@ -246,7 +258,7 @@ static gint64 sim_run_next_at(const struct sim_run *run, const GPtrArray *runs, 
     if (run->started_at == 0)
         return CLOCK_NEVER;
     const gint64 wall_at = run->limits.wall_ms > 0 ? run->started_at + run->limits.wall_ms * CLOCK_MS : CLOCK_NEVER;
-    if (!sim_run_is_active(run) || run->rate <= 0)
+    if (!sim_run_is_active(run) || sim_run_pace(run) <= 0)
         return wall_at;
     const struct sim_phase *phase = sim_run_phase(run);
     double due_ms = phase->hang ? INFINITY : phase->duration_ms;
@@ -259,7 +271,7 @@ static gint64 sim_run_next_at(const struct sim_run *run, const GPtrArray *runs, 
         due_ms = MIN(due_ms, run->progress_ms + run->crash_after_ms - run->done_ms);
     if (!isfinite(due_ms))
         return wall_at;
-    const double wait_us = ceil((due_ms - run->progress_ms) / run->rate * 1000);
+    const double wait_us = ceil((due_ms - run->progress_ms) / sim_run_pace(run) * 1000);
     return MIN(wall_at, now + MAX(1, sim_round(wait_us)));
 }
 

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/log.h"
+
+#include "core-replay.h"
 #include "picture.h"
 #include "scaler-baselines.h"
 
@@ -12,6 +15,11 @@
 #define PLANES_MAX 4
 #define CONTROLLERS_MAX 8
 #define OURS 0
+#define SAMPLE_SEED 1
+#define SAMPLE_COURSES 100
+#define CORE_PLANES 3
+#define CORE_KNOBS 3
+#define CORE_USUAL 20 /* as the policy by default */
 
 struct result {
     double knob, slack, shortage;
@@ -156,6 +164,96 @@ static gboolean draw(const struct plane *planes, guint count)
     return picture_save(svg, "slack-shortage");
 }
 
+/* So many stretches of CORE_REPLAY_POINTS points, by chance. */
+static struct trace_set *sample_new(const struct trace_set *set)
+{
+    struct trace_set *sample = g_new0(struct trace_set, 1);
+    GRand *random = g_rand_new_with_seed(SAMPLE_SEED);
+    sample->name = set->name;
+    sample->vms = g_ptr_array_new();
+    sample->trials = g_ptr_array_new_with_free_func(g_free);
+    while (sample->trials->len < SAMPLE_COURSES) {
+        struct trial *trial =
+            g_memdup2(set->trials->pdata[g_rand_int_range(random, 0, (gint32)set->trials->len)], sizeof(struct trial));
+        const gint32 spare = (gint32)(trial->end - trial->begin) - CORE_REPLAY_POINTS;
+        trial->begin += spare > 0 ? (guint)g_rand_int_range(random, 0, spare + 1) : 0;
+        trial->end = trial->begin + CORE_REPLAY_POINTS;
+        if (spare < 0)
+            g_free(trial);
+        else
+            g_ptr_array_add(sample->trials, trial);
+    }
+    g_rand_free(random);
+    return sample;
+}
+
+static struct result core_result(const struct trace_set *sample, enum resource resource, double knob,
+                                 double *ret_time_short)
+{
+    struct core_tally tallies[RESOURCE_COUNT] = {0};
+    for (guint i = 0; i < sample->trials->len; i++)
+        core_replay(sample->trials->pdata[i], knob, tallies);
+    const struct tally *tally = &tallies[resource].points;
+    *ret_time_short = tallies[resource].short_s / (double)tally->looks;
+    return (struct result){
+        .knob = knob, .slack = tally->idle / tally->used, .shortage = (double)tally->shortages / (double)tally->looks};
+}
+
+/* The same, or of the nearest of its points where the curve does not reach there: static p99.5 is never as seldom short. */
+static double curve_slack_near(const struct curve *curve, double shortage)
+{
+    const double there = curve_slack_at(curve, shortage);
+    double nearest = NAN, least = INFINITY;
+    for (guint i = 0; i < curve->count; i++) {
+        const struct result *result = &curve->results[i];
+        const double distance = fabs(log(result->shortage / shortage));
+        if (distance < least) {
+            least = distance;
+            nearest = result->slack;
+        }
+    }
+    return isnan(there) ? nearest : there;
+}
+
+/* The same courses through the core, beside what each controller holds by itself at the same shortage. */
+static void core_compare(const struct plane *plane, GString *report)
+{
+    static const double knobs[CORE_KNOBS] = {4, CORE_USUAL, 100};
+    g_print("\n%-24s %10s %11s %11s %11s   slack of the others there\n", plane->key, "knob", "shortage", "of time",
+            "slack");
+    for (guint k = 0; k < CORE_KNOBS; k++) {
+        double time_short;
+        const struct result core = core_result(plane->set, plane->resource, knobs[k], &time_short);
+        g_print("%-24s %10g %10.3f%% %10.3f%% %11.4f  ", "core", knobs[k], 100 * core.shortage, 100 * time_short,
+                core.slack);
+        for (guint i = 0; i < controller_count; i++) {
+            const double slack = curve_slack_near(&plane->curves[i], core.shortage);
+            g_print(" %s %.4f", controllers[i].name, slack);
+            if (knobs[k] == CORE_USUAL && !controllers[i].is_bound)
+                g_string_append_printf(report, " %s_vs_%s=%.3f", plane->key, controllers[i].name, core.slack / slack);
+        }
+        g_print("\n");
+    }
+}
+
+static void replay_core(const struct trace_set *planetlab, const struct trace_set *bitbrains, GString *report)
+{
+    struct trace_set *samples[] = {sample_new(planetlab), sample_new(bitbrains)};
+    struct plane planes[CORE_PLANES] = {
+        {.set = samples[0], .resource = RESOURCE_CPU, .key = "core_planetlab_cpu"},
+        {.set = samples[1], .resource = RESOURCE_CPU, .key = "core_bitbrains_cpu"},
+        {.set = samples[1], .resource = RESOURCE_MEMORY, .key = "core_bitbrains_memory"},
+    };
+    for (guint i = 0; i < CORE_PLANES; i++) {
+        GThreadPool *pool = g_thread_pool_new(job_run, NULL, (gint)g_get_num_processors(), FALSE, NULL);
+        plane_begin(&planes[i], pool);
+        g_thread_pool_free(pool, FALSE, TRUE);
+        core_compare(&planes[i], report);
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(samples); i++)
+        trace_set_free(samples[i]);
+}
+
 static guint64 replay_all(struct plane *planes, guint count)
 {
     guint64 looks = 0;
@@ -185,12 +283,14 @@ int main(void)
         {.set = bitbrains, .resource = RESOURCE_MEMORY, .key = "bitbrains_memory"},
         {.set = bitbrains, .resource = RESOURCE_NETWORK, .key = "bitbrains_network"},
     };
+    log_set_level(LOG_LEVEL_ERROR);
     const guint64 looks = replay_all(planes, PLANES_MAX);
     g_autoptr(GString) report = g_string_new(NULL);
     double worst = 0;
     for (guint i = 0; i < PLANES_MAX; i++)
         worst = fmax(worst, plane_report(&planes[i], report));
     const gboolean is_drawn = draw(planes, PLANES_MAX);
+    replay_core(planetlab, bitbrains, report);
     g_print("bench slack-shortage n=%" G_GUINT64_FORMAT " ratio=%.3f%s\n", looks, worst, report->str);
     trace_set_free(bitbrains);
     trace_set_free(planetlab);

@@ -48,8 +48,8 @@ tests_bench_bench_sampling_cost_SOURCES = tests/bench/bench-sampling-cost.c test
 # Scaling: replays of real usage courses (../shared/data, or HBR_DATA_DIR), in simulated time.
 bench_targets += tests/bench/bench-slack-shortage tests/bench/bench-stability
 tests_bench_bench_slack_shortage_SOURCES = tests/bench/bench-slack-shortage.c tests/bench/scaler-baselines.c \
-	tests/bench/scaler-baselines.h tests/bench/picture.c tests/bench/picture.h tests/bench/vpa.c tests/bench/vpa.h \
-	$(trace_sources)
+	tests/bench/scaler-baselines.h tests/bench/core-replay.c tests/bench/core-replay.h tests/bench/picture.c \
+	tests/bench/picture.h tests/bench/vpa.c tests/bench/vpa.h $(trace_sources)
 tests_bench_bench_stability_SOURCES = tests/bench/bench-stability.c tests/bench/picture.c tests/bench/picture.h
 # The learned model, on recorded runs; `make bench-predict` runs it alone.
 bench_targets += tests/bench/bench-predict

@@ -58,13 +58,17 @@ static double scaler_replay_look(struct replay *replay, const double *used)
     return replay->scaler.class->look(replay->scaler.state, &replay->settings, &look).want;
 }
 
-/* In units of each resource, so that one row of knobs does for all. */
-static void ours_begin(struct replay *replay)
+double ours_unit(enum resource resource)
 {
     static const double units[RESOURCE_COUNT] = {
         [RESOURCE_CPU] = 0.1, [RESOURCE_MEMORY] = 100, [RESOURCE_NETWORK] = 0.1};
+    return units[resource];
+}
+
+static void ours_begin(struct replay *replay)
+{
     scaler_begin(replay, ours);
-    replay->settings.shortage_cost = replay->knob * units[replay->resource];
+    replay->settings.shortage_cost = replay->knob * ours_unit(replay->resource);
 }
 
 static void simple_begin(struct replay *replay)
@@ -157,8 +161,8 @@ static double vpa_look(struct replay *replay, const double *used)
     return vpa_quantile(&replay->histogram, replay->knob) * VPA_MARGIN;
 }
 
-static const double costs[] = {0.1, 0.3, 1,    2,    4,    8,    16,    32,    64, 128,
-                               256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 0};
+static const double costs[] = {0.03, 0.1, 0.3, 1,    2,    4,    8,    16,    32,    64,
+                               128,  256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 0};
 static const double grow_tos[] = {1.21, 1.35, 1.5, 2, 3, 0};
 static const double targets[] = {0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1, 0};
 static const double quantiles[] = {0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0};

@@ -23,6 +23,9 @@ struct controller {
 extern const struct controller controllers[];
 extern const guint controller_count;
 
+/* What the knob of ours is counted in for a resource, so that one row of knobs does for all. */
+double ours_unit(enum resource resource);
+
 /* Sums over replays. */
 struct tally {
     guint64 looks, shortages;

@@ -288,6 +288,22 @@ START_TEST(test_courses)
 }
 END_TEST
 
+/* Rule: a paced phase takes its time, whatever there is: it is short meanwhile, and is not killed for it. */
+START_TEST(test_paced)
+{
+    sim_bed_init(&bed, "boot_ms=0&boot_sigma=0&shape_sigma=0&run_overhead_ms=0");
+    sim_bed_boot(&bed, "vm", 1, 512, 0);
+    sim_bed_go(&bed, 10);
+    sim_bed_run(&bed, "vm", "x",
+                "sim: duration_ms=500 cpu=2 memory_mib=800 ramp_ms=0 paced=1 output=a\n"
+                "sim: duration_ms=100 memory_mib=100 ramp_ms=0 output=b",
+                no_limits);
+    sim_bed_go(&bed, 2000);
+    ck_assert_msg(strstr(bed.log->str, "\n510 run-output x 1:b") != NULL, "%s", bed.log->str);
+    ck_assert_msg(strstr(bed.log->str, "\n610 run-exit x exited 0") != NULL, "%s", bed.log->str);
+}
+END_TEST
+
 /* Rule: more CPUs and memory make a starved program faster from the moment they are there. */
 START_TEST(test_growth_helps)
 {
@@ -615,6 +631,7 @@ int main(void)
     tcase_add_test(tests, test_pressure_cpu);
     tcase_add_loop_test(tests, test_courses, 0, G_N_ELEMENTS(courses));
     tcase_add_test(tests, test_growth_helps);
+    tcase_add_test(tests, test_paced);
     tcase_add_test(tests, test_samples);
     tcase_add_test(tests, test_output_credit);
     tcase_add_test(tests, test_stdin);
