@@ -11,6 +11,7 @@ libhbr_predict_la_SOURCES = \
 	src/predict/effects.c src/predict/effects.h \
 	src/predict/model.c src/predict/model.h src/predict/model-private.h \
 	src/predict/model-file.c src/predict/model-train.c \
+	src/predict/kin.c src/predict/kin.h \
 	src/predict/library.c src/predict/library.h \
 	src/predict/lexer.c src/predict/lexer.h \
 	src/predict/lexer-scope.c src/predict/lexer-scope.h \

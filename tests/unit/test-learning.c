@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "predict/blend.h"
 #include "predict/correction.h"
+#include "predict/kin.h"
 #include "predict/library.h"
 #include "predict/model.h"
 #include "predict/predictor.h"
@@ -276,6 +277,72 @@ START_TEST(test_library_family)
     ck_assert_double_gt(heavy_word.mean[TARGET_MEMORY], light_word.mean[TARGET_MEMORY] + log(5));
     const struct sample seen = sample_of_library("x", "torch", 1);
     ck_assert_uint_eq(model_count_unknown(learned, &seen), 0);
+}
+END_TEST
+
+static void kin_sample(struct sample *ret_sample, const char *function, const char *language, double code_bytes)
+{
+    const struct code_metadata code = {
+        .function = (char *)function,
+        .language = (char *)language,
+        .algorithm = (char *)"sort",
+        .payload_items = 1000,
+        .code_bytes = (guint64)code_bytes,
+    };
+    sample_of_code(ret_sample, &code, 0);
+}
+
+/* Rule: the nearest of kin is the code of its family whose size is nearest, of its own language sooner than of another; never itself. */
+START_TEST(test_kin)
+{
+    static const double y[] = {1, 3, 5, 7, 2};
+    static const double weights[] = {1, 1, 1, 1, 0}; /* the last is left out */
+    struct sample runs[G_N_ELEMENTS(y)], asked;
+    kin_sample(&runs[0], "far", "c", 10000);
+    kin_sample(&runs[1], "near", "c", 1020);
+    kin_sample(&runs[2], "nearer", "c++", 1010);
+    kin_sample(&runs[3], "asked", "c", 1000);
+    kin_sample(&runs[4], "untold", "c", 1000);
+    kin_sample(&asked, "asked", "c", 1000);
+    struct ranks *ranks = ranks_new(runs, G_N_ELEMENTS(y));
+    struct kin *kin = kin_new(runs, ranks, y, weights, G_N_ELEMENTS(y));
+    float columns[KIN_COLUMN_COUNT];
+    kin_ask(kin, &asked, ranks, 10, columns);
+    ck_assert_float_eq_tol(columns[KIN_NEAREST], 10 - 3, 1e-6F);
+    ck_assert_float_eq_tol(columns[KIN_DISTANCE], 0.02F, 0.001F);
+    ck_assert_float_eq(columns[KIN_SAME_LANGUAGE], 1);
+    ck_assert_float_eq_tol(columns[KIN_LANGUAGE_MIDDLE], 10 - 3, 1e-6F); /* of 1, 3 and 7 */
+    kin_sample(&asked, "other", "rust", 1010);
+    kin_ask(kin, &asked, ranks, 10, columns);
+    ck_assert_float_eq_tol(columns[KIN_NEAREST], 10 - 5, 1e-6F);
+    ck_assert(isnan(columns[KIN_LANGUAGE_LOW]));
+    kin_sample(&asked, "other", "python", 1000);
+    kin_ask(kin, &asked, ranks, 10, columns);
+    ck_assert(isnan(columns[KIN_NEAREST]));
+    kin_free(kin);
+    ranks_free(ranks);
+}
+END_TEST
+
+/* Rule: of a kind whose runs mostly end before their memory is measured the record is told, and what it needs is not taken for nothing. */
+START_TEST(test_unmeasured)
+{
+    g_autoptr(GArray) runs = g_array_copy(samples);
+    for (guint i = 0; i < 30; i++) {
+        g_autofree char *function = g_strdup_printf("short-%u", i);
+        const struct sample run = sample_of(2, 0, 2, function, 0.008);
+        g_array_append_val(runs, run);
+    }
+    g_autoptr(model_auto) learned = train(runs, NULL);
+    g_autoptr(GBytes) saved = model_save(learned, NULL);
+    g_autoptr(model_auto) loaded = model_load(saved, NULL);
+    const struct sample brief = sample_of(2, 0, 2, "x", 0), usual = sample_of(0, 1, 1 << 10, "x", 0);
+    struct model_word word;
+    model_predict(loaded, &brief, &word);
+    ck_assert_double_eq_tol(word.record[TARGET_MEMORY], log(0.008), 1e-6);
+    ck_assert_double_gt(word.mean[TARGET_MEMORY], log(0.1));
+    model_predict(loaded, &usual, &word);
+    ck_assert_double_eq(word.record[TARGET_MEMORY], word.mean[TARGET_MEMORY]);
 }
 END_TEST
 
@@ -579,6 +646,8 @@ int main(void)
     tcase_add_test(learned, test_reasons);
     tcase_add_test(learned, test_censored);
     tcase_add_test(learned, test_library_family);
+    tcase_add_test(learned, test_kin);
+    tcase_add_test(learned, test_unmeasured);
     tcase_add_test(learned, test_principal_library);
     tcase_add_test(learned, test_refused);
     suite_add_tcase(suite, learned);
