@@ -39,6 +39,14 @@ enum history_amount {
 struct history_sample {
     float amounts[HISTORY_AMOUNT_COUNT];
     double input; /* octaves of the size of its input; 0: not told */
+    gint64 at;    /* when it ended, microseconds since 1970 */
+};
+
+/* Since `at` so much more is needed of one amount, in logarithms: of what was seen before, it is added. */
+struct history_shift {
+    enum history_amount amount;
+    gint64 at;
+    double shift;
 };
 
 /* What a model says of one amount, in logarithms (history_log). */
@@ -52,9 +60,11 @@ struct history_prior {
 struct history_query {
     guint samples_max; /* the newest */
     double half_life;
-    double input;                      /* as in the sample */
-    double levels[3];                  /* HISTORY_LEVELS, or others near to them */
-    const struct history_prior *prior; /* NULL: none */
+    double input;                       /* as in the sample */
+    double levels[3];                   /* HISTORY_LEVELS, or others near to them */
+    const struct history_prior *prior;  /* NULL: none */
+    const struct history_shift *shifts; /* since runs that are in the history */
+    guint shift_count;
 };
 
 #define HISTORY_LEVELS \
@@ -66,6 +76,9 @@ struct history {
     struct history_sample *samples; /* a ring: the newest at `next` - 1 */
     guint capacity, count, next;
 };
+
+/* What is to be added to the amount that was seen or learnt `at`. */
+double history_query_shift(const struct history_query *query, enum history_amount amount, gint64 at);
 
 void history_clear(struct history *history);
 

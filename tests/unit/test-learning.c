@@ -8,6 +8,7 @@
 #include "predict/library.h"
 #include "predict/model.h"
 #include "predict/predictor.h"
+#include "predict/shifts.h"
 
 #include "policy-fixture.h"
 
@@ -630,6 +631,63 @@ START_TEST(test_without_model)
 }
 END_TEST
 
+/* --- Shifts of libraries --- */
+
+/* A run of a function whose need is known to a tenth. */
+static gboolean surprise(struct shifts *shifts, const char *tenant, const char *function, gint64 at, double left_over)
+{
+    static char *libraries[] = {(char *)"numpy", (char *)"os", NULL};
+    const struct code_metadata code = {.function = (char *)function, .tenant = (char *)tenant, .libraries = libraries};
+    struct surprise surprises[HISTORY_AMOUNT_COUNT];
+    for (guint i = 0; i < HISTORY_AMOUNT_COUNT; i++)
+        surprises[i] = (struct surprise){i == HISTORY_MEMORY ? left_over : NAN, 0.1};
+    return shifts_observe(shifts, &code, at, surprises);
+}
+
+static double shift_of(const struct shifts *shifts, const char *tenant, char *library, gint64 at)
+{
+    char *libraries[] = {library, NULL};
+    const struct code_metadata code = {.function = (char *)"new", .tenant = (char *)tenant, .libraries = libraries};
+    struct history_shift found[SHIFTS_MAX];
+    const struct history_query query = {.shifts = found, .shift_count = shifts_get(shifts, &code, found)};
+    ck_assert_double_eq(history_query_shift(&query, HISTORY_DURATION, at), 0);
+    return history_query_shift(&query, HISTORY_MEMORY, at);
+}
+
+/* Rule: what three tenants find of a library holds for all of its users, of what was seen before the first of them; two of them change it for nobody. */
+START_TEST(test_library_shift)
+{
+    struct shifts *shifts = shifts_new();
+    char *const library = (char *)"numpy";
+    ck_assert(!surprise(shifts, "a", "f", 90, 0.01));
+    ck_assert(!surprise(shifts, "a", "f", 100, 0.5));
+    ck_assert(!surprise(shifts, "b", "f", 110, 0.4));
+    ck_assert(!surprise(shifts, "b", "g", 120, 0.4));
+    ck_assert_double_eq(shift_of(shifts, "c", library, 1), 0);
+    ck_assert(surprise(shifts, "c", "f", 130, 0.6));
+    ck_assert_double_eq_tol(shift_of(shifts, "d", library, 99), 0.5, 1e-9);
+    ck_assert_double_eq(shift_of(shifts, "d", library, 100), 0);
+    ck_assert_double_eq(shift_of(shifts, "d", (char *)"pandas", 99), 0);
+    ck_assert(!surprise(shifts, "d", "f", 140, 0.05)); /* and it is not found twice */
+    shifts_free(shifts);
+}
+END_TEST
+
+/* Rule: what three functions of a tenant find holds for it alone, and one function, however often it runs, changes nothing. */
+START_TEST(test_own_shift)
+{
+    struct shifts *shifts = shifts_new();
+    char *const library = (char *)"numpy";
+    for (guint i = 0; i < 20; i++)
+        ck_assert(!surprise(shifts, "a", "f", 100 + i, -2));
+    ck_assert(!surprise(shifts, "a", "g", 130, -0.5));
+    ck_assert(surprise(shifts, "a", "h", 140, -0.5));
+    ck_assert_double_eq_tol(shift_of(shifts, "a", library, 99), -0.5, 1e-9);
+    ck_assert_double_eq(shift_of(shifts, "b", library, 99), 0);
+    shifts_free(shifts);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("learning");
@@ -647,6 +705,8 @@ int main(void)
     tcase_add_test(learned, test_censored);
     tcase_add_test(learned, test_library_family);
     tcase_add_test(learned, test_kin);
+    tcase_add_test(learned, test_library_shift);
+    tcase_add_test(learned, test_own_shift);
     tcase_add_test(learned, test_unmeasured);
     tcase_add_test(learned, test_principal_library);
     tcase_add_test(learned, test_refused);
