@@ -80,9 +80,9 @@ gboolean blend_get_prior(const struct blend *blend, const struct model_word *wor
     const double rules = trust / (said.spread * said.spread), model = 1 / (spread * spread);
     const double share = rules / (rules + model);
     const struct history_query query = blend_own_query(blend);
-    const double model_mean =
-        word->mean[target] + model_shift(blend->model, target, blend->speed) +
+    const double shift =
         history_query_shift(&query, blend_amounts[index].amount, model_get_info(blend->model)->made_at);
+    const double model_mean = word->mean[target] + model_shift(blend->model, target, blend->speed) + shift;
     const double total = (1 - share) * spread + share * said.spread;
     const double within = MIN(0.15, total);
     struct blend_prior prior = {
@@ -92,6 +92,7 @@ gboolean blend_get_prior(const struct blend *blend, const struct model_word *wor
     };
     prior.prior = (struct history_prior){
         .mean = prior.uncorrected + prior.bias,
+        .unshifted = prior.uncorrected + prior.bias - (1 - share) * shift,
         .total = total,
         .between = MAX(sqrt(total * total - within * within), WITHIN_SHARE * total),
     };

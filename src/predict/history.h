@@ -23,7 +23,7 @@
  * functions lie from what the model says of them, and s^2 how far runs lie from their function (the normal hierarchical model, ibid., section 5.4):
  * m becomes (k mu + n m) / (k + n), 1 / n becomes 1 / (k + n), and with few runs the model's own quantiles give the shape (weight 1 / (1 + n)).
  *
- * An execution with an input of another size than the one asked for weighs half for each two octaves between them, and counts for as little in n. When the newest runs, three at
+ * An execution with an input of another size than the one asked for is moved by what the model says of the one input more than of the other, weighs half for each two octaves between them, and counts for as little in n. When the newest runs, three at
  * least, all lie further from the mean of the older ones than three times their spread, something has changed: the older ones weigh a twentieth. */
 
 enum history_amount {
@@ -38,8 +38,9 @@ enum history_amount {
 /* NAN: not told. */
 struct history_sample {
     float amounts[HISTORY_AMOUNT_COUNT];
-    double input; /* octaves of the size of its input; 0: not told */
-    gint64 at;    /* when it ended, microseconds since 1970 */
+    double input;                     /* octaves of the size of its input; 0: not told */
+    gint64 at;                        /* when it ended, microseconds since 1970 */
+    float said[HISTORY_AMOUNT_COUNT]; /* what a model said of a run with that input, in logarithms; 0: nothing */
 };
 
 /* Since `at` so much more is needed of one amount, in logarithms: of what was seen before, it is added. */
@@ -52,6 +53,7 @@ struct history_shift {
 /* What a model says of one amount, in logarithms (history_log). */
 struct history_prior {
     double mean;
+    double unshifted;      /* the mean without what was added for shifts */
     double between, total; /* spread of the functions around it, and of their runs */
     double offsets[3];     /* of its quantiles from the mean, one for each level */
 };

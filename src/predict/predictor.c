@@ -438,21 +438,27 @@ static void surprise_set(struct surprise *surprise, double y, const double quant
 
 /* How far the run was off what would be said of it, before it is known. */
 static void predictor_correct(struct predictor *predictor, const struct policy *policy,
-                              const struct observation *observation, const struct function *function)
+                              const struct observation *observation, const struct function *function,
+                              struct history_sample *ret_said)
 {
     struct sample sample;
     struct demand demand = {0};
     struct blend_prior priors[BLEND_AMOUNTS];
     struct surprise surprises[HISTORY_AMOUNT_COUNT];
     /* Of what it was trained with a model says more than it knows. */
-    if (!sample_of_observation(&sample, observation) ||
-        (observation->ended_at > 0 && observation->ended_at <= model_get_info(predictor->model)->made_at))
+    const gboolean is_taught =
+        observation->ended_at > 0 && observation->ended_at <= model_get_info(predictor->model)->made_at;
+    if (!sample_of_observation(&sample, observation))
         return;
     predictor_set_policy(predictor, policy);
     predictor_set_key(predictor, &observation->code);
     const struct blend blend = predictor_blend(predictor, policy, &observation->code, &sample, function);
     const guint64 group = correction_group(&sample, function->history.count > 0);
     blend_fill(&blend, &demand, priors);
+    for (guint i = 0; i < BLEND_AMOUNTS; i++)
+        ret_said->said[blend_amounts[i].amount] = isnan(priors[i].prior.mean) ? 0 : (float)priors[i].prior.unshifted;
+    if (is_taught)
+        return;
     for (guint i = 0; i < HISTORY_AMOUNT_COUNT; i++)
         surprises[i] = (struct surprise){NAN, NAN};
     for (guint i = 0; i < BLEND_AMOUNTS; i++) {
@@ -539,7 +545,7 @@ void predictor_observe(struct predictor *predictor, const struct policy *policy,
     struct function *function = predictor_find_or_add(predictor, &observation->code);
     struct history_sample sample = {.input = code_input_octaves(&observation->code), .at = observation->ended_at};
     if (predictor->model != NULL)
-        predictor_correct(predictor, policy, observation, function);
+        predictor_correct(predictor, policy, observation, function, &sample);
     history_sample_of(policy, observation, &sample);
     if (exit_is_cut_short(observation->reason))
         sample_raise_to_median(&sample, &function->history, policy);

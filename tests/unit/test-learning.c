@@ -631,6 +631,33 @@ START_TEST(test_without_model)
 }
 END_TEST
 
+/* Rule: a run with another size of input is moved by what the model says of the one input more than of the other; one with the same is not. */
+START_TEST(test_other_input)
+{
+    const struct history_prior prior = {.mean = 6, .unshifted = 6, .between = 0.5, .total = 0.5};
+    struct history_query query = {
+        .samples_max = 20, .half_life = 10, .input = 10, .levels = HISTORY_LEVELS, .prior = &prior};
+    struct history_sample run = {.input = 6};
+    struct history other = {0}, same = {0};
+    struct quantiles quantiles;
+    for (guint i = 0; i < HISTORY_AMOUNT_COUNT; i++)
+        run.amounts[i] = (float)exp(4);
+    run.said[HISTORY_MEMORY] = 5;
+    for (guint i = 0; i < 20; i++) {
+        history_add(&other, &run, 20);
+        run.input = 10;
+        history_add(&same, &run, 20);
+        run.input = 6;
+    }
+    ck_assert(history_quantiles(&other, HISTORY_MEMORY, &query, &quantiles));
+    ck_assert_double_eq_tol(log(quantiles.p50), 5, 0.1);
+    ck_assert(history_quantiles(&same, HISTORY_MEMORY, &query, &quantiles));
+    ck_assert_double_eq_tol(log(quantiles.p50), 4, 0.1);
+    history_clear(&other);
+    history_clear(&same);
+}
+END_TEST
+
 /* --- Shifts of libraries --- */
 
 /* A run of a function whose need is known to a tenth. */
@@ -706,6 +733,7 @@ int main(void)
     tcase_add_test(learned, test_library_family);
     tcase_add_test(learned, test_kin);
     tcase_add_test(learned, test_library_shift);
+    tcase_add_test(learned, test_other_input);
     tcase_add_test(learned, test_own_shift);
     tcase_add_test(learned, test_unmeasured);
     tcase_add_test(learned, test_principal_library);
