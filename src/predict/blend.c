@@ -31,6 +31,14 @@ struct history_query blend_query(const struct policy *policy, double input)
     };
 }
 
+static struct history_query blend_own_query(const struct blend *blend)
+{
+    struct history_query query = blend_query(blend->policy, code_input_octaves(blend->code));
+    query.shifts = blend->shifts;
+    query.shift_count = blend->shift_count;
+    return query;
+}
+
 /* What the rules say, in logarithms. */
 struct rules_word {
     double mean, spread, offsets[CORRECTION_LEVELS];
@@ -71,7 +79,10 @@ gboolean blend_get_prior(const struct blend *blend, const struct model_word *wor
     const double trust = MAX(few, word->unknown);
     const double rules = trust / (said.spread * said.spread), model = 1 / (spread * spread);
     const double share = rules / (rules + model);
-    const double model_mean = word->mean[target] + model_shift(blend->model, target, blend->speed);
+    const struct history_query query = blend_own_query(blend);
+    const double shift =
+        history_query_shift(&query, blend_amounts[index].amount, model_get_info(blend->model)->made_at);
+    const double model_mean = word->mean[target] + model_shift(blend->model, target, blend->speed) + shift;
     const double total = (1 - share) * spread + share * said.spread;
     const double within = MIN(0.15, total);
     struct blend_prior prior = {
@@ -81,6 +92,7 @@ gboolean blend_get_prior(const struct blend *blend, const struct model_word *wor
     };
     prior.prior = (struct history_prior){
         .mean = prior.uncorrected + prior.bias,
+        .unshifted = prior.uncorrected + prior.bias - (1 - share) * shift,
         .total = total,
         .between = MAX(sqrt(total * total - within * within), WITHIN_SHARE * total),
     };
@@ -100,7 +112,7 @@ static void blend_fill_amount(const struct blend *blend, guint index, const stru
 {
     static const struct history none;
     const enum target target = blend_amounts[index].target;
-    struct history_query query = blend_query(blend->policy, code_input_octaves(blend->code));
+    struct history_query query = blend_own_query(blend);
     const guint64 group = correction_group(blend->sample, blend->history != NULL && blend->history->count > 0);
     for (guint level = 0; prior != NULL && level < CORRECTION_LEVELS; level++)
         query.levels[level] = correction_level(blend->correction, group, target, level);

@@ -5,6 +5,7 @@
 #include "predict/correction.h"
 #include "predict/history.h"
 #include "predict/model.h"
+#include "predict/shifts.h"
 
 /* The demand of one piece of code, from all that is known: the policy's rules, the model, what the newest runs say of the model (predict/correction.h),
  * and the function's own runs (predict/history.h). Pure, apart from what it is given.
@@ -22,8 +23,10 @@ struct blend {
     const struct demand *rules;  /* what they say of it */
     const struct model *model;
     const struct correction *correction;
-    double speed;                  /* of the machines that it will run on; 0: not known */
-    const struct history *history; /* of its function; NULL: none */
+    double speed;                            /* of the machines that it will run on; 0: not known */
+    const struct history *history;           /* of its function; NULL: none */
+    struct history_shift shifts[SHIFTS_MAX]; /* of its libraries */
+    guint shift_count;
 };
 
 #define BLEND_AMOUNTS 4

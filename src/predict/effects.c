@@ -5,6 +5,7 @@
 
 #define SWEEPS 12
 #define GROUPS_MAX (1 << 23)
+#define TABLE_BITS_MIN 2U
 
 /* How finely the size of the code is told: how many bins for each factor of e, and where they begin. Wide ones come twice, half a bin apart, so that no code
  * is far from the middle of both. Code of the same size to half a percent is mostly the same source in two implementations of a language. */
@@ -147,14 +148,21 @@ static const struct {
 /* Variance of the runs in their groups. */
 static const float noise_table[TARGET_COUNT] = {.09F, .03F, .03F, .03F, .03F};
 
-struct effects {
-    double mean;
-    GHashTable *values[EFFECTS_MAX]; /* group -> struct effect */
+struct effect {
+    guint64 group; /* 0: a free place */
+    double value;
 };
 
-struct effect {
-    guint64 group;
-    double value;
+/* A hash table with linear probing (Knuth, The Art of Computer Programming, volume 3, section 6.4), at most half full: a prediction after others' work
+ * finds nothing of a model in the cache, and waits for one line for each effect. */
+struct table {
+    struct effect *places;
+    guint count, bits; /* 2^bits places; 0: none yet */
+};
+
+struct effects {
+    double mean;
+    struct table tables[EFFECTS_MAX];
 };
 
 guint effects_count(void)
@@ -242,7 +250,7 @@ struct ranks *ranks_new(const struct sample *samples, guint count)
     return ranks;
 }
 
-static guint64 sample_rank(const struct sample *sample, const struct ranks *ranks)
+guint64 ranks_tell(const struct ranks *ranks, const struct sample *sample)
 {
     const struct range *range = g_hash_table_lookup(ranks->ranges, &sample->categories[CATEGORY_ALGORITHM]);
     if (range == NULL || sample->input_octaves <= 0)
@@ -305,7 +313,7 @@ void effects_groups(const struct sample *sample, const struct ranks *ranks, guin
 {
     guint64 categories[CATEGORY_COUNT + 1], bins[G_N_ELEMENTS(bins_table)] = {0};
     memcpy(categories, sample->categories, sizeof sample->categories);
-    categories[RANK] = sample_rank(sample, ranks);
+    categories[RANK] = ranks_tell(ranks, sample);
     for (guint i = BINS_NONE + 1; i < G_N_ELEMENTS(bins_table); i++)
         bins[i] = sample_bin(sample, i);
     for (guint i = 0; i < effects_count(); i++)
@@ -404,23 +412,55 @@ static struct effects *effects_new(double mean)
 {
     struct effects *effects = g_new0(struct effects, 1);
     effects->mean = mean;
-    for (guint i = 0; i < effects_count(); i++)
-        effects->values[i] = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, g_free);
     return effects;
 }
 
 void effects_free(struct effects *effects)
 {
     for (guint i = 0; effects != NULL && i < effects_count(); i++)
-        g_hash_table_unref(effects->values[i]);
+        g_free(effects->tables[i].places);
     g_free(effects);
 }
 
+/* The place of the group, or the free one where it would be. */
+static struct effect *table_place(const struct table *table, guint64 group)
+{
+    const gsize last = ((gsize)1 << table->bits) - 1;
+    gsize at = group * G_GUINT64_CONSTANT(11400714819323198485) >> (64 - table->bits);
+    while (table->places[at].group != 0 && table->places[at].group != group)
+        at = (at + 1) & last;
+    return &table->places[at];
+}
+
+static void table_grow(struct table *table)
+{
+    const struct table old = *table;
+    const gsize size = old.bits > 0 ? (gsize)1 << old.bits : 0;
+    table->bits = MAX(old.bits + 1, TABLE_BITS_MIN);
+    table->places = g_new0(struct effect, (gsize)1 << table->bits);
+    for (gsize i = 0; i < size; i++)
+        if (old.places[i].group != 0)
+            *table_place(table, old.places[i].group) = old.places[i];
+    g_free(old.places);
+}
+
+static const struct effect *table_find(const struct table *table, guint64 group)
+{
+    const struct effect *place = group != 0 && table->count > 0 ? table_place(table, group) : NULL;
+    return place != NULL && place->group == group ? place : NULL;
+}
+
+/* Of `group` 0 nothing is kept. */
 static void effects_set(struct effects *effects, guint effect, guint64 group, double value)
 {
-    struct effect *entry = g_new(struct effect, 1);
-    *entry = (struct effect){group, value};
-    g_hash_table_replace(effects->values[effect], &entry->group, entry);
+    struct table *table = &effects->tables[effect];
+    if (group == 0)
+        return;
+    if (2 * (gsize)(table->count + 1) > (gsize)1 << table->bits || table->bits == 0)
+        table_grow(table);
+    struct effect *place = table_place(table, group);
+    table->count += place->group == 0;
+    *place = (struct effect){group, value};
 }
 
 static void effects_take(struct effects *effects, guint effect, const struct column *column)
@@ -464,7 +504,7 @@ double effects_predict(const struct effects *effects, const guint64 groups[EFFEC
 {
     double sum = effects->mean;
     for (guint i = 0; i < effects_count(); i++) {
-        const struct effect *effect = groups[i] != 0 ? g_hash_table_lookup(effects->values[i], &groups[i]) : NULL;
+        const struct effect *effect = table_find(&effects->tables[i], groups[i]);
         const double part = effect != NULL ? effect->value : 0;
         if (ret_parts != NULL)
             ret_parts[i] = part;
@@ -489,7 +529,7 @@ guint effects_count_unknown(const struct effects *effects, const guint64 groups[
 {
     guint unknown = 0;
     for (guint i = 0; i < effects_count(); i++)
-        unknown += effect_names(i) && groups[i] != 0 && !g_hash_table_contains(effects->values[i], &groups[i]);
+        unknown += effect_names(i) && groups[i] != 0 && table_find(&effects->tables[i], groups[i]) == NULL;
     return unknown;
 }
 
@@ -498,13 +538,10 @@ GVariant *effects_save(const struct effects *effects)
     GVariantBuilder builder;
     g_variant_builder_init(&builder, G_VARIANT_TYPE("a(utd)"));
     for (guint i = 0; i < effects_count(); i++) {
-        GHashTableIter iter;
-        gpointer value;
-        g_hash_table_iter_init(&iter, effects->values[i]);
-        while (g_hash_table_iter_next(&iter, NULL, &value)) {
-            const struct effect *effect = value;
-            g_variant_builder_add(&builder, "(utd)", i, effect->group, effect->value);
-        }
+        const struct table *table = &effects->tables[i];
+        for (gsize at = 0; table->count > 0 && at < (gsize)1 << table->bits; at++)
+            if (table->places[at].group != 0)
+                g_variant_builder_add(&builder, "(utd)", i, table->places[at].group, table->places[at].value);
     }
     return g_variant_new("(d@a(utd))", effects->mean, g_variant_builder_end(&builder));
 }

@@ -21,6 +21,9 @@ struct ranks;
 struct ranks *ranks_new(const struct sample *samples, guint count);
 void ranks_free(struct ranks *ranks);
 
+/* 1 to 3; 0: its algorithm or its input is not known. */
+guint64 ranks_tell(const struct ranks *ranks, const struct sample *sample);
+
 /* a(tdd): algorithm, and the octaves of size between small and middle, and between middle and large. */
 GVariant *ranks_save(const struct ranks *ranks);
 struct ranks *ranks_load(GVariant *saved);

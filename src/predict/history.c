@@ -98,6 +98,23 @@ double history_amount(enum history_amount amount, double logarithm)
     return CLAMP(exp(MIN(logarithm, 27)) - amount_table[amount].offset, 0, 1e11);
 }
 
+double history_query_shift(const struct history_query *query, enum history_amount amount, gint64 at)
+{
+    double sum = 0;
+    for (guint i = 0; i < query->shift_count; i++)
+        if (query->shifts[i].amount == amount && at < query->shifts[i].at)
+            sum += query->shifts[i].shift;
+    return sum;
+}
+
+/* From the input that the run had to the one that is asked for, as the model says. */
+static double query_move(const struct history_query *query, enum history_amount amount,
+                         const struct history_sample *sample)
+{
+    const gboolean is_said = query->prior != NULL && sample->said[amount] != 0;
+    return is_said ? query->prior->unshifted - (double)sample->said[amount] : 0;
+}
+
 /* The told amounts, the newest first. */
 static void distribution_collect(struct distribution *distribution, const struct history *history,
                                  enum history_amount amount, const struct history_query *query)
@@ -114,7 +131,8 @@ static void distribution_collect(struct distribution *distribution, const struct
         const double nearness = exp2(-octaves / 2);
         distribution->near += nearness;
         distribution->points[distribution->count++] = (struct weighted){
-            .y = history_log(amount, value),
+            .y = history_log(amount, value) + history_query_shift(query, amount, sample->at) +
+                 (octaves > 0 ? query_move(query, amount, sample) : 0),
             .weight = weight * nearness,
         };
     }

@@ -23,7 +23,7 @@
  * functions lie from what the model says of them, and s^2 how far runs lie from their function (the normal hierarchical model, ibid., section 5.4):
  * m becomes (k mu + n m) / (k + n), 1 / n becomes 1 / (k + n), and with few runs the model's own quantiles give the shape (weight 1 / (1 + n)).
  *
- * An execution with an input of another size than the one asked for weighs half for each two octaves between them, and counts for as little in n. When the newest runs, three at
+ * An execution with an input of another size than the one asked for is moved by what the model says of the one input more than of the other, weighs half for each two octaves between them, and counts for as little in n. When the newest runs, three at
  * least, all lie further from the mean of the older ones than three times their spread, something has changed: the older ones weigh a twentieth. */
 
 enum history_amount {
@@ -38,12 +38,22 @@ enum history_amount {
 /* NAN: not told. */
 struct history_sample {
     float amounts[HISTORY_AMOUNT_COUNT];
-    double input; /* octaves of the size of its input; 0: not told */
+    double input;                     /* octaves of the size of its input; 0: not told */
+    gint64 at;                        /* when it ended, microseconds since 1970 */
+    float said[HISTORY_AMOUNT_COUNT]; /* what a model said of a run with that input, in logarithms; 0: nothing */
+};
+
+/* Since `at` so much more is needed of one amount, in logarithms: of what was seen before, it is added. */
+struct history_shift {
+    enum history_amount amount;
+    gint64 at;
+    double shift;
 };
 
 /* What a model says of one amount, in logarithms (history_log). */
 struct history_prior {
     double mean;
+    double unshifted;      /* the mean without what was added for shifts */
     double between, total; /* spread of the functions around it, and of their runs */
     double offsets[3];     /* of its quantiles from the mean, one for each level */
 };
@@ -52,9 +62,11 @@ struct history_prior {
 struct history_query {
     guint samples_max; /* the newest */
     double half_life;
-    double input;                      /* as in the sample */
-    double levels[3];                  /* HISTORY_LEVELS, or others near to them */
-    const struct history_prior *prior; /* NULL: none */
+    double input;                       /* as in the sample */
+    double levels[3];                   /* HISTORY_LEVELS, or others near to them */
+    const struct history_prior *prior;  /* NULL: none */
+    const struct history_shift *shifts; /* since runs that are in the history */
+    guint shift_count;
 };
 
 #define HISTORY_LEVELS \
@@ -66,6 +78,9 @@ struct history {
     struct history_sample *samples; /* a ring: the newest at `next` - 1 */
     guint capacity, count, next;
 };
+
+/* What is to be added to the amount that was seen or learnt `at`. */
+double history_query_shift(const struct history_query *query, enum history_amount amount, gint64 at);
 
 void history_clear(struct history *history);
 

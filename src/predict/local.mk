@@ -7,10 +7,12 @@ libhbr_predict_la_SOURCES = \
 	src/predict/calibration.c src/predict/calibration.h \
 	src/predict/correction.c src/predict/correction.h \
 	src/predict/courses.c src/predict/courses.h \
+	src/predict/shifts.c src/predict/shifts.h \
 	src/predict/history.c src/predict/history.h \
 	src/predict/effects.c src/predict/effects.h \
 	src/predict/model.c src/predict/model.h src/predict/model-private.h \
 	src/predict/model-file.c src/predict/model-train.c \
+	src/predict/kin.c src/predict/kin.h \
 	src/predict/library.c src/predict/library.h \
 	src/predict/lexer.c src/predict/lexer.h \
 	src/predict/lexer-scope.c src/predict/lexer-scope.h \

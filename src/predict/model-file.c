@@ -9,12 +9,14 @@
 /* A model's file: a line of text, "harbinger model FORMAT SHA-256\n", then a GVariant in little-endian, whose digest that is. The format's number
  * changes with whatever changes the meaning of what is kept: the effects' table, the columns, this type. */
 
-#define FORMAT 3
+#define FORMAT 4
 #define HEAD_BYTES 90 /* more than the line ever has */
 #define CONTENT_MAX (256 * 1024 * 1024)
 
 #define SCORE_TYPE "(uddd)"
-#define KNOWLEDGE_TYPE "(udd(da(utd))ay)"
+#define KIN_TYPE "(a(tdd)a(tttdd))"
+#define EFFECTS_TYPE "(da(utd))"
+#define KNOWLEDGE_TYPE "(udd" EFFECTS_TYPE KIN_TYPE "dm" EFFECTS_TYPE "ay)"
 #define MODEL_TYPE "(usxuuda" SCORE_TYPE "a" KNOWLEDGE_TYPE "a(tdd)a(tuuad))"
 
 static char *head_of(GBytes *body)
@@ -29,9 +31,12 @@ static gboolean save_knowledge(GVariantBuilder *builder, const struct knowledge 
     g_autoptr(GBytes) trees = booster_save(knowledge->trees, error);
     if (trees == NULL)
         return FALSE;
-    g_variant_builder_add(builder, "(udd@(da(utd))@ay)", target, knowledge->trust, knowledge->missing,
-                          effects_save(knowledge->effects),
-                          g_variant_new_from_bytes(G_VARIANT_TYPE_BYTESTRING, trees, TRUE));
+    g_variant_builder_add(
+        builder, "(udd@" EFFECTS_TYPE "@" KIN_TYPE "d@m" EFFECTS_TYPE "@ay)", target, knowledge->trust,
+        knowledge->missing, effects_save(knowledge->effects), kin_save(knowledge->kin), knowledge->record,
+        g_variant_new_maybe(G_VARIANT_TYPE(EFFECTS_TYPE),
+                            knowledge->unmeasured != NULL ? effects_save(knowledge->unmeasured) : NULL),
+        g_variant_new_from_bytes(G_VARIANT_TYPE_BYTESTRING, trees, TRUE));
     return TRUE;
 }
 
@@ -96,9 +101,10 @@ static GBytes *content_check(GBytes *content, GError **error)
 static gboolean load_knowledge(struct model *model, GVariant *entry, GError **error)
 {
     guint32 target;
-    double trust, missing;
-    g_autoptr(GVariant) effects = NULL, trees = NULL;
-    g_variant_get(entry, "(udd@(da(utd))@ay)", &target, &trust, &missing, &effects, &trees);
+    double trust, missing, record;
+    g_autoptr(GVariant) effects = NULL, kin = NULL, unmeasured = NULL, trees = NULL;
+    g_variant_get(entry, "(udd@" EFFECTS_TYPE "@" KIN_TYPE "dm@" EFFECTS_TYPE "@ay)", &target, &trust, &missing,
+                  &effects, &kin, &record, &unmeasured, &trees);
     if (target >= TARGET_COUNT || model->knowledge[target].effects != NULL || !(trust >= 0 && trust <= 1) ||
         !(missing >= 0 && missing < 1000)) {
         hbr_error_set(error, HBR_ERROR_INVALID, "its targets are not those of this Harbinger");
@@ -108,13 +114,18 @@ static gboolean load_knowledge(struct model *model, GVariant *entry, GError **er
     knowledge->trust = trust;
     knowledge->missing = missing;
     knowledge->effects = effects_load(effects);
+    knowledge->kin = kin_load(kin);
+    knowledge->record = record;
+    knowledge->unmeasured = unmeasured != NULL ? effects_load(unmeasured) : NULL;
     g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes(trees);
     knowledge->trees = booster_load(bytes, model_column_count(), error);
     if (knowledge->trees == NULL)
         return FALSE;
-    if (knowledge->effects == NULL)
+    const gboolean is_sound = knowledge->effects != NULL && knowledge->kin != NULL && isfinite(record) &&
+                              fabs(record) < 100 && (unmeasured == NULL || knowledge->unmeasured != NULL);
+    if (!is_sound)
         hbr_error_set(error, HBR_ERROR_INVALID, "its effects are not finite, or of another Harbinger");
-    return knowledge->effects != NULL;
+    return is_sound;
 }
 
 static gboolean load_score(GVariant *entry, struct model_score *ret_score)

@@ -4,19 +4,23 @@
 #include "predict/booster.h"
 #include "predict/calibration.h"
 #include "predict/effects.h"
+#include "predict/kin.h"
 #include "predict/model.h"
 
 /* What model.c (asking), model-train.c and model-file.c share. */
 
-/* The columns of a row: the sample's numbers; the sum of the effects of each target; the parts of the target's own. */
-#define COLUMNS_MAX (NUMBER_COUNT + TARGET_COUNT + EFFECTS_MAX)
+/* The columns of a row: the sample's numbers; the sum of the effects of each target; the parts of the target's own; its kin. */
+#define COLUMNS_MAX (NUMBER_COUNT + TARGET_COUNT + EFFECTS_MAX + KIN_COLUMN_COUNT)
 
 /* What a model knows of one target; `effects` NULL: nothing. */
 struct knowledge {
     struct effects *effects;
+    struct kin *kin;
     struct booster *trees;
-    double missing; /* mean variance of what the runs that calibrate did not tell (effects_missing) */
-    double trust;   /* of the trees' word, as far as it helped with code that they did not know: 0 to 1 */
+    struct effects *unmeasured; /* of whether a run ends before it is measured, 0 or 1; NULL: none does */
+    double record;              /* what is on record then */
+    double missing;             /* mean variance of what the runs that calibrate did not tell (effects_missing) */
+    double trust;               /* of the trees' word, as far as it helped with code that they did not know: 0 to 1 */
 };
 
 struct model {
@@ -32,6 +36,7 @@ struct model {
 struct view {
     guint64 groups[EFFECTS_MAX];
     double sums[TARGET_COUNT], parts[TARGET_COUNT][EFFECTS_MAX];
+    float kin[TARGET_COUNT][KIN_COLUMN_COUNT];
 };
 
 struct model *model_new(const struct model_info *info);

@@ -18,12 +18,13 @@
 #define DOUBT_ROUNDS 4
 #define DOUBTED_FROM 1.5 /* times the usual distance */
 #define DOUBT_POWER 4
+#define UNMEASURED_MIN 5   /* runs that it takes to tell when that happens */
 #define CREDENCE_MIN 0.5   /* of the runs that calibrate */
 #define FUNCTION_SHARE 0.5 /* the runs of a function together weigh their number to this power */
 
 static const struct booster_settings tree_settings = {
     .rounds = 8,
-    .trees_per_round = 6,
+    .trees_per_round = 8,
     .depth = 6,
     .step = 0.3,
     .rows = 0.6,
@@ -57,6 +58,8 @@ struct lesson {
     double noise[TARGET_COUNT];
     float (*credence)[TARGET_COUNT]; /* of the run's tenant, 0 to 1 */
     double *y, *target_weights;      /* of the target at hand; weight 0: it does not tell */
+    const struct ranks *ranks;
+    struct kin *kin[TARGET_COUNT];
     const struct model_settings *settings;
     GCancellable *cancellable;
 };
@@ -126,6 +129,7 @@ static void lesson_init(struct lesson *lesson, const struct sample *samples, gui
     *lesson = (struct lesson){
         .samples = samples,
         .count = count,
+        .ranks = ranks,
         .weights = g_new(double, count),
         .groups = g_malloc_n(count, sizeof *lesson->groups),
         .views = g_new0(struct view, count),
@@ -156,6 +160,8 @@ static void lesson_clear(struct lesson *lesson)
     g_free(lesson->credence);
     g_free(lesson->function_folds);
     g_free(lesson->tenant_folds);
+    for (guint i = 0; i < TARGET_COUNT; i++)
+        kin_free(lesson->kin[i]);
 }
 
 /* The runs that tell the target for sure. */
@@ -294,6 +300,18 @@ static void lesson_doubt_tenants(struct lesson *lesson, enum target target)
         lesson_doubt_once(lesson, target);
 }
 
+/* Tenants that are doubted are nobody's kin. */
+static void lesson_find_kin(struct lesson *lesson, enum target target)
+{
+    g_autofree double *weights = g_new(double, lesson->count);
+    for (guint run = 0; run < lesson->count; run++)
+        weights[run] = lesson->credence[run][target] >= CREDENCE_MIN ? lesson->target_weights[run] : 0;
+    lesson->kin[target] = kin_new(lesson->samples, lesson->ranks, lesson->y, weights, lesson->count);
+    for (guint run = 0; run < lesson->count; run++)
+        kin_ask(lesson->kin[target], &lesson->samples[run], lesson->ranks, lesson->views[run].sums[target],
+                lesson->views[run].kin[target]);
+}
+
 /* The effects of one target, each run by those that its function was left out of. */
 static void lesson_fit_views(struct lesson *lesson, enum target target)
 {
@@ -308,6 +326,7 @@ static void lesson_fit_views(struct lesson *lesson, enum target target)
                     effects_predict(effects, lesson->groups[run], lesson->views[run].parts[target]);
         effects_free(effects);
     }
+    lesson_find_kin(lesson, target);
 }
 
 /* The rows of the runs whose fold is (or, with `is_in` FALSE, is not) `fold`, and which tell the target. */
@@ -424,6 +443,25 @@ static void model_calibrate(struct model *model, const struct lesson *lesson, en
     model->knowledge[target].missing = count > 0 ? missing / count : 0;
 }
 
+/* As much is told of such runs as of short ones: the effects vary as the duration's do. */
+static void lesson_learn_unmeasured(const struct lesson *lesson, enum target target, struct knowledge *knowledge)
+{
+    g_autofree double *y = g_new0(double, lesson->count);
+    g_autoptr(GArray) records = g_array_new(FALSE, FALSE, sizeof(double));
+    for (guint run = 0; run < lesson->count; run++) {
+        const double record = lesson->samples[run].targets[target];
+        if (lesson->target_weights[run] <= 0 || record >= target_log(target, least[target]))
+            continue;
+        y[run] = 1;
+        g_array_append_val(records, record);
+    }
+    if (records->len < UNMEASURED_MIN)
+        return;
+    knowledge->record = median_of(records);
+    knowledge->unmeasured = effects_fit(TARGET_DURATION, 1, (const guint64(*)[EFFECTS_MAX])lesson->groups, y,
+                                        lesson->target_weights, lesson->count);
+}
+
 static gboolean model_train_target(struct model *model, struct lesson *lesson, enum target target, double *left_over,
                                    GError **error)
 {
@@ -438,6 +476,8 @@ static gboolean model_train_target(struct model *model, struct lesson *lesson, e
         return FALSE;
     knowledge->trust = lesson_choose_trust(lesson, target, left_over);
     model_calibrate(model, lesson, target, left_over);
+    lesson_learn_unmeasured(lesson, target, knowledge);
+    knowledge->kin = g_steal_pointer(&lesson->kin[target]);
     knowledge->effects = effects_fit(target, lesson->noise[target], (const guint64(*)[EFFECTS_MAX])lesson->groups,
                                      lesson->y, lesson->target_weights, lesson->count);
     return TRUE;

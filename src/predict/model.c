@@ -24,6 +24,8 @@ struct model *model_ref(struct model *model)
 void knowledge_clear(struct knowledge *knowledge)
 {
     effects_free(knowledge->effects);
+    kin_free(knowledge->kin);
+    effects_free(knowledge->unmeasured);
     booster_unref(knowledge->trees);
     *knowledge = (struct knowledge){0};
 }
@@ -50,7 +52,7 @@ const struct model_info *model_get_info(const struct model *model)
 
 guint model_column_count(void)
 {
-    return NUMBER_COUNT + TARGET_COUNT + effects_count();
+    return NUMBER_COUNT + TARGET_COUNT + effects_count() + KIN_COLUMN_COUNT;
 }
 
 static const char *column_name(guint column)
@@ -61,7 +63,9 @@ static const char *column_name(guint column)
         return codec_word(&number_words, column);
     if (column < NUMBER_COUNT + TARGET_COUNT)
         return sums[column - NUMBER_COUNT];
-    return effects_name(column - NUMBER_COUNT - TARGET_COUNT);
+    if (column < NUMBER_COUNT + TARGET_COUNT + effects_count())
+        return effects_name(column - NUMBER_COUNT - TARGET_COUNT);
+    return codec_word(&kin_column_words, column - NUMBER_COUNT - TARGET_COUNT - effects_count());
 }
 
 /* --- Predicting --- */
@@ -73,14 +77,20 @@ void view_fill_row(const struct view *view, const struct sample *sample, enum ta
         ret_row[NUMBER_COUNT + i] = (float)view->sums[i];
     for (guint i = 0; i < effects_count(); i++)
         ret_row[NUMBER_COUNT + TARGET_COUNT + i] = (float)view->parts[target][i];
+    memcpy(ret_row + NUMBER_COUNT + TARGET_COUNT + effects_count(), view->kin[target], sizeof view->kin[target]);
 }
 
 static void model_view(const struct model *model, const struct sample *sample, struct view *ret_view)
 {
     effects_groups(sample, model->ranks, ret_view->groups);
     for (guint i = 0; i < TARGET_COUNT; i++) {
-        const struct effects *effects = model->knowledge[i].effects;
-        ret_view->sums[i] = effects != NULL ? effects_predict(effects, ret_view->groups, ret_view->parts[i]) : NAN;
+        const struct knowledge *knowledge = &model->knowledge[i];
+        ret_view->sums[i] = NAN;
+        if (knowledge->effects == NULL)
+            continue;
+        ret_view->sums[i] = effects_predict(knowledge->effects, ret_view->groups, ret_view->parts[i]);
+        if (knowledge->trust > 0)
+            kin_ask(knowledge->kin, sample, model->ranks, ret_view->sums[i], ret_view->kin[i]);
     }
 }
 
@@ -94,13 +104,18 @@ static guint view_count_unknown(const struct model *model, const struct view *vi
     return unknown;
 }
 
+static gboolean view_is_unmeasured(const struct view *view, const struct knowledge *knowledge)
+{
+    return knowledge->unmeasured != NULL && effects_predict(knowledge->unmeasured, view->groups, NULL) > 0.5;
+}
+
 void model_predict(const struct model *model, const struct sample *sample, struct model_word *ret_word)
 {
     struct view view;
     float row[COLUMNS_MAX];
     model_view(model, sample, &view);
     for (guint i = 0; i < TARGET_COUNT; i++) {
-        ret_word->mean[i] = ret_word->spread[i] = ret_word->missing[i] = NAN;
+        ret_word->mean[i] = ret_word->spread[i] = ret_word->missing[i] = ret_word->record[i] = NAN;
         if (model->knowledge[i].effects == NULL)
             continue;
         ret_word->mean[i] = view.sums[i];
@@ -108,6 +123,9 @@ void model_predict(const struct model *model, const struct sample *sample, struc
             view_fill_row(&view, sample, i, row);
             ret_word->mean[i] += model->knowledge[i].trust * booster_predict(model->knowledge[i].trees, row);
         }
+        ret_word->record[i] = ret_word->mean[i];
+        if (view_is_unmeasured(&view, &model->knowledge[i]))
+            ret_word->record[i] = model->knowledge[i].record;
         ret_word->spread[i] = calibration_spread(model->calibration, sample, i);
         ret_word->missing[i] = MAX(0, effects_missing(i, view.groups) - model->knowledge[i].missing);
     }
@@ -243,7 +261,7 @@ void model_judge(const struct model *model, const struct sample *samples, guint 
             if (isnan(word.mean[i]) || !sample_tells(&samples[run], i))
                 continue;
             calibration_offsets(model->calibration, &samples[run], i, offsets);
-            score_add(&scores[i], samples[run].targets[i], word.mean[i] + model_shift(model, i, speed), offsets);
+            score_add(&scores[i], samples[run].targets[i], word.record[i] + model_shift(model, i, speed), offsets);
         }
     }
     for (guint i = 0; i < TARGET_COUNT; i++)

@@ -53,9 +53,10 @@ struct model *model_rename(struct model *model, guint version, const char *origi
 
 /* What it says of one run, in logarithms (target_log): the point prediction, and its spread (standard deviation) over runs of which as much is told as
  * mostly is; `missing` is the variance that comes on top where less is told than of the runs that it
- * was calibrated with. NAN for targets that it was not taught. */
+ * was calibrated with. `record` is what a run's record will say: the mean, or for runs of a kind that mostly end before the amount is measured what those
+ * that did have on record, which is nothing that they need. NAN for targets that it was not taught. */
 struct model_word {
-    double mean[TARGET_COUNT], spread[TARGET_COUNT], missing[TARGET_COUNT];
+    double mean[TARGET_COUNT], spread[TARGET_COUNT], missing[TARGET_COUNT], record[TARGET_COUNT];
     guint unknown; /* model_count_unknown() */
 };
 

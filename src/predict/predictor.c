@@ -32,6 +32,7 @@ struct predictor {
     GString *key;
     struct model *model, *prior; /* NULL: none */
     struct correction *correction;
+    struct shifts *shifts;
     double speed;
     GHashTable *answers; /* what is said with a model: metadata as JSON -> struct answer */
     guint64 epoch;       /* of the answers: goes on with model, speed, policy, and every so many runs */
@@ -92,6 +93,7 @@ struct predictor *predictor_new(guint functions_max)
     predictor->answers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, answer_free);
     predictor->key = g_string_new(NULL);
     predictor->correction = correction_new();
+    predictor->shifts = shifts_new();
     return predictor;
 }
 
@@ -105,6 +107,7 @@ void predictor_free(struct predictor *predictor)
     g_hash_table_unref(predictor->answers);
     g_string_free(predictor->key, TRUE);
     correction_free(predictor->correction);
+    shifts_free(predictor->shifts);
     model_unref(predictor->model);
     model_unref(predictor->prior);
     g_free(predictor);
@@ -282,7 +285,7 @@ static struct blend predictor_blend(struct predictor *predictor, const struct po
                                     const struct code_metadata *code, const struct sample *sample,
                                     const struct function *function)
 {
-    return (struct blend){
+    struct blend blend = {
         .policy = policy,
         .code = code,
         .sample = sample,
@@ -292,6 +295,8 @@ static struct blend predictor_blend(struct predictor *predictor, const struct po
         .speed = predictor->speed,
         .history = function != NULL ? &function->history : NULL,
     };
+    blend.shift_count = shifts_get(predictor->shifts, code, blend.shifts);
+    return blend;
 }
 
 static void demand_explain_model(struct demand *demand, const struct blend *blend, const struct blend_prior *memory)
@@ -452,22 +457,42 @@ void predictor_add_reasons(struct predictor *predictor, const struct policy *pol
                           g_strdup_printf("not known any more: version %u would be asked now", version));
 }
 
+#define SURPRISED_FROM 3 /* runs: with fewer a function does not know what is usual */
+
+static void surprise_set(struct surprise *surprise, double y, const double quantiles[CORRECTION_LEVELS],
+                         const struct history *history)
+{
+    if (history->count < SURPRISED_FROM)
+        return;
+    surprise->left_over = y - quantiles[0];
+    surprise->spread = (quantiles[1] - quantiles[0]) / 1.28; /* p90 of a normal variable */
+}
+
 /* How far the run was off what would be said of it, before it is known. */
 static void predictor_correct(struct predictor *predictor, const struct policy *policy,
-                              const struct observation *observation, const struct function *function)
+                              const struct observation *observation, const struct function *function,
+                              struct history_sample *ret_said)
 {
     struct sample sample;
     struct demand demand = {0};
     struct blend_prior priors[BLEND_AMOUNTS];
+    struct surprise surprises[HISTORY_AMOUNT_COUNT];
     /* Of what it was trained with a model says more than it knows. */
-    if (!sample_of_observation(&sample, observation) ||
-        (observation->ended_at > 0 && observation->ended_at <= model_get_info(predictor->model)->made_at))
+    const gboolean is_taught =
+        observation->ended_at > 0 && observation->ended_at <= model_get_info(predictor->model)->made_at;
+    if (!sample_of_observation(&sample, observation))
         return;
     predictor_set_policy(predictor, policy);
     predictor_set_key(predictor, &observation->code);
     const struct blend blend = predictor_blend(predictor, policy, &observation->code, &sample, function);
     const guint64 group = correction_group(&sample, function->history.count > 0);
     blend_fill(&blend, &demand, priors);
+    for (guint i = 0; i < BLEND_AMOUNTS; i++)
+        ret_said->said[blend_amounts[i].amount] = isnan(priors[i].prior.mean) ? 0 : (float)priors[i].prior.unshifted;
+    if (is_taught)
+        return;
+    for (guint i = 0; i < HISTORY_AMOUNT_COUNT; i++)
+        surprises[i] = (struct surprise){NAN, NAN};
     for (guint i = 0; i < BLEND_AMOUNTS; i++) {
         const enum target target = blend_amounts[i].target;
         const double y = sample.targets[target];
@@ -477,12 +502,15 @@ static void predictor_correct(struct predictor *predictor, const struct policy *
         const double quantiles[CORRECTION_LEVELS] = {target_log(target, told->p50), target_log(target, told->p90),
                                                      target_log(target, told->p99)};
         const gboolean is_least = (sample.censored & 1U << target) != 0;
-        if (!is_least)
+        if (!is_least) {
             correction_observe_bias(predictor->correction, &sample, target, y - priors[i].uncorrected,
                                     function->history.count + 1);
+            surprise_set(&surprises[blend_amounts[i].amount], y, quantiles, &function->history);
+        }
         correction_observe_cover(predictor->correction, group, target, y, is_least, quantiles);
     }
-    if (++predictor->runs % EPOCH_RUNS == 0)
+    if (shifts_observe(predictor->shifts, &observation->code, observation->ended_at, surprises) ||
+        ++predictor->runs % EPOCH_RUNS == 0)
         predictor->epoch++;
 }
 
@@ -547,9 +575,9 @@ void predictor_observe(struct predictor *predictor, const struct policy *policy,
     if (!exit_teaches(observation->reason))
         return;
     struct function *function = predictor_find_or_add(predictor, &observation->code);
-    struct history_sample sample = {.input = code_input_octaves(&observation->code)};
+    struct history_sample sample = {.input = code_input_octaves(&observation->code), .at = observation->ended_at};
     if (predictor->model != NULL)
-        predictor_correct(predictor, policy, observation, function);
+        predictor_correct(predictor, policy, observation, function, &sample);
     history_sample_of(policy, observation, &sample);
     if (exit_is_cut_short(observation->reason))
         sample_raise_to_median(&sample, &function->history, policy);

@@ -4,9 +4,11 @@
 #include "base/error.h"
 #include "predict/blend.h"
 #include "predict/correction.h"
+#include "predict/kin.h"
 #include "predict/library.h"
 #include "predict/model.h"
 #include "predict/predictor.h"
+#include "predict/shifts.h"
 
 #include "policy-fixture.h"
 
@@ -276,6 +278,72 @@ START_TEST(test_library_family)
     ck_assert_double_gt(heavy_word.mean[TARGET_MEMORY], light_word.mean[TARGET_MEMORY] + log(5));
     const struct sample seen = sample_of_library("x", "torch", 1);
     ck_assert_uint_eq(model_count_unknown(learned, &seen), 0);
+}
+END_TEST
+
+static void kin_sample(struct sample *ret_sample, const char *function, const char *language, double code_bytes)
+{
+    const struct code_metadata code = {
+        .function = (char *)function,
+        .language = (char *)language,
+        .algorithm = (char *)"sort",
+        .payload_items = 1000,
+        .code_bytes = (guint64)code_bytes,
+    };
+    sample_of_code(ret_sample, &code, 0);
+}
+
+/* Rule: the nearest of kin is the code of its family whose size is nearest, of its own language sooner than of another; never itself. */
+START_TEST(test_kin)
+{
+    static const double y[] = {1, 3, 5, 7, 2};
+    static const double weights[] = {1, 1, 1, 1, 0}; /* the last is left out */
+    struct sample runs[G_N_ELEMENTS(y)], asked;
+    kin_sample(&runs[0], "far", "c", 10000);
+    kin_sample(&runs[1], "near", "c", 1020);
+    kin_sample(&runs[2], "nearer", "c++", 1010);
+    kin_sample(&runs[3], "asked", "c", 1000);
+    kin_sample(&runs[4], "untold", "c", 1000);
+    kin_sample(&asked, "asked", "c", 1000);
+    struct ranks *ranks = ranks_new(runs, G_N_ELEMENTS(y));
+    struct kin *kin = kin_new(runs, ranks, y, weights, G_N_ELEMENTS(y));
+    float columns[KIN_COLUMN_COUNT];
+    kin_ask(kin, &asked, ranks, 10, columns);
+    ck_assert_float_eq_tol(columns[KIN_NEAREST], 10 - 3, 1e-6F);
+    ck_assert_float_eq_tol(columns[KIN_DISTANCE], 0.02F, 0.001F);
+    ck_assert_float_eq(columns[KIN_SAME_LANGUAGE], 1);
+    ck_assert_float_eq_tol(columns[KIN_LANGUAGE_MIDDLE], 10 - 3, 1e-6F); /* of 1, 3 and 7 */
+    kin_sample(&asked, "other", "rust", 1010);
+    kin_ask(kin, &asked, ranks, 10, columns);
+    ck_assert_float_eq_tol(columns[KIN_NEAREST], 10 - 5, 1e-6F);
+    ck_assert(isnan(columns[KIN_LANGUAGE_LOW]));
+    kin_sample(&asked, "other", "python", 1000);
+    kin_ask(kin, &asked, ranks, 10, columns);
+    ck_assert(isnan(columns[KIN_NEAREST]));
+    kin_free(kin);
+    ranks_free(ranks);
+}
+END_TEST
+
+/* Rule: of a kind whose runs mostly end before their memory is measured the record is told, and what it needs is not taken for nothing. */
+START_TEST(test_unmeasured)
+{
+    g_autoptr(GArray) runs = g_array_copy(samples);
+    for (guint i = 0; i < 30; i++) {
+        g_autofree char *function = g_strdup_printf("short-%u", i);
+        const struct sample run = sample_of(2, 0, 2, function, 0.008);
+        g_array_append_val(runs, run);
+    }
+    g_autoptr(model_auto) learned = train(runs, NULL);
+    g_autoptr(GBytes) saved = model_save(learned, NULL);
+    g_autoptr(model_auto) loaded = model_load(saved, NULL);
+    const struct sample brief = sample_of(2, 0, 2, "x", 0), usual = sample_of(0, 1, 1 << 10, "x", 0);
+    struct model_word word;
+    model_predict(loaded, &brief, &word);
+    ck_assert_double_eq_tol(word.record[TARGET_MEMORY], log(0.008), 1e-6);
+    ck_assert_double_gt(word.mean[TARGET_MEMORY], log(0.1));
+    model_predict(loaded, &usual, &word);
+    ck_assert_double_eq(word.record[TARGET_MEMORY], word.mean[TARGET_MEMORY]);
 }
 END_TEST
 
@@ -584,6 +652,90 @@ START_TEST(test_without_model)
 }
 END_TEST
 
+/* Rule: a run with another size of input is moved by what the model says of the one input more than of the other; one with the same is not. */
+START_TEST(test_other_input)
+{
+    const struct history_prior prior = {.mean = 6, .unshifted = 6, .between = 0.5, .total = 0.5};
+    struct history_query query = {
+        .samples_max = 20, .half_life = 10, .input = 10, .levels = HISTORY_LEVELS, .prior = &prior};
+    struct history_sample run = {.input = 6};
+    struct history other = {0}, same = {0};
+    struct quantiles quantiles;
+    for (guint i = 0; i < HISTORY_AMOUNT_COUNT; i++)
+        run.amounts[i] = (float)exp(4);
+    run.said[HISTORY_MEMORY] = 5;
+    for (guint i = 0; i < 20; i++) {
+        history_add(&other, &run, 20);
+        run.input = 10;
+        history_add(&same, &run, 20);
+        run.input = 6;
+    }
+    ck_assert(history_quantiles(&other, HISTORY_MEMORY, &query, &quantiles));
+    ck_assert_double_eq_tol(log(quantiles.p50), 5, 0.1);
+    ck_assert(history_quantiles(&same, HISTORY_MEMORY, &query, &quantiles));
+    ck_assert_double_eq_tol(log(quantiles.p50), 4, 0.1);
+    history_clear(&other);
+    history_clear(&same);
+}
+END_TEST
+
+/* --- Shifts of libraries --- */
+
+/* A run of a function whose need is known to a tenth. */
+static gboolean surprise(struct shifts *shifts, const char *tenant, const char *function, gint64 at, double left_over)
+{
+    static char *libraries[] = {(char *)"numpy", (char *)"os", NULL};
+    const struct code_metadata code = {.function = (char *)function, .tenant = (char *)tenant, .libraries = libraries};
+    struct surprise surprises[HISTORY_AMOUNT_COUNT];
+    for (guint i = 0; i < HISTORY_AMOUNT_COUNT; i++)
+        surprises[i] = (struct surprise){i == HISTORY_MEMORY ? left_over : NAN, 0.1};
+    return shifts_observe(shifts, &code, at, surprises);
+}
+
+static double shift_of(const struct shifts *shifts, const char *tenant, char *library, gint64 at)
+{
+    char *libraries[] = {library, NULL};
+    const struct code_metadata code = {.function = (char *)"new", .tenant = (char *)tenant, .libraries = libraries};
+    struct history_shift found[SHIFTS_MAX];
+    const struct history_query query = {.shifts = found, .shift_count = shifts_get(shifts, &code, found)};
+    ck_assert_double_eq(history_query_shift(&query, HISTORY_DURATION, at), 0);
+    return history_query_shift(&query, HISTORY_MEMORY, at);
+}
+
+/* Rule: what three tenants find of a library holds for all of its users, of what was seen before the first of them; two of them change it for nobody. */
+START_TEST(test_library_shift)
+{
+    struct shifts *shifts = shifts_new();
+    char *const library = (char *)"numpy";
+    ck_assert(!surprise(shifts, "a", "f", 90, 0.01));
+    ck_assert(!surprise(shifts, "a", "f", 100, 0.5));
+    ck_assert(!surprise(shifts, "b", "f", 110, 0.4));
+    ck_assert(!surprise(shifts, "b", "g", 120, 0.4));
+    ck_assert_double_eq(shift_of(shifts, "c", library, 1), 0);
+    ck_assert(surprise(shifts, "c", "f", 130, 0.6));
+    ck_assert_double_eq_tol(shift_of(shifts, "d", library, 99), 0.5, 1e-9);
+    ck_assert_double_eq(shift_of(shifts, "d", library, 100), 0);
+    ck_assert_double_eq(shift_of(shifts, "d", (char *)"pandas", 99), 0);
+    ck_assert(!surprise(shifts, "d", "f", 140, 0.05)); /* and it is not found twice */
+    shifts_free(shifts);
+}
+END_TEST
+
+/* Rule: what three functions of a tenant find holds for it alone, and one function, however often it runs, changes nothing. */
+START_TEST(test_own_shift)
+{
+    struct shifts *shifts = shifts_new();
+    char *const library = (char *)"numpy";
+    for (guint i = 0; i < 20; i++)
+        ck_assert(!surprise(shifts, "a", "f", 100 + i, -2));
+    ck_assert(!surprise(shifts, "a", "g", 130, -0.5));
+    ck_assert(surprise(shifts, "a", "h", 140, -0.5));
+    ck_assert_double_eq_tol(shift_of(shifts, "a", library, 99), -0.5, 1e-9);
+    ck_assert_double_eq(shift_of(shifts, "b", library, 99), 0);
+    shifts_free(shifts);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("learning");
@@ -600,6 +752,11 @@ int main(void)
     tcase_add_test(learned, test_reasons);
     tcase_add_test(learned, test_censored);
     tcase_add_test(learned, test_library_family);
+    tcase_add_test(learned, test_kin);
+    tcase_add_test(learned, test_library_shift);
+    tcase_add_test(learned, test_other_input);
+    tcase_add_test(learned, test_own_shift);
+    tcase_add_test(learned, test_unmeasured);
     tcase_add_test(learned, test_principal_library);
     tcase_add_test(learned, test_refused);
     suite_add_tcase(suite, learned);
