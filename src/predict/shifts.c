@@ -14,7 +14,7 @@
 #define VOTES_MAX 6
 #define STEPS_MAX 8
 #define SCORE_MAX 3.0
-#define STRENGTH_MIN 4.5
+#define STRENGTH_MIN 4.8
 #define LEFT_OVER_MIN 0.2 /* of each vote for a shift */
 #define SPREAD_MIN 0.05
 #define SPREAD_MAX 0.4 /* of what is less sure than that a run proves nothing */
