@@ -129,12 +129,15 @@ double calibration_offset(const struct calibration *calibration, const struct sa
 {
     guint64 keys[DEPTH];
     sample_groups(sample, keys);
+    /* The further out, the less a group's own runs tell: the standard error of a sample quantile (Mosteller, On Some Useful "Inefficient" Statistics,
+     * 1946), without the density; at the median 1. */
+    const double p = CLAMP(level, grid[0], grid[G_N_ELEMENTS(grid) - 1]), unsureness = sqrt(0.25 / (p * (1 - p)));
     double offset = 0;
     for (guint i = 0; i < DEPTH; i++) {
         const struct spread *spread = calibration_find(calibration, target, keys[i]);
         if (spread == NULL)
             break;
-        const double parent_runs = i > 0 ? PARENT_RUNS : 0;
+        const double parent_runs = i > 0 ? PARENT_RUNS * unsureness : 0;
         offset = (spread->count * spread_at(spread, level) + parent_runs * offset) / (spread->count + parent_runs);
     }
     return offset;

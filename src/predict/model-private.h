@@ -44,7 +44,7 @@ void knowledge_clear(struct knowledge *knowledge);
 guint model_column_count(void);
 void view_fill_row(const struct view *view, const struct sample *sample, enum target target, float *ret_row);
 
-void score_add(struct model_score *score, double y, double mean, const double offsets[3]);
+void score_add(struct model_score *score, double y, double median, double mean, const double offsets[3]);
 void score_finish(struct model_score *score);
 void calibration_offsets(const struct calibration *calibration, const struct sample *sample, enum target target,
                          double ret_offsets[3]);

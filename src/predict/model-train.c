@@ -24,7 +24,7 @@
 
 static const struct booster_settings tree_settings = {
     .rounds = 8,
-    .trees_per_round = 8,
+    .trees_per_round = 12,
     .depth = 6,
     .step = 0.3,
     .rows = 0.6,
@@ -492,7 +492,7 @@ static void model_score_target(struct model *model, const struct lesson *lesson,
             continue;
         double offsets[3];
         calibration_offsets(model->calibration, &lesson->samples[run], target, offsets);
-        score_add(score, left_over[run], 0, offsets);
+        score_add(score, left_over[run], offsets[0], 0, offsets);
     }
     score_finish(score);
 }

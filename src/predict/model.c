@@ -104,18 +104,13 @@ static guint view_count_unknown(const struct model *model, const struct view *vi
     return unknown;
 }
 
-static gboolean view_is_unmeasured(const struct view *view, const struct knowledge *knowledge)
-{
-    return knowledge->unmeasured != NULL && effects_predict(knowledge->unmeasured, view->groups, NULL) > 0.5;
-}
-
 void model_predict(const struct model *model, const struct sample *sample, struct model_word *ret_word)
 {
     struct view view;
     float row[COLUMNS_MAX];
     model_view(model, sample, &view);
     for (guint i = 0; i < TARGET_COUNT; i++) {
-        ret_word->mean[i] = ret_word->spread[i] = ret_word->missing[i] = ret_word->record[i] = NAN;
+        ret_word->mean[i] = ret_word->spread[i] = ret_word->missing[i] = NAN;
         if (model->knowledge[i].effects == NULL)
             continue;
         ret_word->mean[i] = view.sums[i];
@@ -123,9 +118,6 @@ void model_predict(const struct model *model, const struct sample *sample, struc
             view_fill_row(&view, sample, i, row);
             ret_word->mean[i] += model->knowledge[i].trust * booster_predict(model->knowledge[i].trees, row);
         }
-        ret_word->record[i] = ret_word->mean[i];
-        if (view_is_unmeasured(&view, &model->knowledge[i]))
-            ret_word->record[i] = model->knowledge[i].record;
         ret_word->spread[i] = calibration_spread(model->calibration, sample, i);
         ret_word->missing[i] = MAX(0, effects_missing(i, view.groups) - model->knowledge[i].missing);
     }
@@ -211,9 +203,9 @@ static double pinball_loss(double y, double quantile, double level)
     return y >= quantile ? level * (y - quantile) : (1 - level) * (quantile - y);
 }
 
-void score_add(struct model_score *score, double y, double mean, const double offsets[3])
+void score_add(struct model_score *score, double y, double median, double mean, const double offsets[3])
 {
-    const double left_over = fabs(y - mean);
+    const double left_over = fabs(y - median);
     score->run_count++;
     score->error += left_over;
     score->within2 += left_over <= G_LN2;
@@ -249,6 +241,16 @@ double model_shift(const struct model *model, enum target target, double speed)
     return depends && speed > 0 && model->info.speed > 0 ? log(model->info.speed / speed) : 0;
 }
 
+double model_tell_record(const struct model *model, const struct sample *sample, enum target target, double mean)
+{
+    const struct knowledge *knowledge = &model->knowledge[target];
+    guint64 groups[EFFECTS_MAX];
+    effects_groups(sample, model->ranks, groups);
+    if (knowledge->unmeasured != NULL && effects_predict(knowledge->unmeasured, groups, NULL) > 0.5)
+        return knowledge->record;
+    return mean + model_offset(model, sample, target, 0.5);
+}
+
 void model_judge(const struct model *model, const struct sample *samples, guint count, double speed,
                  struct model_score ret_scores[TARGET_COUNT])
 {
@@ -261,7 +263,9 @@ void model_judge(const struct model *model, const struct sample *samples, guint 
             if (isnan(word.mean[i]) || !sample_tells(&samples[run], i))
                 continue;
             calibration_offsets(model->calibration, &samples[run], i, offsets);
-            score_add(&scores[i], samples[run].targets[i], word.record[i] + model_shift(model, i, speed), offsets);
+            const double shift = model_shift(model, i, speed);
+            score_add(&scores[i], samples[run].targets[i],
+                      model_tell_record(model, &samples[run], i, word.mean[i]) + shift, word.mean[i] + shift, offsets);
         }
     }
     for (guint i = 0; i < TARGET_COUNT; i++)

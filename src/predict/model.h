@@ -53,10 +53,9 @@ struct model *model_rename(struct model *model, guint version, const char *origi
 
 /* What it says of one run, in logarithms (target_log): the point prediction, and its spread (standard deviation) over runs of which as much is told as
  * mostly is; `missing` is the variance that comes on top where less is told than of the runs that it
- * was calibrated with. `record` is what a run's record will say: the mean, or for runs of a kind that mostly end before the amount is measured what those
- * that did have on record, which is nothing that they need. NAN for targets that it was not taught. */
+ * was calibrated with. NAN for targets that it was not taught. */
 struct model_word {
-    double mean[TARGET_COUNT], spread[TARGET_COUNT], missing[TARGET_COUNT], record[TARGET_COUNT];
+    double mean[TARGET_COUNT], spread[TARGET_COUNT], missing[TARGET_COUNT];
     guint unknown; /* model_count_unknown() */
 };
 
@@ -70,6 +69,10 @@ guint model_count_unknown(const struct model *model, const struct sample *sample
 
 /* To be added to the mean for the quantile `level`. */
 double model_offset(const struct model *model, const struct sample *sample, enum target target, double level);
+
+/* What a run's record will say, by its median: what it needs, or for runs of a kind that mostly end before the amount is measured what those that did have
+ * on record, which is nothing that they need. `mean` is as predicted. */
+double model_tell_record(const struct model *model, const struct sample *sample, enum target target, double mean);
 
 /* Runs of the calibration group that the offset is from; its language's. */
 guint model_group_count(const struct model *model, const struct sample *sample, enum target target);

@@ -44,14 +44,16 @@ static struct score score_baseline(const struct baseline *baseline, const GPtrAr
     return score_of(actual, predicted, test->len);
 }
 
-/* By what it says of the run's record, or with `is_need` of what the run needs, measured or not. */
+/* By the median of what it says of the run's record, or with `is_need` of what the run needs, measured or not. */
 static struct score score_model(const struct model *model, const GPtrArray *test, enum target target, gboolean is_need)
 {
     g_autofree double *actual = amounts_new(test, target), *predicted = g_new(double, test->len);
     for (guint i = 0; i < test->len; i++) {
+        const struct sample *sample = &row_at(test, i)->sample;
         struct model_word word;
-        model_predict(model, &row_at(test, i)->sample, &word);
-        predicted[i] = exp(is_need ? word.mean[target] : word.record[target]);
+        model_predict(model, sample, &word);
+        predicted[i] = exp(is_need ? word.mean[target] + model_offset(model, sample, target, 0.5)
+                                   : model_tell_record(model, sample, target, word.mean[target]));
     }
     return score_of(actual, predicted, test->len);
 }
