@@ -118,7 +118,7 @@ static void fetch_fail_timeout(const struct code_fetch *fetch, GError **error)
 {
     double seconds = 0;
     curl_easy_getinfo(fetch->easy, CURLINFO_TOTAL_TIME, &seconds);
-    if (seconds * 1000 < (double)fetch->timeout_ms)
+    if (seconds >= (double)fetch->low_speed_s && seconds * 1000 < (double)fetch->timeout_ms)
         hbr_error_set(error, HBR_ERROR_TIMEOUT,
                       "%s: it sends too slowly, or does not answer; right would be %ld bytes a second",
                       fetch_url(fetch), FETCH_LOW_SPEED);
