@@ -145,6 +145,8 @@ static const struct {
      {0.01F, 0.01F, 0.01F, 0.01F, 0.01F}},
 };
 
+#define EFFECT_COUNT G_N_ELEMENTS(effect_table)
+
 /* Variance of the runs in their groups. */
 static const float noise_table[TARGET_COUNT] = {.09F, .03F, .03F, .03F, .03F};
 
@@ -167,8 +169,8 @@ struct effects {
 
 guint effects_count(void)
 {
-    G_STATIC_ASSERT(G_N_ELEMENTS(effect_table) <= EFFECTS_MAX);
-    return G_N_ELEMENTS(effect_table);
+    G_STATIC_ASSERT(EFFECT_COUNT <= EFFECTS_MAX);
+    return EFFECT_COUNT;
 }
 
 const char *effects_name(guint effect)
@@ -316,7 +318,7 @@ void effects_groups(const struct sample *sample, const struct ranks *ranks, guin
     categories[RANK] = ranks_tell(ranks, sample);
     for (guint i = BINS_NONE + 1; i < G_N_ELEMENTS(bins_table); i++)
         bins[i] = sample_bin(sample, i);
-    for (guint i = 0; i < effects_count(); i++)
+    for (guint i = 0; i < EFFECT_COUNT; i++)
         ret_groups[i] = sample_group(categories, bins, i);
 }
 
@@ -417,7 +419,7 @@ static struct effects *effects_new(double mean)
 
 void effects_free(struct effects *effects)
 {
-    for (guint i = 0; effects != NULL && i < effects_count(); i++)
+    for (guint i = 0; effects != NULL && i < EFFECT_COUNT; i++)
         g_free(effects->tables[i].places);
     g_free(effects);
 }
@@ -481,16 +483,16 @@ struct effects *effects_fit(enum target target, double noise, const guint64 (*gr
     g_autofree double *left_over = g_new(double, count);
     for (guint run = 0; run < count; run++)
         left_over[run] = weights[run] > 0 ? y[run] - effects->mean : 0;
-    for (guint i = 0; i < effects_count(); i++) {
+    for (guint i = 0; i < EFFECT_COUNT; i++) {
         column_init(&columns[i], groups, weights, i, count);
         columns[i].shrinkage = noise * noise_table[target] / MAX(effect_table[i].variance[target], 1e-9F);
     }
     for (guint sweep = 0; sweep < SWEEPS; sweep++) {
-        for (guint i = 0; i < effects_count(); i++)
+        for (guint i = 0; i < EFFECT_COUNT; i++)
             if (effect_table[i].variance[target] > 0)
                 column_sweep(&columns[i], left_over, weights, count);
     }
-    for (guint i = 0; i < effects_count(); i++) {
+    for (guint i = 0; i < EFFECT_COUNT; i++) {
         if (effect_table[i].variance[target] > 0 || effect_names(i))
             effects_take(effects, i, &columns[i]);
         column_clear(&columns[i]);
@@ -503,7 +505,7 @@ struct effects *effects_fit(enum target target, double noise, const guint64 (*gr
 double effects_predict(const struct effects *effects, const guint64 groups[EFFECTS_MAX], double *ret_parts)
 {
     double sum = effects->mean;
-    for (guint i = 0; i < effects_count(); i++) {
+    for (guint i = 0; i < EFFECT_COUNT; i++) {
         const struct effect *effect = table_find(&effects->tables[i], groups[i]);
         const double part = effect != NULL ? effect->value : 0;
         if (ret_parts != NULL)
@@ -519,7 +521,7 @@ double effects_predict(const struct effects *effects, const guint64 groups[EFFEC
 double effects_missing(enum target target, const guint64 groups[EFFECTS_MAX])
 {
     double variance = 0;
-    for (guint i = 0; i < effects_count(); i++)
+    for (guint i = 0; i < EFFECT_COUNT; i++)
         if (groups[i] == 0 && effect_table[i].bins == BINS_NONE && (effect_table[i].categories & ~MOSTLY_TOLD) == 0)
             variance += effect_table[i].variance[target];
     return variance;
@@ -528,7 +530,7 @@ double effects_missing(enum target target, const guint64 groups[EFFECTS_MAX])
 guint effects_count_unknown(const struct effects *effects, const guint64 groups[EFFECTS_MAX])
 {
     guint unknown = 0;
-    for (guint i = 0; i < effects_count(); i++)
+    for (guint i = 0; i < EFFECT_COUNT; i++)
         unknown += effect_names(i) && groups[i] != 0 && table_find(&effects->tables[i], groups[i]) == NULL;
     return unknown;
 }
@@ -537,7 +539,7 @@ GVariant *effects_save(const struct effects *effects)
 {
     GVariantBuilder builder;
     g_variant_builder_init(&builder, G_VARIANT_TYPE("a(utd)"));
-    for (guint i = 0; i < effects_count(); i++) {
+    for (guint i = 0; i < EFFECT_COUNT; i++) {
         const struct table *table = &effects->tables[i];
         for (gsize at = 0; table->count > 0 && at < (gsize)1 << table->bits; at++)
             if (table->places[at].group != 0)
@@ -559,7 +561,7 @@ struct effects *effects_load(GVariant *saved)
         guint64 group;
         double value;
         g_variant_get_child(list, i, "(utd)", &effect, &group, &value);
-        is_sound = effect < effects_count() && isfinite(value) && fabs(value) < 100;
+        is_sound = effect < EFFECT_COUNT && isfinite(value) && fabs(value) < 100;
         if (is_sound)
             effects_set(effects, effect, group, value);
     }

@@ -304,10 +304,29 @@ static void demand_explain_model(struct demand *demand, const struct blend *blen
     const struct model_info *info = model_get_info(blend->model);
     demand_add_reason(
         demand, g_strdup("model"),
-        g_strdup_printf("version %u, %s, of %u runs of %u functions, %u in this language; rules weigh %.0f %%",
+        g_strdup_printf("version %u, %s, of %u runs of %u functions, %u in this language; rules weigh %ld %%",
                         info->version, info->origin, info->run_count, info->function_count,
                         model_group_count(blend->model, blend->sample, TARGET_MEMORY),
-                        isnan(memory->prior.mean) ? 100 : 100 * memory->rules_weight));
+                        isnan(memory->prior.mean) ? 100 : lround(100 * memory->rules_weight)));
+}
+
+#define ROUNDED_FROM 0.1
+
+/* To the thousandth: finer than anybody can tell, and written several times as fast. What is next to nothing is left as it is. */
+static void quantiles_round(struct quantiles *quantiles)
+{
+    double *const amounts[] = {&quantiles->p50, &quantiles->p90, &quantiles->p99};
+    for (guint i = 0; i < G_N_ELEMENTS(amounts); i++)
+        if (*amounts[i] >= ROUNDED_FROM)
+            *amounts[i] = round(*amounts[i] * 1000) / 1000;
+}
+
+static void demand_round(struct demand *demand)
+{
+    quantiles_round(&demand->vcpus);
+    quantiles_round(&demand->memory_mib);
+    quantiles_round(&demand->network_mbps);
+    quantiles_round(&demand->duration_ms);
 }
 
 /* The function's own runs, and what the model's word weighs beside them: it is as good as so many. */
@@ -326,6 +345,7 @@ static struct demand *blend_predict(const struct blend *blend, const struct func
     demand_explain_model(demand, blend, &priors[1]);
     if (function != NULL && count > 0)
         demand_explain_history(demand, blend->policy);
+    demand_round(demand);
     score_assign(blend->policy, demand);
     return demand;
 }

@@ -49,11 +49,12 @@ void score_assign(const struct policy *policy, struct demand *demand)
     const struct vm_shape *initial = &policy_find_profile(policy, class->profile)->initial;
     const double floor_score =
         index > 0 ? ((struct policy_class *)g_ptr_array_index(policy->classes, index - 1))->score_max : 0;
-    demand->score = floor_score + (class->score_max - floor_score) * score_share(policy, demand, initial);
+    const double score = floor_score + (class->score_max - floor_score) * score_share(policy, demand, initial);
+    demand->score = round(score * 1000) / 1000;
     g_free(demand->class_name);
     demand->class_name = g_strdup(class->name);
     g_autofree char *shape = vm_shape_to_string(initial);
     demand_add_reason(demand, g_strdup("class"),
-                      g_strdup_printf("score %.0f, class %s: the smallest whose profile covers the demand (%s: %s)",
-                                      demand->score, class->name, class->profile, shape));
+                      g_strdup_printf("score %ld, class %s: the smallest whose profile covers the demand (%s: %s)",
+                                      lround(demand->score), class->name, class->profile, shape));
 }
