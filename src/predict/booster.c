@@ -284,6 +284,7 @@ static gboolean booster_set(struct booster *booster, const struct booster_settin
         {"lambda", settings->regularisation},
         {"num_parallel_tree", settings->trees_per_round},
         {"huber_slope", settings->huber_slope},
+        {"max_delta_step", settings->leaf_max},
         {"base_score", 0},
     };
     int status = XGBoosterSetParam(booster->handle, "tree_method", "hist");

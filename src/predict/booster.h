@@ -17,6 +17,7 @@ struct booster_settings {
         columns; /* share of the rows for each tree, and of the columns for each tree (of a forest: for each node) */
     double child_weight_min; /* XGBoost's min_child_weight */
     double regularisation;   /* XGBoost's lambda */
+    double leaf_max;         /* what a leaf says at most, before `step`; XGBoost's max_delta_step */
     double huber_slope;      /* beyond which a residual counts by its size, and not by its square */
     guint bins;
     guint seed;

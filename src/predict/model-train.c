@@ -31,6 +31,7 @@ static const struct booster_settings tree_settings = {
     .columns = 0.35,
     .child_weight_min = 1,
     .regularisation = 1,
+    .leaf_max = 1,
     .huber_slope = 0.25,
     .bins = 64,
 };

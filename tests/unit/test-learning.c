@@ -106,6 +106,43 @@ START_TEST(test_new_code)
 }
 END_TEST
 
+/* Code of one kind, whose need nothing tells but how many loops it has. */
+static GArray *loops_new(guint count, guint32 seed, const char *prefix)
+{
+    g_autoptr(GRand) random = g_rand_new_with_seed(seed);
+    GArray *made = g_array_new(FALSE, FALSE, sizeof(struct sample));
+    for (guint i = 0; i < count; i++) {
+        const guint loops = (guint)g_rand_int_range(random, 1, 41);
+        g_autofree char *function = g_strdup_printf("%s-%u", prefix, i / 20);
+        struct code_traits traits = {.lines = 100, .loops = loops};
+        const struct code_metadata code = {.function = function, .language = (char *)"python", .traits = &traits};
+        struct sample sample;
+        sample_of_code(&sample, &code, 0);
+        sample.targets[TARGET_MEMORY] = (float)target_log(TARGET_MEMORY, 10 * loops * exp(noise(random)));
+        g_array_append_val(made, sample);
+    }
+    return made;
+}
+
+/* Rule: the more it learns from, the better it is, or at least no worse. */
+START_TEST(test_more_runs)
+{
+    static const guint counts[] = {200, 6000};
+    double errors[G_N_ELEMENTS(counts)];
+    g_autoptr(GArray) unseen = loops_new(300, 2, "new");
+    for (guint i = 0; i < G_N_ELEMENTS(counts); i++) {
+        g_autoptr(GArray) runs = loops_new(counts[i], 3 + i, "known");
+        g_autoptr(model_auto) learned = train(runs, NULL);
+        struct model_score scores[TARGET_COUNT];
+        ck_assert_ptr_nonnull(learned);
+        model_judge(learned, (const struct sample *)(const void *)unseen->data, unseen->len, 0, scores);
+        errors[i] = scores[TARGET_MEMORY].error;
+    }
+    ck_assert_double_lt(errors[1], errors[0] + 0.02);
+    ck_assert_double_lt(errors[1], 2 * NOISE);
+}
+END_TEST
+
 /* Rule: a quantile is exceeded as often as it says, of code never seen. */
 START_TEST(test_quantiles_cover)
 {
@@ -746,6 +783,7 @@ int main(void)
     tcase_add_unchecked_fixture(learned, setup_model, teardown_model);
     tcase_set_timeout(learned, 300);
     tcase_add_test(learned, test_new_code);
+    tcase_add_test(learned, test_more_runs);
     tcase_add_test(learned, test_quantiles_cover);
     tcase_add_test(learned, test_unknown_names);
     tcase_add_test(learned, test_reproducible);
