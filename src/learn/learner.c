@@ -175,7 +175,7 @@ static gboolean learner_begin(struct learner *learner, GError **error)
                               .origin = (char *)"trained",
                               .made_at = clock_now(),
                               .speed = learner_speed(learner)},
-                     .seed = learner->training_version,
+                     .seed = 1, /* of the same runs the same model: else the luckiest draw would win */
                      .half_life = learner->settings.half_life},
     };
     log_info("learn", "version %u of the model is trained with %u runs", learner->training_version, spec.samples->len);

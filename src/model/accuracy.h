@@ -46,8 +46,8 @@ extern const struct codec accuracy_figures_codec;
 /* The runs that have something in common. */
 struct accuracy_group {
     char *function, *tenant, *language; /* NULL: not told, or different ones */
-    char *source;                       /* of the demand: where they are grouped by model, and none took part */
-    guint model_version;                /* 0: none, or different ones */
+    char *source; /* where they are grouped by model, and none with a version took part: of the demand, or "shipped" */
+    guint model_version; /* 0: the shipped one, none, or different ones */
     guint runs;
     guint cut_short; /* of them */
     gint64 oldest_at, newest_at;

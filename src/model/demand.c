@@ -44,6 +44,14 @@ static const struct codec_field demand_fields[] = {
 
 CODEC_DEFINE_SEALABLE(demand, demand_fields, AT(demand, seal))
 
+gboolean demand_has_model(const struct demand *demand)
+{
+    for (guint i = 0; demand->reasons != NULL && i < demand->reasons->len; i++)
+        if (g_str_equal(((const struct demand_reason *)demand->reasons->pdata[i])->rule, "model"))
+            return TRUE;
+    return demand->model_version > 0;
+}
+
 /* Standard normal quantiles. */
 static const struct {
     double quantile, score;

@@ -27,7 +27,7 @@ extern const struct codec_words demand_source_words;
 struct demand {
     enum demand_source source;
     guint sample_count;  /* past executions that it rests on */
-    guint model_version; /* of the learned model; 0: none took part */
+    guint model_version; /* of the learned model; 0: the shipped one, or none took part */
     double score;        /* complexity, 0 to 100 */
     char *class_name;
     struct quantiles vcpus; /* CPUs kept busy */
@@ -40,6 +40,9 @@ struct demand {
 };
 
 CODEC_DECLARE(demand)
+
+/* Whether a learned model took part: it is among the reasons then. */
+gboolean demand_has_model(const struct demand *demand);
 
 /* The amount that is exceeded with probability 1 - `quantile`. Between p50, p90 and p99 the logarithm of the amount is linear in the standard
  * normal quantile, so that three quantiles of a lognormal variable give all others; on both sides it goes on as it was, up to 0.999 and down to 0.001

@@ -450,19 +450,10 @@ struct demand *predictor_explain(struct predictor *predictor, const struct polic
     return demand;
 }
 
-/* A model took part. */
-static gboolean demand_is_of_model(const struct demand *demand)
-{
-    for (guint i = 0; demand->reasons != NULL && i < demand->reasons->len; i++)
-        if (g_str_equal(((const struct demand_reason *)demand->reasons->pdata[i])->rule, "model"))
-            return TRUE;
-    return FALSE;
-}
-
 void predictor_add_reasons(struct predictor *predictor, const struct policy *policy, const struct code_metadata *code,
                            gint64 at, struct demand *demand)
 {
-    if (predictor->model == NULL || !demand_is_of_model(demand))
+    if (predictor->model == NULL || !demand_has_model(demand))
         return;
     struct sample sample;
     sample_of_code(&sample, code, at);

@@ -125,7 +125,10 @@ static struct accuracy_group *group_of_row(sqlite3_stmt *row, enum accuracy_by b
         break;
     case ACCURACY_BY_MODEL:
         group->model_version = (guint)sqlite3_column_int64(row, COLUMN_MODEL_VERSION);
-        group->source = group->model_version == 0 ? g_strdup(accuracy_text(row, COLUMN_SOURCE)) : NULL;
+        if (sqlite3_column_type(row, COLUMN_MODEL_VERSION) == SQLITE_NULL)
+            group->source = g_strdup(accuracy_text(row, COLUMN_SOURCE));
+        else if (group->model_version == 0)
+            group->source = g_strdup("shipped");
         break;
     }
     return group;

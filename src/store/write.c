@@ -178,7 +178,8 @@ static void writer_bind_demand(sqlite3_stmt *row, const struct demand *demand)
     sqlite3_bind_double(row, 21, demand->memory_mib.p90);
     sqlite3_bind_double(row, 22, demand->duration_ms.p50);
     sqlite3_bind_double(row, 23, demand->duration_ms.p90);
-    sqlite3_bind_int64(row, 35, demand->model_version);
+    if (demand_has_model(demand))
+        sqlite3_bind_int64(row, 35, demand->model_version);
     sqlite3_bind_double(row, 36, demand->vcpus.p99);
     sqlite3_bind_double(row, 37, demand->memory_mib.p99);
     sqlite3_bind_double(row, 38, demand->network_mbps.p50);

@@ -43,12 +43,19 @@ static void run_sql(const char *sql)
     sqlite3_close(handle);
 }
 
+#define SHIPPED G_MAXUINT /* in place of a version */
+
 /* An hour of `vcpus` of 4 CPUs where {1, 2, 3} were predicted, and of 512 of 1024 MiB. */
 static void observe(const char *function, const char *tenant, const char *language, guint model_version, double vcpus,
                     enum exit_reason reason)
 {
+    struct demand_reason reason_of_model = {.rule = (char *)"model", .effect = (char *)"shipped"};
+    g_autoptr(GPtrArray) reasons = g_ptr_array_new();
+    if (model_version == SHIPPED)
+        g_ptr_array_add(reasons, &reason_of_model);
     struct demand demand = {.source = model_version > 0 ? DEMAND_MODEL : DEMAND_HISTORY,
-                            .model_version = model_version,
+                            .model_version = model_version == SHIPPED ? 0 : model_version,
+                            .reasons = reasons,
                             .vcpus = {1, 2, 3},
                             .memory_mib = {256, 512, 1024},
                             .duration_ms = {1000, 2000, 3000}};
@@ -124,6 +131,21 @@ static void observe_all(void)
     observe("sort", "acme", "python", 4, 0.5, EXIT_SIGNALLED);
     observe("sort", "acme", "python", 4, 0.5, EXIT_REFUSED); /* was no run */
 }
+
+/* Rule: the shipped model is one by itself, though its version is 0. */
+START_TEST(test_shipped)
+{
+    observe("sort", "acme", "python", SHIPPED, 1, EXIT_EXITED);
+    observe("sort", "acme", "python", SHIPPED, 1, EXIT_EXITED);
+    observe("sort", "acme", "python", 0, 1, EXIT_EXITED);
+    const struct store_accuracy_query query = {.by = ACCURACY_BY_MODEL};
+    g_autoptr(GError) error = NULL;
+    json_t *answer = store_read_accuracy(store, &query, &error);
+    g_autofree char *text = describe(answer);
+    ck_assert_str_eq(text, "shipped:2 history:1");
+    json_decref(answer);
+}
+END_TEST
 
 /* Rule: runs are put together by what is asked for, the largest group first; functions of different tenants are different ones. */
 START_TEST(test_groups)
@@ -269,6 +291,7 @@ int main(void)
     TCase *cases = tcase_create("accuracy");
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_test(cases, test_groups);
+    tcase_add_test(cases, test_shipped);
     tcase_add_test(cases, test_figures);
     tcase_add_test(cases, test_nothing_to_tell);
     tcase_add_test(cases, test_groups_are_bounded);
