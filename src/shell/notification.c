@@ -3,6 +3,7 @@
 
 #include "shell/failure.h"
 #include "shell/language.h"
+#include "shell/local-file.h"
 
 #include <string.h>
 
@@ -47,7 +48,7 @@ gboolean notification_add_source(json_t *notification, const char *path, GError 
     const char *interpreter = language != NULL ? language_interpreter(language) : NULL;
     if (interpreter == NULL || json_integer_value(json_object_get(code, "code_bytes")) > NOTIFICATION_MAX)
         return TRUE;
-    g_autoptr(GBytes) content = metadata_read_file(path, NOTIFICATION_MAX, error);
+    g_autoptr(GBytes) content = local_file_read(path, NOTIFICATION_MAX, error);
     if (content == NULL)
         return FALSE;
     gsize length = 0;

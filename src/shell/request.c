@@ -3,6 +3,7 @@
 
 #include "shell/failure.h"
 #include "shell/language.h"
+#include "shell/local-file.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -82,7 +83,7 @@ static gboolean request_add_file(json_t *program, const char *text, GError **err
     g_autofree char *remote = colon != NULL ? g_strdup(colon + 1) : g_path_get_basename(text);
     if (*local == '\0' || *remote == '\0')
         return failure_usage(error, "--file: \"%s\" is incomplete: write LOCAL or LOCAL:REMOTE", text);
-    g_autoptr(GBytes) content = metadata_read_file(local, REQUEST_FILE_MAX, error);
+    g_autoptr(GBytes) content = local_file_read(local, REQUEST_FILE_MAX, error);
     if (content == NULL)
         return FALSE;
     request_append_file(program, request_file(remote, request_file_mode(local), content));
@@ -234,8 +235,8 @@ json_t *request_new(const struct arguments *arguments, GError **error)
         failure_usage(error, "SCRIPT is missing: give a file, or --code CODE");
         return NULL;
     }
-    g_autoptr(GBytes) content = path != NULL ? metadata_read_file(path, REQUEST_FILE_MAX, error)
-                                             : g_bytes_new(inline_code, strlen(inline_code));
+    g_autoptr(GBytes) content =
+        path != NULL ? local_file_read(path, REQUEST_FILE_MAX, error) : g_bytes_new(inline_code, strlen(inline_code));
     if (content == NULL)
         return NULL;
     g_autofree char *name = path != NULL ? request_function_name(path) : g_strdup("inline");
@@ -253,7 +254,7 @@ json_t *request_new(const struct arguments *arguments, GError **error)
 
 json_t *request_program_of_file(const struct arguments *arguments, const char *path, GError **error)
 {
-    g_autoptr(GBytes) content = metadata_read_file(path, REQUEST_FILE_MAX, error);
+    g_autoptr(GBytes) content = local_file_read(path, REQUEST_FILE_MAX, error);
     if (content == NULL)
         return NULL;
     gsize length = 0;
