@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "shell/failure.h"
+#include "shell/language.h"
 #include "shell/local-file.h"
 #include "shell/render.h"
 #include "shell/report.h"
@@ -382,10 +383,11 @@ static json_t *accuracy_fetch(struct session *session, const struct arguments *a
         return NULL;
     const gint64 since_at = arguments_number(arguments, "since");
     g_autofree char *since = arguments_has(arguments, "since") ? units_format_rfc3339(since_at) : NULL;
+    const char *language = arguments_string(arguments, "language");
     const struct hbr_accuracy_query query = {.by = arguments_string(arguments, "by"),
                                              .function = arguments_string(arguments, "function"),
                                              .tenant = arguments_string(arguments, "tenant"),
-                                             .language = arguments_string(arguments, "language"),
+                                             .language = language != NULL ? language_canonical(language) : NULL,
                                              .since = since,
                                              .limit = (unsigned)arguments_number(arguments, "limit")};
     struct hbr_error remote = HBR_ERROR_INIT;

@@ -14,14 +14,14 @@
 #define METADATA_PAYLOAD_MAX (16 * 1024 * 1024)
 #define METADATA_DEPTH_MAX 1000
 
-enum member_kind { MEMBER_STRING, MEMBER_NUMBER, MEMBER_REAL, MEMBER_TRUE, MEMBER_STRINGS };
+enum member_kind { MEMBER_STRING, MEMBER_LANGUAGE, MEMBER_NUMBER, MEMBER_REAL, MEMBER_TRUE, MEMBER_STRINGS };
 
 static const struct {
     const char *option, *member;
     enum member_kind kind;
 } metadata_members[] = {
     {"tenant", "tenant", MEMBER_STRING},
-    {"language", "language", MEMBER_STRING},
+    {"language", "language", MEMBER_LANGUAGE},
     {"library", "libraries", MEMBER_STRINGS},
     {"algorithm", "algorithm", MEMBER_STRING},
     {"entry-point", "entry_point", MEMBER_STRING},
@@ -53,6 +53,8 @@ static json_t *metadata_member(const struct arguments *arguments, const char *op
     switch (kind) {
     case MEMBER_STRING:
         return json_string(arguments_string(arguments, option));
+    case MEMBER_LANGUAGE:
+        return json_string(language_canonical(arguments_string(arguments, option)));
     case MEMBER_NUMBER:
         return json_integer(arguments_number(arguments, option));
     case MEMBER_REAL:

@@ -364,7 +364,12 @@ START_TEST(interpreters_are_found_in_the_first_line)
     }
     ck_assert_pstr_eq(language_of_file("a.b/x.py"), "python");
     ck_assert_pstr_eq(language_of_file("a.py/x"), NULL);
+    ck_assert_pstr_eq(language_of_file("x.rs"), "rust");
     ck_assert_pstr_eq(language_interpreter("javascript"), "node");
+    ck_assert_pstr_eq(language_interpreter("rust"), NULL);
+    ck_assert_str_eq(language_program("tcl"), "tcl");
+    ck_assert_str_eq(language_canonical("PYTHON"), "python");
+    ck_assert_str_eq(language_canonical("Tcl"), "Tcl");
 }
 END_TEST
 
