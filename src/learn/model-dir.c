@@ -292,8 +292,12 @@ static int version_compare(gconstpointer a, gconstpointer b)
 
 static void scan_prior(struct model_dir *dir, GPtrArray *records)
 {
-    if (dir->prior == NULL || !g_file_test(dir->prior, G_FILE_TEST_EXISTS))
+    if (dir->prior == NULL || *dir->prior == '\0')
         return;
+    if (!g_file_test(dir->prior, G_FILE_TEST_EXISTS)) {
+        log_info("learn", "there is no shipped model %s", dir->prior);
+        return;
+    }
     g_autoptr(GError) error = NULL;
     g_autoptr(model_auto) model = model_dir_load(dir, 0, &error);
     if (model != NULL)
