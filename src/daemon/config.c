@@ -19,16 +19,17 @@ struct config_key {
     const char *name;
     enum config_kind kind;
     gsize offset;
-    double max;
+    double min, max;
 };
 
-#define DAEMON(name, kind, member, max)                         \
-    {                                                           \
-        name, kind, G_STRUCT_OFFSET(struct config, member), max \
+#define DAEMON_FROM(name, kind, member, min, max)                    \
+    {                                                                \
+        name, kind, G_STRUCT_OFFSET(struct config, member), min, max \
     }
-#define HOST(name, kind, member, max)                              \
-    {                                                              \
-        name, kind, G_STRUCT_OFFSET(struct host_spec, member), max \
+#define DAEMON(name, kind, member, max) DAEMON_FROM(name, kind, member, 0, max)
+#define HOST(name, kind, member, max)                                 \
+    {                                                                 \
+        name, kind, G_STRUCT_OFFSET(struct host_spec, member), 0, max \
     }
 
 static const struct config_key daemon_keys[] = {
@@ -46,7 +47,7 @@ static const struct config_key daemon_keys[] = {
     DAEMON("code-cache", CONFIG_SIZE, code_cache, CONFIG_SIZE_MAX),
     DAEMON("models", CONFIG_UINT, models, 1),
     DAEMON("prior", CONFIG_STRING, prior, 0),
-    DAEMON("model-samples-max", CONFIG_UINT, model_samples_max, 100000),
+    DAEMON_FROM("model-samples-max", CONFIG_UINT, model_samples_max, SAMPLES_MIN, 100000),
     DAEMON("model-train-runs", CONFIG_UINT, model_train_runs, 1000000),
     DAEMON("model-half-life-days", CONFIG_DOUBLE, model_half_life_days, 36500),
     DAEMON("keep-days", CONFIG_UINT, keep_days, 36500),
@@ -102,10 +103,10 @@ static gboolean config_read_number(GKeyFile *file, const char *group, const stru
     g_autoptr(GError) problem = NULL;
     const double value = g_key_file_get_double(file, group, key->name, &problem);
     const gboolean is_whole = key->kind == CONFIG_UINT;
-    if (problem != NULL || !(value >= 0 && value <= key->max) || (is_whole && value != (double)(guint)value)) {
+    if (problem != NULL || !(value >= key->min && value <= key->max) || (is_whole && value != (double)(guint)value)) {
         g_autofree char *text = g_key_file_get_value(file, group, key->name, NULL);
-        hbr_error_set(error, HBR_ERROR_INVALID, "[%s] %s: \"%s\" is not a %snumber from 0 to %.0f", group, key->name,
-                      text, is_whole ? "whole " : "", key->max);
+        hbr_error_set(error, HBR_ERROR_INVALID, "[%s] %s: \"%s\" is not a %snumber from %.0f to %.0f", group, key->name,
+                      text, is_whole ? "whole " : "", key->min, key->max);
         return FALSE;
     }
     if (key->kind == CONFIG_UINT)
@@ -264,11 +265,6 @@ static gboolean config_check(const struct config *config, GError **error)
     }
     if (!log_level_from_string(config->log_level, &level, error)) {
         g_prefix_error(error, "[daemon] log-level: ");
-        return FALSE;
-    }
-    if (config->model_samples_max < SAMPLES_MIN) {
-        hbr_error_set(error, HBR_ERROR_INVALID, "[daemon] model-samples-max: %u is not a number from %d on",
-                      config->model_samples_max, SAMPLES_MIN);
         return FALSE;
     }
     return TRUE;

@@ -219,13 +219,14 @@ static gboolean learner_decide(struct learner *learner, const struct training_re
     g_autofree char *why = NULL;
     const gboolean is_won = contest_is_won(result->scores, result->has_champion ? result->champion_scores : NULL,
                                            result->champion_version, &why);
-    log_info("learn", "version %u of the model is %s after %.1f s of training: %s", learner->training_version,
-             is_won ? "taken" : "refused", result->seconds, why);
     const gboolean is_done =
         is_won ? learner_crown(learner, result, why, error) : learner_refuse(learner, result, why, error);
-    if (is_done)
-        learner_count(learner, is_won ? &learner->status.won : &learner->status.refused, result->seconds);
-    return is_done;
+    if (!is_done)
+        return FALSE;
+    log_info("learn", "version %u of the model is %s after %.1f s of training: %s", learner->training_version,
+             is_won ? "taken" : "refused", result->seconds, why);
+    learner_count(learner, is_won ? &learner->status.won : &learner->status.refused, result->seconds);
+    return TRUE;
 }
 
 static void learner_on_result(struct learner *learner, const struct training_result *result)

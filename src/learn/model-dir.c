@@ -68,35 +68,55 @@ static GBytes *file_read(const char *path, gint64 max, GError **error)
     struct stat info;
     char *text = NULL;
     gsize length;
-    if (g_stat(path, &info) == 0 && (!S_ISREG(info.st_mode) || info.st_size > max)) {
+    if (g_stat(path, &info) < 0) {
+        const int os_error = errno;
+        hbr_error_set(error, os_error == ENOENT ? HBR_ERROR_INVALID : HBR_ERROR_STORE, "%s: %s", path,
+                      g_strerror(os_error));
+        return NULL;
+    }
+    if (!S_ISREG(info.st_mode) || info.st_size > max) {
         hbr_error_set(error, HBR_ERROR_INVALID, "%s: is no file of at most %" G_GINT64_FORMAT " bytes", path, max);
         return NULL;
     }
     if (g_file_get_contents(path, &text, &length, &problem))
         return g_bytes_new_take(text, length);
-    hbr_error_set(error,
-                  g_error_matches(problem, G_FILE_ERROR, G_FILE_ERROR_NOENT) ? HBR_ERROR_INVALID : HBR_ERROR_STORE,
-                  "%s: %s", path, problem->message);
+    hbr_error_set(error, HBR_ERROR_STORE, "%s: %s", path, problem->message);
     return NULL;
 }
 
-GBytes *model_dir_read(struct model_dir *dir, guint version, GError **error)
+/* As it is, whole or not. */
+static GBytes *model_dir_read_any(struct model_dir *dir, guint version, GError **error)
 {
     g_autofree char *path = model_dir_file(dir, version, FILE_MODEL);
     return file_read(path, MODEL_CONTENT_MAX, error);
 }
 
+static void model_dir_fail(struct model_dir *dir, guint version, const GError *problem, GError **error)
+{
+    g_autofree char *path = model_dir_file(dir, version, FILE_MODEL);
+    hbr_error_set(error, HBR_ERROR_INVALID, "%s: %s", path, problem->message);
+}
+
+GBytes *model_dir_read(struct model_dir *dir, guint version, GError **error)
+{
+    g_autoptr(GBytes) content = model_dir_read_any(dir, version, error);
+    g_autoptr(GError) problem = NULL;
+    if (content == NULL || model_check(content, &problem))
+        return g_steal_pointer(&content);
+    model_dir_fail(dir, version, problem, error);
+    return NULL;
+}
+
 /* Whatever its file says of itself, it goes by the name of the file. */
 struct model *model_dir_load(struct model_dir *dir, guint version, GError **error)
 {
-    g_autoptr(GBytes) content = model_dir_read(dir, version, error);
+    g_autoptr(GBytes) content = model_dir_read_any(dir, version, error);
     g_autoptr(GError) problem = NULL;
     g_autoptr(model_auto) model = content != NULL ? model_load(content, &problem) : NULL;
     if (content == NULL)
         return NULL;
     if (model == NULL) {
-        g_autofree char *path = model_dir_file(dir, version, FILE_MODEL);
-        hbr_error_set(error, HBR_ERROR_INVALID, "%s: %s", path, problem->message);
+        model_dir_fail(dir, version, problem, error);
         return NULL;
     }
     const char *origin = version == 0 ? "shipped" : model_get_info(model)->origin;
@@ -272,8 +292,12 @@ static int version_compare(gconstpointer a, gconstpointer b)
 
 static void scan_prior(struct model_dir *dir, GPtrArray *records)
 {
-    if (dir->prior == NULL || !g_file_test(dir->prior, G_FILE_TEST_EXISTS))
+    if (dir->prior == NULL || *dir->prior == '\0')
         return;
+    if (!g_file_test(dir->prior, G_FILE_TEST_EXISTS)) {
+        log_info("learn", "there is no shipped model %s", dir->prior);
+        return;
+    }
     g_autoptr(GError) error = NULL;
     g_autoptr(model_auto) model = model_dir_load(dir, 0, &error);
     if (model != NULL)

@@ -17,6 +17,8 @@ guint model_dir_scan(struct model_dir *dir, GPtrArray *records);
 
 /* NULL with HBR_ERROR_INVALID for what is damaged, HBR_ERROR_STORE for what cannot be read now. The message begins with the path. */
 struct model *model_dir_load(struct model_dir *dir, guint version, GError **error);
+
+/* Its file, of which model_check() is TRUE. NULL as above. */
 GBytes *model_dir_read(struct model_dir *dir, guint version, GError **error);
 
 /* Both files or, with HBR_ERROR_STORE, neither. */

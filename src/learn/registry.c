@@ -18,6 +18,8 @@ struct registry {
         *records; /* struct model_record, the oldest first; none of them in MODEL_SERVING, which is told by `serving` */
     struct model *serving; /* NULL: none */
     gboolean is_held;
+    GHashTable *unsound; /* version: char *, what is wrong with the file of one that seemed kept, as a reader found; the
+                            thread that changes the registry sees for itself when it loads the model */
 };
 
 static void record_destroy(gpointer record)
@@ -110,6 +112,7 @@ struct registry *registry_open(const struct registry_settings *settings, GError 
     registry->files = files;
     pthread_mutex_init(&registry->lock, NULL);
     registry->records = records_new();
+    registry->unsound = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     registry->last_version = model_dir_scan(files, registry->records);
     registry_load_serving(registry);
     return registry;
@@ -120,6 +123,7 @@ void registry_free(struct registry *registry)
     if (registry == NULL)
         return;
     g_ptr_array_unref(registry->records);
+    g_hash_table_unref(registry->unsound);
     g_clear_pointer(&registry->serving, model_unref);
     pthread_mutex_destroy(&registry->lock);
     model_dir_free(registry->files);
@@ -157,6 +161,7 @@ static void registry_forget(struct registry *registry, guint index)
     const struct model_record *record = registry->records->pdata[index];
     model_dir_remove(registry->files, record->version);
     pthread_mutex_lock(&registry->lock);
+    g_hash_table_remove(registry->unsound, GUINT_TO_POINTER(record->version));
     g_ptr_array_remove_index(registry->records, index);
     pthread_mutex_unlock(&registry->lock);
 }
@@ -282,6 +287,12 @@ gboolean registry_find_newest(struct registry *registry, guint *ret_version)
 static struct model_record *registry_copy(const struct registry *registry, const struct model_record *record)
 {
     struct model_record *copy = model_record_copy(record);
+    const char *unsound = g_hash_table_lookup(registry->unsound, GUINT_TO_POINTER(record->version));
+    if (unsound != NULL && copy->state == MODEL_KEPT) {
+        copy->state = MODEL_DAMAGED;
+        g_free(copy->why);
+        copy->why = g_strdup(unsound);
+    }
     if (registry_is_serving(registry, record->version)) {
         copy->state = MODEL_SERVING;
         copy->is_held = registry->is_held;
@@ -314,10 +325,31 @@ char *registry_describe(struct registry *registry, guint version, GError **error
     return NULL;
 }
 
+/* On any thread: `problem`, or NULL, is told of the version from now on. */
+static void registry_note_sound(struct registry *registry, guint version, const GError *problem)
+{
+    pthread_mutex_lock(&registry->lock);
+    if (problem == NULL)
+        g_hash_table_remove(registry->unsound, GUINT_TO_POINTER(version));
+    else if (registry_lookup(registry, version) != NULL)
+        g_hash_table_insert(registry->unsound, GUINT_TO_POINTER(version), g_strdup(problem->message));
+    pthread_mutex_unlock(&registry->lock);
+}
+
 GBytes *registry_read(struct registry *registry, guint version, GError **error)
 {
     pthread_mutex_lock(&registry->lock);
     const gboolean is_kept = registry_find_kept(registry, version, error) != NULL;
     pthread_mutex_unlock(&registry->lock);
-    return is_kept ? model_dir_read(registry->files, version, error) : NULL;
+    g_autoptr(GError) problem = NULL;
+    GBytes *content = is_kept ? model_dir_read(registry->files, version, &problem) : NULL;
+    if (!is_kept)
+        return NULL;
+    if (content != NULL || g_error_matches(problem, HBR_ERROR, HBR_ERROR_INVALID))
+        registry_note_sound(registry, version, problem);
+    if (g_error_matches(problem, HBR_ERROR, HBR_ERROR_INVALID))
+        hbr_error_set(error, HBR_ERROR_CONFLICT, "version %u of the model is damaged: %s", version, problem->message);
+    else if (problem != NULL)
+        g_propagate_error(error, g_steal_pointer(&problem));
+    return content;
 }

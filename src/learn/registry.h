@@ -69,5 +69,6 @@ void registry_write_list(struct registry *registry, GString *text);
 /* One of them, in JSON. Free with g_free. NULL with HBR_ERROR_NOT_FOUND. */
 char *registry_describe(struct registry *registry, guint version, GError **error);
 
-/* Its file. NULL with HBR_ERROR_NOT_FOUND, or HBR_ERROR_CONFLICT when it is not kept. */
+/* Its file. NULL with HBR_ERROR_NOT_FOUND, HBR_ERROR_CONFLICT when it is not kept, or is damaged or gone, which is told of it from then on, or
+ * HBR_ERROR_STORE. */
 GBytes *registry_read(struct registry *registry, guint version, GError **error);

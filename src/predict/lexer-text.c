@@ -3,13 +3,16 @@
 
 #include <string.h>
 
-#define CHARACTER_MAX 12 /* '\u{10FFFF}' */
-#define HEREDOC_MAX 8    /* what stands before its word */
-#define DELIMITER_MAX 16 /* of C++'s raw strings */
+#define CHARACTER_MAX 12               /* '\u{10FFFF}' */
+#define HEREDOC_MAX 8                  /* what stands before its word */
+#define DELIMITER_MAX 16               /* of C++'s raw strings */
+#define BYTE_ORDER_MARK "\xef\xbb\xbf" /* of UTF-8: editors on Windows begin a file with it */
 
 void text_init(struct text *text, const struct lexer_language *language, const char *start, gsize length)
 {
-    *text = (struct text){.start = start, .at = start, .end = start + length, .language = language};
+    const gsize marked = strlen(BYTE_ORDER_MARK);
+    const char *first = length >= marked && memcmp(start, BYTE_ORDER_MARK, marked) == 0 ? start + marked : start;
+    *text = (struct text){.start = first, .at = first, .end = start + length, .language = language};
 }
 
 static gboolean text_has(const struct text *text, enum lexer_form form)

@@ -98,6 +98,12 @@ static GBytes *content_check(GBytes *content, GError **error)
     return NULL;
 }
 
+gboolean model_check(GBytes *content, GError **error)
+{
+    g_autoptr(GBytes) body = content_check(content, error);
+    return body != NULL;
+}
+
 static gboolean load_knowledge(struct model *model, GVariant *entry, GError **error)
 {
     guint32 target;

@@ -95,3 +95,6 @@ void model_judge(const struct model *model, const struct sample *samples, guint 
  * take models only from where code would be taken. */
 GBytes *model_save(const struct model *model, GError **error);
 struct model *model_load(GBytes *content, GError **error);
+
+/* Whether a file's content is as model_save() made it, by its checksum; what it holds is not read. FALSE with HBR_ERROR_INVALID. */
+gboolean model_check(GBytes *content, GError **error);

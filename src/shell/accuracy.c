@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "shell/failure.h"
+#include "shell/language.h"
+#include "shell/local-file.h"
 #include "shell/render.h"
 #include "shell/report.h"
 #include "shell/scatter.h"
 #include "shell/units.h"
 
-#include <errno.h>
 #include <string.h>
 
 /* How good predictions were, as a table and as a picture. */
@@ -353,16 +354,6 @@ static void picture_print(struct output *output, const json_t *answer)
     picture_clear(&picture);
 }
 
-static gboolean picture_write(const char *path, const char *text, GError **error)
-{
-    FILE *file = fopen(path, "we");
-    gboolean is_written = file != NULL && fputs(text, file) >= 0;
-    is_written = (file == NULL || fclose(file) == 0) && is_written;
-    if (!is_written)
-        g_set_error(error, SHELL_ERROR, SHELL_ERROR_FILE, "%s: %s", path, g_strerror(errno));
-    return is_written;
-}
-
 static gboolean picture_save(struct session *session, const json_t *answer, const char *path, GError **error)
 {
     struct picture picture;
@@ -372,7 +363,8 @@ static gboolean picture_save(struct session *session, const json_t *answer, cons
         scatter_draw_svg(picture.shown[i], svg);
     scatter_explain_svg(svg);
     picture_clear(&picture);
-    if (!picture_write(path, svg_text(svg), error))
+    const char *text = svg_text(svg);
+    if (!local_file_write(path, text, strlen(text), error))
         return FALSE;
     const json_int_t runs = (json_int_t)json_array_size(json_object_get(answer, "points"));
     g_autoptr(json_auto) document = json_pack("{s:s, s:I}", "file", path, "runs", runs);
@@ -391,10 +383,11 @@ static json_t *accuracy_fetch(struct session *session, const struct arguments *a
         return NULL;
     const gint64 since_at = arguments_number(arguments, "since");
     g_autofree char *since = arguments_has(arguments, "since") ? units_format_rfc3339(since_at) : NULL;
+    const char *language = arguments_string(arguments, "language");
     const struct hbr_accuracy_query query = {.by = arguments_string(arguments, "by"),
                                              .function = arguments_string(arguments, "function"),
                                              .tenant = arguments_string(arguments, "tenant"),
-                                             .language = arguments_string(arguments, "language"),
+                                             .language = language != NULL ? language_canonical(language) : NULL,
                                              .since = since,
                                              .limit = (unsigned)arguments_number(arguments, "limit")};
     struct hbr_error remote = HBR_ERROR_INIT;

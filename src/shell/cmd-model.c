@@ -2,34 +2,32 @@
 #include "shell/command.h"
 #include "shell/complete.h"
 #include "shell/failure.h"
-#include "shell/metadata.h"
+#include "shell/local-file.h"
 #include "shell/render.h"
 #include "shell/units.h"
-
-#include <errno.h>
 
 #define FIELDS(table) table, G_N_ELEMENTS(table)
 #define MODEL_FILE_MAX (64 * 1024 * 1024)
 
-#define VERSION_OPTION(flags)                                                                                   \
+#define VERSION_OPTION(flags, complete)                                                                         \
     {                                                                                                           \
         "version", 0, OPTION_STRING, OPTION_POSITIONAL | (flags), "VERSION", "its number, 0: as shipped", 0, 0, \
-            complete_model_version                                                                              \
+            complete                                                                                            \
     }
 
-static const struct command_option info_options[] = {VERSION_OPTION(OPTION_REQUIRED)};
+static const struct command_option info_options[] = {VERSION_OPTION(OPTION_REQUIRED, complete_model_version)};
 
 static const struct command_option train_options[] = {
     {"wait", 0, OPTION_BOOL, 0, NULL, "until it is done", 0, 0, NULL},
 };
 
 static const struct command_option rollback_options[] = {
-    VERSION_OPTION(0),
+    VERSION_OPTION(0, complete_model_file),
     {"latest", 0, OPTION_BOOL, 0, NULL, "the newest that ever served, and go on training", 0, 0, NULL},
 };
 
 static const struct command_option export_options[] = {
-    VERSION_OPTION(OPTION_REQUIRED),
+    VERSION_OPTION(OPTION_REQUIRED, complete_model_file),
     {"file", 0, OPTION_STRING, OPTION_POSITIONAL | OPTION_REQUIRED, "FILE", "where to write it", 0, 0, complete_file},
 };
 
@@ -244,17 +242,6 @@ static gboolean model_rollback_run(struct session *session, const struct argumen
     return model_tell(session, done, text, &remote, error);
 }
 
-static gboolean model_write_file(const char *path, const void *data, gsize length, GError **error)
-{
-    FILE *file = fopen(path, "we");
-    const gboolean is_written = file != NULL && fwrite(data, 1, length, file) == length;
-    const gboolean is_closed = file != NULL && fclose(file) == 0;
-    if (is_written && is_closed)
-        return TRUE;
-    g_set_error(error, SHELL_ERROR, SHELL_ERROR_FILE, "%s: %s", path, g_strerror(errno));
-    return FALSE;
-}
-
 static gboolean model_export_run(struct session *session, const struct arguments *arguments, GError **error)
 {
     const char *version = arguments_string(arguments, "version"), *path = arguments_string(arguments, "file");
@@ -266,7 +253,7 @@ static gboolean model_export_run(struct session *session, const struct arguments
     size_t length = 0;
     if (!hbr_model_export(client, version, &data, &length, &remote))
         return failure_take(&remote, error);
-    const gboolean is_written = model_write_file(path, data, length, error);
+    const gboolean is_written = local_file_write(path, data, length, error);
     hbr_free(data);
     if (!is_written)
         return FALSE;
@@ -290,7 +277,7 @@ static void error_name_file(GError *error, const char *path)
 static gboolean model_import_run(struct session *session, const struct arguments *arguments, GError **error)
 {
     const char *path = arguments_string(arguments, "file");
-    g_autoptr(GBytes) content = metadata_read_file(path, MODEL_FILE_MAX, error);
+    g_autoptr(GBytes) content = local_file_read(path, MODEL_FILE_MAX, error);
     struct hbr_client *client = content != NULL ? session_client(session, error) : NULL;
     if (client == NULL)
         return FALSE;

@@ -2,6 +2,7 @@
 #include "shell/command.h"
 #include "shell/complete.h"
 #include "shell/failure.h"
+#include "shell/local-file.h"
 #include "shell/metadata.h"
 #include "shell/notification.h"
 #include "shell/render.h"
@@ -173,7 +174,7 @@ static gboolean notify_run(struct session *session, const struct arguments *argu
 
 static gboolean upload_run(struct session *session, const struct arguments *arguments, GError **error)
 {
-    g_autoptr(GBytes) content = metadata_read_file(arguments_string(arguments, "file"), NOTIFY_CODE_MAX, error);
+    g_autoptr(GBytes) content = local_file_read(arguments_string(arguments, "file"), NOTIFY_CODE_MAX, error);
     if (content == NULL)
         return FALSE;
     gsize length = 0;

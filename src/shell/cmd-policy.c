@@ -2,7 +2,7 @@
 #include "shell/command.h"
 #include "shell/complete.h"
 #include "shell/failure.h"
-#include "shell/metadata.h"
+#include "shell/local-file.h"
 #include "shell/render.h"
 #include "shell/units.h"
 
@@ -35,7 +35,7 @@ static void policy_files_clear(struct policy_files *files)
 
 static gboolean policy_add_file(struct policy_files *files, const char *path, GError **error)
 {
-    g_autoptr(GBytes) content = metadata_read_file(path, POLICY_FILE_MAX, error);
+    g_autoptr(GBytes) content = local_file_read(path, POLICY_FILE_MAX, error);
     if (content == NULL)
         return FALSE;
     gsize length = 0;

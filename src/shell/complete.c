@@ -138,14 +138,29 @@ void complete_policy_version(struct session *session, const char *prefix, GPtrAr
         g_ptr_array_add(candidates, g_strdup_printf("%.0f", output_number_at(row, "version")));
 }
 
-void complete_model_version(struct session *session, const char *prefix, GPtrArray *candidates)
+static void complete_models(struct session *session, const char *const *states, GPtrArray *candidates)
 {
-    (void)prefix;
     g_autoptr(json_auto) answer = session_ask(session, hbr_model_list, NULL);
     size_t index = 0;
     const json_t *row = NULL;
-    json_array_foreach (json_object_get(answer, "models"), index, row)
-        g_ptr_array_add(candidates, g_strdup_printf("%.0f", output_number_at(row, "version")));
+    json_array_foreach (json_object_get(answer, "models"), index, row) {
+        const char *state = output_string_at(row, "state");
+        if (states == NULL || (state != NULL && g_strv_contains(states, state)))
+            g_ptr_array_add(candidates, g_strdup_printf("%.0f", output_number_at(row, "version")));
+    }
+}
+
+void complete_model_version(struct session *session, const char *prefix, GPtrArray *candidates)
+{
+    (void)prefix;
+    complete_models(session, NULL, candidates);
+}
+
+void complete_model_file(struct session *session, const char *prefix, GPtrArray *candidates)
+{
+    static const char *const states[] = {"serving", "kept", NULL};
+    (void)prefix;
+    complete_models(session, states, candidates);
 }
 
 static int complete_compare(gconstpointer a, gconstpointer b)

@@ -21,6 +21,8 @@ void complete_any_id(struct session *session, const char *prefix, GPtrArray *can
 void complete_function(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_policy_version(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_model_version(struct session *session, const char *prefix, GPtrArray *candidates);
+void complete_model_file(struct session *session, const char *prefix,
+                         GPtrArray *candidates); /* of one that has its file */
 void complete_language(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_accuracy_by(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_reservation_state(struct session *session, const char *prefix, GPtrArray *candidates);

@@ -37,6 +37,8 @@ int failure_exit_status(const GError *error)
 {
     if (error->domain == REMOTE_ERROR && error->code > 0)
         return error->code;
+    if (g_error_matches(error, SHELL_ERROR, SHELL_ERROR_TOO_LARGE))
+        return FAILURE_STATUS_TOO_LARGE;
     return g_error_matches(error, SHELL_ERROR, SHELL_ERROR_USAGE) ? FAILURE_STATUS_USAGE : FAILURE_STATUS;
 }
 

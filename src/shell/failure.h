@@ -10,10 +10,11 @@
 #define SHELL_ERROR shell_error_quark()
 
 enum shell_error_code {
-    SHELL_ERROR_USAGE,  /* a command line that is wrong; the message says what would be right */
-    SHELL_ERROR_FILE,   /* a local file that cannot be read, or is too large */
-    SHELL_ERROR_OUTPUT, /* standard output cannot be written */
-    SHELL_ERROR_ANSWER, /* an answer of the daemon that makes no sense */
+    SHELL_ERROR_USAGE,     /* a command line that is wrong; the message says what would be right */
+    SHELL_ERROR_FILE,      /* a local file that cannot be read or written */
+    SHELL_ERROR_TOO_LARGE, /* a local file that is over its bound */
+    SHELL_ERROR_OUTPUT,    /* standard output cannot be written */
+    SHELL_ERROR_ANSWER,    /* an answer of the daemon that makes no sense */
 };
 
 /* Errors of libharbinger: the code is the exit status of its table. */
@@ -21,6 +22,7 @@ enum shell_error_code {
 
 #define FAILURE_STATUS 1
 #define FAILURE_STATUS_USAGE 2
+#define FAILURE_STATUS_TOO_LARGE 3
 
 GQuark shell_error_quark(void);
 GQuark remote_error_quark(void);
@@ -31,7 +33,7 @@ gboolean failure_take(struct hbr_error *remote, GError **error);
 /* As g_set_error with SHELL_ERROR_USAGE; always FALSE. */
 gboolean failure_usage(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
-/* Exit status for an error of any domain: libharbinger's by its table, a usage error 2, else 1. */
+/* Exit status for an error of any domain: libharbinger's by its table, a usage error 2, a file over its bound 3, else 1. */
 int failure_exit_status(const GError *error);
 
 /* "harbinger: COMMAND: message" (no command: NULL). Control characters are replaced. Free with g_free. */

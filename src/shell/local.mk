@@ -23,6 +23,7 @@ libhbr_shell_la_SOURCES = \
 	src/shell/interactive.c src/shell/interactive.h \
 	src/shell/interrupt.c src/shell/interrupt.h \
 	src/shell/language.c src/shell/language.h \
+	src/shell/local-file.c src/shell/local-file.h \
 	src/shell/metadata.c src/shell/metadata.h \
 	src/shell/notification.c src/shell/notification.h \
 	src/shell/option.c src/shell/option.h \

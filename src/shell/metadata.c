@@ -3,6 +3,7 @@
 
 #include "shell/failure.h"
 #include "shell/language.h"
+#include "shell/local-file.h"
 #include "shell/units.h"
 
 #include <errno.h>
@@ -13,14 +14,14 @@
 #define METADATA_PAYLOAD_MAX (16 * 1024 * 1024)
 #define METADATA_DEPTH_MAX 1000
 
-enum member_kind { MEMBER_STRING, MEMBER_NUMBER, MEMBER_REAL, MEMBER_TRUE, MEMBER_STRINGS };
+enum member_kind { MEMBER_STRING, MEMBER_LANGUAGE, MEMBER_NUMBER, MEMBER_REAL, MEMBER_TRUE, MEMBER_STRINGS };
 
 static const struct {
     const char *option, *member;
     enum member_kind kind;
 } metadata_members[] = {
     {"tenant", "tenant", MEMBER_STRING},
-    {"language", "language", MEMBER_STRING},
+    {"language", "language", MEMBER_LANGUAGE},
     {"library", "libraries", MEMBER_STRINGS},
     {"algorithm", "algorithm", MEMBER_STRING},
     {"entry-point", "entry_point", MEMBER_STRING},
@@ -52,6 +53,8 @@ static json_t *metadata_member(const struct arguments *arguments, const char *op
     switch (kind) {
     case MEMBER_STRING:
         return json_string(arguments_string(arguments, option));
+    case MEMBER_LANGUAGE:
+        return json_string(language_canonical(arguments_string(arguments, option)));
     case MEMBER_NUMBER:
         return json_integer(arguments_number(arguments, option));
     case MEMBER_REAL:
@@ -75,26 +78,6 @@ static gboolean metadata_stat(const char *path, struct stat *status, GError **er
     if (stat(path, status) != 0)
         return metadata_fail_file(path, g_strerror(errno), error);
     return S_ISDIR(status->st_mode) ? metadata_fail_file(path, "is a directory", error) : TRUE;
-}
-
-GBytes *metadata_read_file(const char *path, gsize max, GError **error)
-{
-    struct stat status;
-    if (!metadata_stat(path, &status, error))
-        return NULL;
-    if (S_ISREG(status.st_mode) && (gsize)status.st_size > max) {
-        g_autofree char *bound = units_format_bytes((gint64)max);
-        g_set_error(error, SHELL_ERROR, SHELL_ERROR_FILE, "%s: is too large, at most %s can be sent", path, bound);
-        return NULL;
-    }
-    g_autoptr(GError) cause = NULL;
-    char *content = NULL;
-    gsize length = 0;
-    if (!g_file_get_contents(path, &content, &length, &cause)) {
-        g_set_error_literal(error, SHELL_ERROR, SHELL_ERROR_FILE, cause->message);
-        return NULL;
-    }
-    return g_bytes_new_take(content, length);
 }
 
 struct payload_shape {
@@ -138,7 +121,9 @@ static gboolean metadata_add_payload(json_t *code, const char *path, GError **er
     if (!metadata_stat(path, &status, error))
         return FALSE;
     metadata_set_default(code, "payload_bytes", status.st_size);
-    json_t *payload = status.st_size <= METADATA_PAYLOAD_MAX ? json_load_file(path, 0, NULL) : NULL;
+    g_autoptr(GBytes) content = local_file_read(path, METADATA_PAYLOAD_MAX, NULL);
+    json_t *payload =
+        content != NULL ? json_loadb(g_bytes_get_data(content, NULL), g_bytes_get_size(content), 0, NULL) : NULL;
     if (payload == NULL)
         return TRUE;
     struct payload_shape shape = {0};

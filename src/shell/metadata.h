@@ -44,8 +44,5 @@ json_t *metadata_new(const struct arguments *arguments, const char *function, GE
 /* Adds what a file of code tells: "code_bytes", and "language" unless it is there. FALSE with SHELL_ERROR_FILE. */
 gboolean metadata_add_code_file(json_t *code, const char *path, GError **error);
 
-/* Contents of a file of at most `max` bytes. NULL with SHELL_ERROR_FILE. */
-GBytes *metadata_read_file(const char *path, gsize max, GError **error);
-
 /* Sets `member` to a time, RFC 3339. */
 void metadata_set_time(json_t *object, const char *member, gint64 at);

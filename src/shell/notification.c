@@ -3,6 +3,7 @@
 
 #include "shell/failure.h"
 #include "shell/language.h"
+#include "shell/local-file.h"
 
 #include <string.h>
 
@@ -44,10 +45,9 @@ gboolean notification_add_source(json_t *notification, const char *path, GError 
 {
     const json_t *code = json_object_get(notification, "code");
     const char *language = json_string_value(json_object_get(code, "language"));
-    const char *interpreter = language != NULL ? language_interpreter(language) : NULL;
-    if (interpreter == NULL || json_integer_value(json_object_get(code, "code_bytes")) > NOTIFICATION_MAX)
+    if (language == NULL || json_integer_value(json_object_get(code, "code_bytes")) > NOTIFICATION_MAX)
         return TRUE;
-    g_autoptr(GBytes) content = metadata_read_file(path, NOTIFICATION_MAX, error);
+    g_autoptr(GBytes) content = local_file_read(path, NOTIFICATION_MAX, error);
     if (content == NULL)
         return FALSE;
     gsize length = 0;
@@ -55,7 +55,8 @@ gboolean notification_add_source(json_t *notification, const char *path, GError 
     json_t *source = length > 0 && memchr(text, '\0', length) == NULL ? json_stringn(text, length) : NULL;
     if (source == NULL)
         return TRUE;
-    json_object_set_new(notification, "program", json_pack("{s:s, s:o}", "interpreter", interpreter, "source", source));
+    json_object_set_new(notification, "program",
+                        json_pack("{s:s, s:o}", "interpreter", language_program(language), "source", source));
     if (!notification_fits(notification))
         json_object_del(notification, "program");
     return TRUE;

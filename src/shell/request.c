@@ -3,6 +3,7 @@
 
 #include "shell/failure.h"
 #include "shell/language.h"
+#include "shell/local-file.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -82,7 +83,7 @@ static gboolean request_add_file(json_t *program, const char *text, GError **err
     g_autofree char *remote = colon != NULL ? g_strdup(colon + 1) : g_path_get_basename(text);
     if (*local == '\0' || *remote == '\0')
         return failure_usage(error, "--file: \"%s\" is incomplete: write LOCAL or LOCAL:REMOTE", text);
-    g_autoptr(GBytes) content = metadata_read_file(local, REQUEST_FILE_MAX, error);
+    g_autoptr(GBytes) content = local_file_read(local, REQUEST_FILE_MAX, error);
     if (content == NULL)
         return FALSE;
     request_append_file(program, request_file(remote, request_file_mode(local), content));
@@ -129,11 +130,8 @@ static char *request_interpreter(const struct arguments *arguments, const char *
 {
     if (arguments_has(arguments, "interpreter"))
         return g_strdup(arguments_string(arguments, "interpreter"));
-    if (arguments_has(arguments, "language")) {
-        const char *language = arguments_string(arguments, "language");
-        const char *known = language_interpreter(language);
-        return g_strdup(known != NULL ? known : language);
-    }
+    if (arguments_has(arguments, "language"))
+        return g_strdup(language_program(language_canonical(arguments_string(arguments, "language"))));
     char *shebang = language_shebang(text, length);
     if (shebang != NULL)
         return shebang;
@@ -152,6 +150,16 @@ static void request_add_language(json_t *code, const char *path, const char *int
         json_object_set_new(code, "language", json_string(language));
 }
 
+static gboolean request_fail_interpreter(const char *path, GError **error)
+{
+    const char *language = language_of_file(path);
+    if (language != NULL)
+        return failure_usage(error, "%s: no interpreter of %s is known: give --interpreter, or begin it with \"#!\"",
+                             path, language);
+    return failure_usage(
+        error, "%s: its language is not known: give --language or --interpreter, or begin it with \"#!\"", path);
+}
+
 /* A script travels as source; what cannot (a program, odd bytes, a large script) travels as a file and is started by name. */
 static gboolean request_add_code(json_t *program, const char *path, const char *interpreter, GBytes *content,
                                  GError **error)
@@ -168,8 +176,7 @@ static gboolean request_add_code(json_t *program, const char *path, const char *
         return failure_usage(error, "--code: holds control characters: put it into a file");
     gboolean is_program = length >= 4 && memcmp(text, "\177ELF", 4) == 0;
     if (interpreter == NULL && !is_program)
-        return failure_usage(
-            error, "%s: its language is not known: give --language or --interpreter, or begin it with \"#!\"", path);
+        return request_fail_interpreter(path, error);
     g_autofree char *base = g_path_get_basename(path);
     request_append_file(program, request_file(base, 0755, content));
     json_array_append_new(request_argv(program), json_sprintf("%s%s", interpreter == NULL ? "./" : "", base));
@@ -234,8 +241,8 @@ json_t *request_new(const struct arguments *arguments, GError **error)
         failure_usage(error, "SCRIPT is missing: give a file, or --code CODE");
         return NULL;
     }
-    g_autoptr(GBytes) content = path != NULL ? metadata_read_file(path, REQUEST_FILE_MAX, error)
-                                             : g_bytes_new(inline_code, strlen(inline_code));
+    g_autoptr(GBytes) content =
+        path != NULL ? local_file_read(path, REQUEST_FILE_MAX, error) : g_bytes_new(inline_code, strlen(inline_code));
     if (content == NULL)
         return NULL;
     g_autofree char *name = path != NULL ? request_function_name(path) : g_strdup("inline");
@@ -253,7 +260,7 @@ json_t *request_new(const struct arguments *arguments, GError **error)
 
 json_t *request_program_of_file(const struct arguments *arguments, const char *path, GError **error)
 {
-    g_autoptr(GBytes) content = metadata_read_file(path, REQUEST_FILE_MAX, error);
+    g_autoptr(GBytes) content = local_file_read(path, REQUEST_FILE_MAX, error);
     if (content == NULL)
         return NULL;
     gsize length = 0;

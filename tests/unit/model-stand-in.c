@@ -166,6 +166,12 @@ GBytes *model_save(const struct model *model, GError **error G_GNUC_UNUSED)
     return g_string_free_to_bytes(text);
 }
 
+gboolean model_check(GBytes *content, GError **error)
+{
+    g_autoptr(model_auto) model = model_load(content, error);
+    return model != NULL;
+}
+
 struct model *model_load(GBytes *content, GError **error)
 {
     g_autofree char *text = g_strndup(g_bytes_get_data(content, NULL), g_bytes_get_size(content));

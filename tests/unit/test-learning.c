@@ -219,6 +219,7 @@ START_TEST(test_damaged_file)
     g_autoptr(GBytes) saved = model_save(model, NULL);
     gsize size;
     const guint8 *content = g_bytes_get_data(saved, &size);
+    ck_assert(model_check(saved, NULL));
     for (guint i = 0; i < 40; i++) {
         const gsize at = i < 20 ? i * 5 : size / 20 * (i - 20);
         g_autofree guint8 *copy = g_memdup2(content, size);
@@ -230,6 +231,7 @@ START_TEST(test_damaged_file)
         ck_assert_ptr_nonnull(strstr(error->message, at < 18 ? "it " : "it"));
         ck_assert_ptr_null(model_load(cut, &cut_error));
         ck_assert_ptr_nonnull(cut_error);
+        ck_assert(!model_check(damaged, NULL) && !model_check(cut, NULL));
     }
 }
 END_TEST

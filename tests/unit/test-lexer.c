@@ -114,6 +114,11 @@ static const struct {
     {NULL, "", {0}},
     {NULL, "\n \n\t\n", {0}},
     {"python", "x = 1", {.lines = 1}},
+    {"python",
+     "\xef\xbb\xbf"
+     "for x in y: z()",
+     {.lines = 1, .loops = 1, .loop_depth = 1, .calls = 1}},
+    {"python", "\xef\xbb\xbf", {0}},
     {"python", "x = 1\r\n\r\n# y\r\ny = 2\r\n", {.lines = 2}},
     {"python", "'''a\n\nb'''", {.lines = 2}},
     {"python", "x = (1 +\n  2)\nfor y in (1,\n2):\n  pass\nwhile x: pass", {.lines = 6, .loops = 2, .loop_depth = 1}},

@@ -274,6 +274,32 @@ START_TEST(test_damaged_rollback)
 }
 END_TEST
 
+/* Rule: what is damaged or gone is not handed out, and that is told of it from then on, while it is so. */
+START_TEST(test_damaged_export)
+{
+    crown(FALSE);
+    crown(FALSE);
+    g_autoptr(GBytes) whole = registry_read(registry, 1, NULL);
+    g_autofree char *path = g_build_filename(directory, "000001.model", NULL);
+    ck_assert_ptr_nonnull(whole);
+    for (guint i = 0; i < 2; i++) {
+        g_autoptr(GError) error = NULL;
+        if (i == 0)
+            damage_file("000001.model", 4);
+        else
+            ck_assert_int_eq(g_unlink(path), 0);
+        ck_assert_ptr_null(registry_read(registry, 1, &error));
+        expect_error(error, HBR_ERROR_CONFLICT, i == 0 ? "000001.model: it is damaged" : "000001.model: No such file");
+        expect_state(1, "damaged");
+        expect_state(2, "serving");
+    }
+    support_write(directory, "000001.model", g_bytes_get_data(whole, NULL), g_bytes_get_size(whole));
+    g_autoptr(GBytes) again = registry_read(registry, 1, NULL);
+    ck_assert(g_bytes_equal(whole, again));
+    expect_state(1, "kept");
+}
+END_TEST
+
 /* Rule: the shipped model is version 0; it serves while no other did, and when all others are damaged. */
 START_TEST(test_shipped)
 {
@@ -399,6 +425,7 @@ int main(void)
     tcase_add_test(tcase, test_newest);
     tcase_add_loop_test(tcase, test_damage, 0, (int)G_N_ELEMENTS(damages));
     tcase_add_test(tcase, test_damaged_rollback);
+    tcase_add_test(tcase, test_damaged_export);
     tcase_add_test(tcase, test_shipped);
     tcase_add_test(tcase, test_records);
     tcase_add_test(tcase, test_full);

@@ -3,6 +3,7 @@
 #include "shell/failure.h"
 #include "shell/interactive.h"
 #include "shell/language.h"
+#include "shell/local-file.h"
 #include "shell/option.h"
 #include "shell/request.h"
 #include "shell/self-test.h"
@@ -10,8 +11,12 @@
 #include "shell/units.h"
 
 #include <check.h>
+#include <glib/gstdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define SECOND G_GINT64_CONSTANT(1000000)
 #define NOW (G_GINT64_CONSTANT(1795215000) * SECOND) /* 2026-11-20T22:50:00Z */
@@ -359,7 +364,12 @@ START_TEST(interpreters_are_found_in_the_first_line)
     }
     ck_assert_pstr_eq(language_of_file("a.b/x.py"), "python");
     ck_assert_pstr_eq(language_of_file("a.py/x"), NULL);
+    ck_assert_pstr_eq(language_of_file("x.rs"), "rust");
     ck_assert_pstr_eq(language_interpreter("javascript"), "node");
+    ck_assert_pstr_eq(language_interpreter("rust"), NULL);
+    ck_assert_str_eq(language_program("tcl"), "tcl");
+    ck_assert_str_eq(language_canonical("PYTHON"), "python");
+    ck_assert_str_eq(language_canonical("Tcl"), "Tcl");
 }
 END_TEST
 
@@ -388,6 +398,60 @@ START_TEST(lines_are_split_as_in_sh)
 }
 END_TEST
 
+/* Files */
+
+static void expect_file(const char *path, const char *text)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GBytes) content = local_file_read(path, strlen(text), &error);
+    ck_assert_msg(content != NULL, "%s", error != NULL ? error->message : "");
+    ck_assert_mem_eq(g_bytes_get_data(content, NULL), text, strlen(text));
+}
+
+/* Rule: a full disk leaves what was there, and nothing beside it. */
+START_TEST(a_file_is_replaced_whole_or_not)
+{
+    g_autofree char *directory = g_dir_make_tmp("shell-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(directory, "x", NULL), *link = g_build_filename(directory, "l", NULL);
+    const struct rlimit full = {1000, RLIM_INFINITY}, roomy = {RLIM_INFINITY, RLIM_INFINITY};
+    g_autoptr(GError) error = NULL;
+    static const char large[2000];
+    ck_assert(local_file_write(path, "one", 3, NULL));
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &full), 0);
+    const gboolean is_written = local_file_write(path, large, sizeof large, &error);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &roomy), 0);
+    ck_assert(!is_written && g_error_matches(error, SHELL_ERROR, SHELL_ERROR_FILE));
+    ck_assert(g_str_has_prefix(error->message, path));
+    expect_file(path, "one");
+    ck_assert_int_eq(symlink("x", link), 0);
+    ck_assert(local_file_write(link, "three", 5, NULL));
+    ck_assert(g_file_test(link, G_FILE_TEST_IS_SYMLINK));
+    expect_file(path, "three");
+    ck_assert_int_eq(g_unlink(link), 0);
+    ck_assert_int_eq(g_unlink(path), 0);
+    ck_assert_int_eq(g_rmdir(directory), 0); /* it is empty */
+}
+END_TEST
+
+/* Rule: what is no regular file is written to, and of one without an end not more is read than shows that. */
+START_TEST(devices_stay_devices)
+{
+    g_autoptr(GError) error = NULL;
+    int ends[2];
+    char byte = 0;
+    ck_assert_int_eq(pipe(ends), 0);
+    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", ends[1]);
+    ck_assert(local_file_write(path, "x", 1, NULL));
+    ck_assert(read(ends[0], &byte, 1) == 1 && byte == 'x');
+    close(ends[0]);
+    close(ends[1]);
+    ck_assert_ptr_null(local_file_read("/dev/zero", 100000, &error));
+    ck_assert(g_error_matches(error, SHELL_ERROR, SHELL_ERROR_TOO_LARGE));
+    ck_assert_int_eq(failure_exit_status(error), FAILURE_STATUS_TOO_LARGE);
+}
+END_TEST
+
 static Suite *shell_suite(void)
 {
     Suite *suite = suite_create("shell");
@@ -409,6 +473,8 @@ static Suite *shell_suite(void)
     tcase_add_test(test, interpreters_are_found_in_the_first_line);
     tcase_add_test(test, a_script_names_its_function);
     tcase_add_test(test, lines_are_split_as_in_sh);
+    tcase_add_test(test, a_file_is_replaced_whole_or_not);
+    tcase_add_test(test, devices_stay_devices);
     suite_add_tcase(suite, test);
     return suite;
 }
