@@ -562,9 +562,8 @@ static float amount_told(double value)
 
 static double observation_memory(const struct policy *policy, const struct observation *observation)
 {
-    if (observation->reason != EXIT_OUT_OF_MEMORY)
-        return observation->memory_mib;
-    return MAX(observation->memory_mib, observation->shape.memory_mib) * policy->scaling.grow_to;
+    const double mib = observation_memory_mib(observation);
+    return observation->reason == EXIT_OUT_OF_MEMORY ? mib * policy->scaling.grow_to : mib;
 }
 
 static void history_sample_of(const struct policy *policy, const struct observation *observation,

@@ -2,6 +2,7 @@
 /* The rules of prediction: history before rules, quantiles in order, every reason told, a class means the same for every source. */
 #include "predict/history.h"
 #include "predict/predictor.h"
+#include "predict/sample.h"
 #include "predict/score.h"
 
 #include "policy-fixture.h"
@@ -222,6 +223,23 @@ START_TEST(out_of_memory_means_at_least_what_it_had)
     predictor_observe(predictor, policy, &observation);
     g_autoptr(demand_auto) demand = predict("hungry");
     ck_assert_double_eq_tol(demand->memory_mib.p50, 512 * policy->scaling.grow_to, 0.1);
+}
+END_TEST
+
+START_TEST(out_of_memory_means_at_least_the_smaller_of_limit_and_vm)
+{
+    static const guint limits[] = {0, 64, 512, 4096};
+    static const double least[] = {512, 64, 512, 512};
+    struct observation observation = observation_of("hungry", 1, 60);
+    observation.reason = EXIT_OUT_OF_MEMORY;
+    observation.shape.memory_mib = 512;
+    observation.memory_limit_mib = limits[_i];
+    ck_assert_double_eq(observation_memory_mib(&observation), least[_i]);
+    struct sample sample;
+    ck_assert(sample_of_observation(&sample, &observation));
+    ck_assert_double_eq_tol(sample.targets[TARGET_MEMORY], target_log(TARGET_MEMORY, least[_i]), 1e-4);
+    observation.reason = EXIT_SIGNALLED;
+    ck_assert_double_eq(observation_memory_mib(&observation), 60);
 }
 END_TEST
 
@@ -477,6 +495,7 @@ static Suite *predict_suite(void)
     tcase_add_test(history, history_is_kept_by_tenant_and_function);
     tcase_add_test(history, fewer_executions_than_asked_for_leave_it_to_the_rules);
     tcase_add_test(history, out_of_memory_means_at_least_what_it_had);
+    tcase_add_loop_test(history, out_of_memory_means_at_least_the_smaller_of_limit_and_vm, 0, 4);
     tcase_add_loop_test(history, a_run_that_was_cut_short_never_lowers_a_prediction, 0, 3);
     tcase_add_loop_test(history, runs_that_tell_nothing_teach_nothing, 0, 3);
     tcase_add_test(history, an_amount_that_was_not_told_stays_as_the_rules_say);
