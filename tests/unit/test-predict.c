@@ -258,6 +258,64 @@ START_TEST(a_run_that_was_cut_short_never_lowers_a_prediction)
 }
 END_TEST
 
+START_TEST(runs_that_were_all_cut_short_leave_the_rules_their_word)
+{
+    static const enum exit_reason reasons[] = {EXIT_SIGNALLED, EXIT_WALL_CLOCK, EXIT_OUTPUT_LIMIT, EXIT_OUT_OF_MEMORY};
+    g_autoptr(demand_auto) before = predict("f");
+    struct observation observation = observation_of("f", 0.01, 6);
+    observation.duration_ms = 5;
+    observation.cpu_seconds = 0.00005;
+    observation.network_mbps = 0;
+    observation.shape.memory_mib = 8;
+    observation.reason = reasons[_i];
+    for (guint i = 0; i < 10; i++)
+        predictor_observe(predictor, policy, &observation);
+    g_autoptr(demand_auto) after = predict("f");
+    assert_sound(after);
+    ck_assert_int_eq(after->source, DEMAND_RULES);
+    ck_assert_uint_eq(after->sample_count, 10);
+    ck_assert(has_reason(after, "history", "cut short"));
+    ck_assert_mem_eq(&after->vcpus, &before->vcpus, sizeof before->vcpus);
+    ck_assert_mem_eq(&after->memory_mib, &before->memory_mib, sizeof before->memory_mib);
+    ck_assert_mem_eq(&after->network_mbps, &before->network_mbps, sizeof before->network_mbps);
+    ck_assert_mem_eq(&after->duration_ms, &before->duration_ms, sizeof before->duration_ms);
+}
+END_TEST
+
+START_TEST(runs_that_were_all_cut_short_raise_what_the_rules_say)
+{
+    static const double used[] = {700, 900, 30};
+    struct observation observation = observation_of("f", 3, 0);
+    observation.reason = EXIT_WALL_CLOCK;
+    g_autoptr(demand_auto) before = predict("f");
+    for (guint i = 0; i < G_N_ELEMENTS(used); i++) {
+        observation.memory_mib = used[i];
+        predictor_observe(predictor, policy, &observation);
+    }
+    g_autoptr(demand_auto) after = predict("f");
+    assert_sound(after);
+    ck_assert_double_eq_tol(after->memory_mib.p50, 900, 0.1);
+    ck_assert_double_ge(after->vcpus.p50, 2.999);
+    ck_assert_double_ge(after->duration_ms.p99, before->duration_ms.p99);
+}
+END_TEST
+
+START_TEST(a_run_that_was_cut_short_is_no_need_once_one_came_through)
+{
+    struct observation observation = observation_of("f", 0.1, 10);
+    observation.duration_ms = 300;
+    observation.reason = EXIT_WALL_CLOCK;
+    for (guint i = 0; i < 3; i++)
+        predictor_observe(predictor, policy, &observation);
+    observe("f", 2, 600);
+    observe("alone", 2, 600);
+    g_autoptr(demand_auto) demand = predict("f"), alone = predict("alone");
+    ck_assert_int_eq(demand->source, DEMAND_HISTORY);
+    ck_assert_mem_eq(&demand->memory_mib, &alone->memory_mib, sizeof alone->memory_mib);
+    ck_assert_mem_eq(&demand->duration_ms, &alone->duration_ms, sizeof alone->duration_ms);
+}
+END_TEST
+
 START_TEST(runs_that_tell_nothing_teach_nothing)
 {
     static const enum exit_reason reasons[] = {EXIT_CANCELLED, EXIT_LOST, EXIT_REFUSED};
@@ -497,6 +555,9 @@ static Suite *predict_suite(void)
     tcase_add_test(history, out_of_memory_means_at_least_what_it_had);
     tcase_add_loop_test(history, out_of_memory_means_at_least_the_smaller_of_limit_and_vm, 0, 4);
     tcase_add_loop_test(history, a_run_that_was_cut_short_never_lowers_a_prediction, 0, 3);
+    tcase_add_loop_test(history, runs_that_were_all_cut_short_leave_the_rules_their_word, 0, 4);
+    tcase_add_test(history, runs_that_were_all_cut_short_raise_what_the_rules_say);
+    tcase_add_test(history, a_run_that_was_cut_short_is_no_need_once_one_came_through);
     tcase_add_loop_test(history, runs_that_tell_nothing_teach_nothing, 0, 3);
     tcase_add_test(history, an_amount_that_was_not_told_stays_as_the_rules_say);
     tcase_add_test(history, absurd_observations_stay_finite);
