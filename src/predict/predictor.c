@@ -506,7 +506,7 @@ void predictor_add_reasons(struct predictor *predictor, const struct policy *pol
 static void surprise_set(struct surprise *surprise, double y, const double quantiles[CORRECTION_LEVELS],
                          const struct history *history)
 {
-    if (history->count < SURPRISED_FROM)
+    if (history_count_whole(history, history->count) < SURPRISED_FROM)
         return;
     surprise->left_over = y - quantiles[0];
     surprise->spread = (quantiles[1] - quantiles[0]) / 1.28; /* p90 of a normal variable */
