@@ -204,7 +204,10 @@ static struct demand *function_raise(const struct function *function, const stru
     demand->sample_count = MIN(function->history.count, policy->history.samples_max);
     function_tell(function, policy, demand);
     demand_explain_history(demand, policy, 0);
-    score_assign(policy, demand);
+    guint index = 0;
+    g_ptr_array_find(policy->classes, policy_class_of_score(policy, demand->score), &index);
+    if (score_class_index(policy, demand) > index)
+        score_assign(policy, demand);
     return demand;
 }
 

@@ -275,6 +275,7 @@ START_TEST(runs_that_were_all_cut_short_leave_the_rules_their_word)
     ck_assert_int_eq(after->source, DEMAND_RULES);
     ck_assert_uint_eq(after->sample_count, 10);
     ck_assert(has_reason(after, "history", "cut short"));
+    ck_assert_double_eq(after->score, before->score);
     ck_assert_mem_eq(&after->vcpus, &before->vcpus, sizeof before->vcpus);
     ck_assert_mem_eq(&after->memory_mib, &before->memory_mib, sizeof before->memory_mib);
     ck_assert_mem_eq(&after->network_mbps, &before->network_mbps, sizeof before->network_mbps);
