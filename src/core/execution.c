@@ -100,6 +100,7 @@ static struct observation *execution_observation(const struct core *core, const 
     observation->retries = doc->retries;
     observation->shape = doc->shape;
     observation->start_shape = entry->start_shape;
+    observation->memory_limit_mib = doc->limits.memory_mib;
     observation->course = execution_copy_course(doc->course);
     return observation;
 }

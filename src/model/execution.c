@@ -90,7 +90,17 @@ static const struct codec_field observation_fields[] = {
     {"retries", CODEC_UINT, AT(observation, retries), CODEC_SPARSE, 0, 1, NULL, NULL},
     {"shape", CODEC_STRUCT, AT(observation, shape), 0, 0, 0, &vm_shape_codec, NULL},
     {"start_shape", CODEC_STRUCT, AT(observation, start_shape), 0, 0, 0, &vm_shape_codec, NULL},
+    {"memory_limit_mib", CODEC_UINT, AT(observation, memory_limit_mib), CODEC_SPARSE, 0, MODEL_MEMORY_MIB_MAX, NULL,
+     NULL},
     {"course", CODEC_LIST, AT(observation, course), CODEC_SPARSE, 0, COURSE_SLOTS, &usage_slot_codec, NULL},
 };
 
 CODEC_DEFINE(observation, observation_fields)
+
+double observation_memory_mib(const struct observation *observation)
+{
+    if (observation->reason != EXIT_OUT_OF_MEMORY)
+        return observation->memory_mib;
+    const guint vm_mib = observation->shape.memory_mib, limit_mib = observation->memory_limit_mib;
+    return MAX(observation->memory_mib, limit_mib > 0 ? MIN(limit_mib, vm_mib) : vm_mib);
+}

@@ -112,7 +112,11 @@ struct observation {
     guint retries;               /* runs that ran out of memory before this one */
     struct vm_shape shape;       /* at its end */
     struct vm_shape start_shape; /* at its start; all 0: not told, by an earlier version */
+    guint memory_limit_mib;      /* of the execution itself; 0: all that the VM had */
     GPtrArray *course;           /* struct usage_slot */
 };
 
 CODEC_DECLARE(observation)
+
+/* MiB: what it used, and of a run that ran out of memory at least all that it was let have. */
+double observation_memory_mib(const struct observation *observation);

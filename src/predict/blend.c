@@ -65,6 +65,16 @@ static double offset_widen(double offset, guint level, double told, double sprea
     return added > 0 ? sqrt(MAX(offset, 0) * MAX(offset, 0) + added) : offset;
 }
 
+gboolean blend_is_known(const struct blend *blend)
+{
+    return blend->history != NULL && history_count_whole(blend->history, blend->policy->history.samples_max) > 0;
+}
+
+static guint64 blend_group(const struct blend *blend)
+{
+    return correction_group(blend->sample, blend_is_known(blend));
+}
+
 gboolean blend_get_prior(const struct blend *blend, const struct model_word *word, guint index,
                          struct blend_prior *ret_prior)
 {
@@ -96,7 +106,7 @@ gboolean blend_get_prior(const struct blend *blend, const struct model_word *wor
         .total = total,
         .between = MAX(sqrt(total * total - within * within), WITHIN_SHARE * total),
     };
-    const guint64 group = correction_group(blend->sample, blend->history != NULL && blend->history->count > 0);
+    const guint64 group = blend_group(blend);
     for (guint level = 0; level < CORRECTION_LEVELS; level++) {
         const double asked = correction_level(blend->correction, group, target, level);
         const double own = offset_widen(model_offset(blend->model, blend->sample, target, asked), level, told, spread);
@@ -108,17 +118,17 @@ gboolean blend_get_prior(const struct blend *blend, const struct model_word *wor
 
 /* The levels that the function's own runs are asked for are corrected as the model's are. */
 static void blend_fill_amount(const struct blend *blend, guint index, const struct history_prior *prior,
-                              struct quantiles *ret_quantiles)
+                              struct quantiles *quantiles)
 {
     static const struct history none;
     const enum target target = blend_amounts[index].target;
     struct history_query query = blend_own_query(blend);
-    const guint64 group = correction_group(blend->sample, blend->history != NULL && blend->history->count > 0);
+    const guint64 group = blend_group(blend);
     for (guint level = 0; prior != NULL && level < CORRECTION_LEVELS; level++)
         query.levels[level] = correction_level(blend->correction, group, target, level);
     query.prior = prior;
-    history_quantiles(blend->history != NULL ? blend->history : &none, blend_amounts[index].amount, &query,
-                      ret_quantiles);
+    query.assumed = quantiles;
+    history_quantiles(blend->history != NULL ? blend->history : &none, blend_amounts[index].amount, &query, quantiles);
 }
 
 void blend_fill(const struct blend *blend, struct demand *demand, struct blend_prior *ret_priors)

@@ -47,6 +47,9 @@ struct blend_prior {
     double bias, rules_weight; /* of 1 */
 };
 
+/* A run of the function came through. */
+gboolean blend_is_known(const struct blend *blend);
+
 /* One for each of blend_amounts. FALSE: the model has no word on that amount. */
 gboolean blend_get_prior(const struct blend *blend, const struct model_word *word, guint index,
                          struct blend_prior *ret_prior);

@@ -24,6 +24,7 @@ struct weighted {
 struct distribution {
     struct weighted *points;
     guint count;
+    guint whole; /* of them: not cut short */
     double near; /* as many runs with the size of input that is asked for */
     double weight_sum, effective, median, variance;
 };
@@ -64,6 +65,14 @@ void history_add(struct history *history, const struct history_sample *sample, g
     history->samples[history->next] = *sample;
     history->next = (history->next + 1) % history->capacity;
     history->count = MIN(history->count + 1, history->capacity);
+}
+
+guint history_count_whole(const struct history *history, guint max)
+{
+    guint whole = 0;
+    for (guint age = 0; age < MIN(history->count, max); age++)
+        whole += history_at(history, age)->is_least ? 0 : 1;
+    return whole;
 }
 
 static int weighted_compare(const void *a, const void *b)
@@ -115,26 +124,33 @@ static double query_move(const struct history_query *query, enum history_amount 
     return is_said ? query->prior->unshifted - (double)sample->said[amount] : 0;
 }
 
-/* The told amounts, the newest first. */
+/* The amount of the sample, as of a run with the input that is asked for. */
+static double query_see(const struct history_query *query, enum history_amount amount,
+                        const struct history_sample *sample, double octaves)
+{
+    return history_log(amount, sample->amounts[amount]) + history_query_shift(query, amount, sample->at) +
+           (octaves > 0 ? query_move(query, amount, sample) : 0);
+}
+
+/* The told amounts, the newest first; those that are "at least" only where they are above `known`. */
 static void distribution_collect(struct distribution *distribution, const struct history *history,
-                                 enum history_amount amount, const struct history_query *query)
+                                 enum history_amount amount, const struct history_query *query, double known)
 {
     const double decay = exp2(-1 / query->half_life);
     const guint count = MIN(history->count, query->samples_max);
     double weight = 1;
     for (guint age = 0; age < count && weight > 1e-9; age++, weight *= decay) {
         const struct history_sample *sample = history_at(history, age);
-        const double value = sample->amounts[amount];
-        if (isnan(value))
+        if (isnan(sample->amounts[amount]))
             continue;
         const double octaves = sample->input > 0 && query->input > 0 ? fabs(sample->input - query->input) : 0;
-        const double nearness = exp2(-octaves / 2);
+        const double nearness = exp2(-octaves / 2), y = query_see(query, amount, sample, octaves);
+        if (sample->is_least && y <= known)
+            continue;
+        const double factor = amount == HISTORY_MEMORY && sample->memory_factor > 0 ? sample->memory_factor : 1;
         distribution->near += nearness;
-        distribution->points[distribution->count++] = (struct weighted){
-            .y = history_log(amount, value) + history_query_shift(query, amount, sample->at) +
-                 (octaves > 0 ? query_move(query, amount, sample) : 0),
-            .weight = weight * nearness,
-        };
+        distribution->whole += sample->is_least ? 0 : 1;
+        distribution->points[distribution->count++] = (struct weighted){y + log(factor), weight * nearness};
     }
 }
 
@@ -226,25 +242,71 @@ static void quantiles_of_prior(enum history_amount amount, const struct history_
     ret_quantiles->p99 = MAX(ret_quantiles->p90, history_amount(amount, prior->mean + prior->offsets[2]));
 }
 
+static void distribution_tell(struct distribution *distribution, enum history_amount amount,
+                              const struct history_query *query, struct quantiles *ret_quantiles)
+{
+    distribution_forget_older(distribution, amount_table[amount].spread);
+    qsort(distribution->points, distribution->count, sizeof *distribution->points, weighted_compare);
+    distribution_describe(distribution);
+    const double p50 = query->prior != NULL ? distribution_blend(distribution, amount, query, 0) : distribution->median;
+    ret_quantiles->p50 = history_amount(amount, p50);
+    ret_quantiles->p90 =
+        MAX(ret_quantiles->p50, history_amount(amount, distribution_blend(distribution, amount, query, 1)));
+    ret_quantiles->p99 =
+        MAX(ret_quantiles->p90, history_amount(amount, distribution_blend(distribution, amount, query, 2)));
+}
+
+/* What is said without those that were cut short. FALSE: nothing. */
+static gboolean history_tell_whole(const struct history *history, enum history_amount amount,
+                                   const struct history_query *query, struct weighted *points,
+                                   struct quantiles *ret_quantiles)
+{
+    struct distribution distribution = {.points = points};
+    distribution_collect(&distribution, history, amount, query, INFINITY);
+    if (distribution.count > 0)
+        distribution_tell(&distribution, amount, query, ret_quantiles);
+    else if (query->prior != NULL)
+        quantiles_of_prior(amount, query->prior, ret_quantiles);
+    else if (query->assumed != NULL)
+        *ret_quantiles = *query->assumed;
+    else
+        return FALSE;
+    return TRUE;
+}
+
+/* Nothing but "at least": one run that used the most of it. */
+static void distribution_tell_most(struct distribution *distribution, enum history_amount amount,
+                                   const struct history_query *query, struct quantiles *ret_quantiles)
+{
+    struct history_query alone = *query;
+    struct weighted most = {-INFINITY, 1};
+    for (guint i = 0; i < distribution->count; i++)
+        most.y = MAX(most.y, distribution->points[i].y);
+    struct distribution one = {.points = &most, .count = 1, .near = 1};
+    alone.prior = NULL;
+    distribution_tell(&one, amount, &alone, ret_quantiles);
+}
+
 gboolean history_quantiles(const struct history *history, enum history_amount amount, const struct history_query *query,
                            struct quantiles *ret_quantiles)
 {
     g_autofree struct weighted *points = g_new(struct weighted, MAX(history->count, 1));
     struct distribution distribution = {.points = points};
-    distribution_collect(&distribution, history, amount, query);
-    if (distribution.count == 0) {
-        if (query->prior != NULL)
-            quantiles_of_prior(amount, query->prior, ret_quantiles);
-        return query->prior != NULL;
+    struct quantiles quantiles = {0}, least;
+    const gboolean is_known = history_tell_whole(history, amount, query, points, &quantiles);
+    const double known = is_known ? history_log(amount, quantiles.p50) : -INFINITY;
+    if (history_count_whole(history, query->samples_max) < MIN(history->count, query->samples_max))
+        distribution_collect(&distribution, history, amount, query, known);
+    if (distribution.count > distribution.whole) {
+        if (distribution.whole > 0)
+            distribution_tell(&distribution, amount, query, &least);
+        else
+            distribution_tell_most(&distribution, amount, query, &least);
+        quantiles = (struct quantiles){MAX(quantiles.p50, least.p50), MAX(quantiles.p90, least.p90),
+                                       MAX(quantiles.p99, least.p99)};
+    } else if (!is_known) {
+        return FALSE;
     }
-    distribution_forget_older(&distribution, amount_table[amount].spread);
-    qsort(points, distribution.count, sizeof *points, weighted_compare);
-    distribution_describe(&distribution);
-    struct quantiles quantiles;
-    quantiles.p50 = history_amount(amount, query->prior != NULL ? distribution_blend(&distribution, amount, query, 0)
-                                                                : distribution.median);
-    quantiles.p90 = MAX(quantiles.p50, history_amount(amount, distribution_blend(&distribution, amount, query, 1)));
-    quantiles.p99 = MAX(quantiles.p90, history_amount(amount, distribution_blend(&distribution, amount, query, 2)));
     *ret_quantiles = quantiles;
     return TRUE;
 }

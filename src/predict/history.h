@@ -19,6 +19,10 @@
  *        execution p90 is 7 % above its CPUs and 15 % above its memory, and p99 18 % and 40 %.
  * The median is that of the sample alone.
  *
+ * A run that was cut short tells "at least": where that is no more than the median that would be told without it, it tells nothing.
+ * Otherwise it counts beside runs that came through as one of them, and lowers no quantile. A history of nothing but such runs leaves what is said
+ * without it (the prior, or `assumed`), and only raises each quantile to that of one run that used the most of them.
+ *
  * Where a model has a word (struct history_prior), the function's own runs join it: its prediction counts as k = s^2 / b^2 runs, b^2 being how far
  * functions lie from what the model says of them, and s^2 how far runs lie from their function (the normal hierarchical model, ibid., section 5.4):
  * m becomes (k mu + n m) / (k + n), 1 / n becomes 1 / (k + n), and with few runs the model's own quantiles give the shape (weight 1 / (1 + n)).
@@ -41,6 +45,8 @@ struct history_sample {
     double input;                     /* octaves of the size of its input; 0: not told */
     gint64 at;                        /* when it ended, microseconds since 1970 */
     float said[HISTORY_AMOUNT_COUNT]; /* what a model said of a run with that input, in logarithms; 0: nothing */
+    gboolean is_least;                /* it was cut short, and needs at least the amounts */
+    float memory_factor;              /* it ran out of memory: so many times that is assumed where more is not known */
 };
 
 /* Since `at` so much more is needed of one amount, in logarithms: of what was seen before, it is added. */
@@ -65,6 +71,7 @@ struct history_query {
     double input;                       /* as in the sample */
     double levels[3];                   /* HISTORY_LEVELS, or others near to them */
     const struct history_prior *prior;  /* NULL: none */
+    const struct quantiles *assumed;    /* what is said without prior and runs; NULL: nothing */
     const struct history_shift *shifts; /* since runs that are in the history */
     guint shift_count;
 };
@@ -86,6 +93,9 @@ void history_clear(struct history *history);
 
 /* Keeps the newest `max` samples. */
 void history_add(struct history *history, const struct history_sample *sample, guint max);
+
+/* How many of the newest `max` were not cut short. */
+guint history_count_whole(const struct history *history, guint max);
 
 /* FALSE when no sample tells the amount and there is no prior; else p50 <= p90 <= p99 (at the levels asked for), all finite and not negative. */
 gboolean history_quantiles(const struct history *history, enum history_amount amount, const struct history_query *query,

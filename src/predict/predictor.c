@@ -149,41 +149,65 @@ static struct function *predictor_find_or_add(struct predictor *predictor, const
     return function;
 }
 
-static void demand_explain_history(struct demand *demand, const struct policy *policy)
+static void demand_explain_history(struct demand *demand, const struct policy *policy, guint whole)
 {
     demand_add_reason(
         demand, g_strdup("history"),
-        g_strdup_printf("%u execution%s, half weight after %g: p90 %.2f vCPU, %.0f MiB, %.1f Mbit/s, %.0f ms",
-                        demand->sample_count, demand->sample_count == 1 ? "" : "s", policy->history.half_life_samples,
-                        demand->vcpus.p90, demand->memory_mib.p90, demand->network_mbps.p90, demand->duration_ms.p90));
+        g_strdup_printf("%u execution%s%s, half weight after %g: p90 %.2f vCPU, %.0f MiB, %.1f Mbit/s, %.0f ms",
+                        demand->sample_count, demand->sample_count == 1 ? "" : "s",
+                        whole == 0 ? ", cut short, which only raises what is said without" : "",
+                        policy->history.half_life_samples, demand->vcpus.p90, demand->memory_mib.p90,
+                        demand->network_mbps.p90, demand->duration_ms.p90));
 }
 
-/* Amounts that no execution told stay as the rules say. */
-static struct demand *function_compute(const struct function *function, const struct policy *policy,
-                                       const struct code_metadata *code, guint gpus)
+/* Amounts that no execution told stay as `demand` says, and so do those that none is known to exceed. */
+static void function_tell(const struct function *function, const struct policy *policy, struct demand *demand)
 {
-    const struct policy_history *settings = &policy->history;
-    g_autoptr(demand_auto) assumed = rules_predict(policy, code);
-    struct demand *demand = g_new0(struct demand, 1);
     struct quantiles *const amounts[HISTORY_AMOUNT_COUNT] = {
         [HISTORY_VCPUS] = &demand->vcpus,
         [HISTORY_MEMORY] = &demand->memory_mib,
         [HISTORY_NETWORK] = &demand->network_mbps,
         [HISTORY_DURATION] = &demand->duration_ms,
     };
-    const struct history_query query = blend_query(policy, 0);
+    struct history_query query = blend_query(policy, 0);
+    for (guint i = 0; i < HISTORY_AMOUNT_COUNT; i++) {
+        query.assumed = amounts[i];
+        if (amounts[i] != NULL) /* of the disk there is a course, and no demand */
+            history_quantiles(&function->history, i, &query, amounts[i]);
+    }
+}
+
+static struct demand *function_compute(const struct function *function, const struct policy *policy,
+                                       const struct code_metadata *code, guint gpus)
+{
+    const guint whole = history_count_whole(&function->history, policy->history.samples_max);
+    g_autoptr(demand_auto) assumed = rules_predict(policy, code);
+    struct demand *demand = g_new0(struct demand, 1);
     demand->source = DEMAND_HISTORY;
-    demand->sample_count = MIN(function->history.count, settings->samples_max);
+    demand->sample_count = MIN(function->history.count, policy->history.samples_max);
     demand->gpus = gpus;
     demand->vcpus = assumed->vcpus;
     demand->memory_mib = assumed->memory_mib;
     demand->network_mbps = assumed->network_mbps;
     demand->duration_ms = assumed->duration_ms;
-    for (guint i = 0; i < HISTORY_AMOUNT_COUNT; i++)
-        if (amounts[i] != NULL) /* of the disk there is a course, and no demand */
-            history_quantiles(&function->history, i, &query, amounts[i]);
-    demand_explain_history(demand, policy);
+    function_tell(function, policy, demand);
+    demand_explain_history(demand, policy, whole);
     score_assign(policy, demand);
+    return demand;
+}
+
+/* What the rules say, raised by runs none of which came through. Not kept: the rules see all of the code. */
+static struct demand *function_raise(const struct function *function, const struct policy *policy,
+                                     const struct code_metadata *code)
+{
+    struct demand *demand = rules_predict(policy, code);
+    demand->sample_count = MIN(function->history.count, policy->history.samples_max);
+    function_tell(function, policy, demand);
+    demand_explain_history(demand, policy, 0);
+    guint index = 0;
+    g_ptr_array_find(policy->classes, policy_class_of_score(policy, demand->score), &index);
+    if (score_class_index(policy, demand) > index)
+        score_assign(policy, demand);
     return demand;
 }
 
@@ -335,16 +359,17 @@ static struct demand *blend_predict(const struct blend *blend, const struct func
     struct demand *demand = g_new0(struct demand, 1);
     struct blend_prior priors[BLEND_AMOUNTS];
     const guint count = blend->history != NULL ? MIN(blend->history->count, blend->policy->history.samples_max) : 0;
+    const guint whole = count > 0 ? history_count_whole(blend->history, count) : 0;
     blend_fill(blend, demand, priors);
     demand->sample_count = count;
     demand->model_version = model_get_info(blend->model)->version;
     demand->gpus = blend->rules->gpus;
-    demand->source = count > 0 && count >= blend->policy->history.samples_min ? DEMAND_HISTORY : DEMAND_MODEL;
+    demand->source = whole > 0 && count >= blend->policy->history.samples_min ? DEMAND_HISTORY : DEMAND_MODEL;
     if (demand->source == DEMAND_MODEL)
         rules_raise(blend->policy, blend->code, demand);
     demand_explain_model(demand, blend, &priors[1]);
     if (function != NULL && count > 0)
-        demand_explain_history(demand, blend->policy);
+        demand_explain_history(demand, blend->policy, whole);
     demand_round(demand);
     score_assign(blend->policy, demand);
     return demand;
@@ -380,10 +405,12 @@ struct demand *predictor_predict(struct predictor *predictor, const struct polic
     if (predictor->model != NULL)
         return predictor_answer(predictor, policy, code, at, function);
     const guint count = function != NULL ? function->history.count : 0;
-    if (count > 0 && count >= policy->history.samples_min)
-        return function_predict(function, policy, code);
     if (count == 0)
         return predictor_assume(predictor, policy, code);
+    if (count >= policy->history.samples_min)
+        return history_count_whole(&function->history, policy->history.samples_max) > 0
+                   ? function_predict(function, policy, code)
+                   : function_raise(function, policy, code);
     struct demand *demand = rules_predict(policy, code);
     demand->sample_count = count;
     demand_add_reason(
@@ -414,7 +441,7 @@ static void demand_explain_columns(struct demand *demand, const struct blend *bl
 static void demand_explain_cover(struct demand *demand, const struct blend *blend, enum target target)
 {
     struct coverage coverage;
-    const gboolean is_known = blend->history != NULL && blend->history->count > 0;
+    const gboolean is_known = blend_is_known(blend);
     correction_coverage(blend->correction, correction_group(blend->sample, is_known), target, &coverage);
     if (coverage.count == 0)
         return;
@@ -473,7 +500,7 @@ void predictor_add_reasons(struct predictor *predictor, const struct policy *pol
 static void surprise_set(struct surprise *surprise, double y, const double quantiles[CORRECTION_LEVELS],
                          const struct history *history)
 {
-    if (history->count < SURPRISED_FROM)
+    if (history_count_whole(history, history->count) < SURPRISED_FROM)
         return;
     surprise->left_over = y - quantiles[0];
     surprise->spread = (quantiles[1] - quantiles[0]) / 1.28; /* p90 of a normal variable */
@@ -496,7 +523,7 @@ static void predictor_correct(struct predictor *predictor, const struct policy *
     predictor_set_policy(predictor, policy);
     predictor_set_key(predictor, &observation->code);
     const struct blend blend = predictor_blend(predictor, policy, &observation->code, &sample, function);
-    const guint64 group = correction_group(&sample, function->history.count > 0);
+    const guint64 group = correction_group(&sample, blend_is_known(&blend));
     blend_fill(&blend, &demand, priors);
     for (guint i = 0; i < BLEND_AMOUNTS; i++)
         ret_said->said[blend_amounts[i].amount] = isnan(priors[i].prior.mean) ? 0 : (float)priors[i].prior.unshifted;
@@ -551,34 +578,20 @@ static float amount_told(double value)
     return isfinite(value) && value > 0 ? (float)MIN(value, 1e11) : NAN;
 }
 
-static double observation_memory(const struct policy *policy, const struct observation *observation)
-{
-    if (observation->reason != EXIT_OUT_OF_MEMORY)
-        return observation->memory_mib;
-    return MAX(observation->memory_mib, observation->shape.memory_mib) * policy->scaling.grow_to;
-}
-
 static void history_sample_of(const struct policy *policy, const struct observation *observation,
                               struct history_sample *ret_sample)
 {
     const double seconds = observation->duration_ms / 1000;
     const double mean_vcpus = seconds > 0 ? observation->cpu_seconds / seconds : 0;
     ret_sample->amounts[HISTORY_VCPUS] = amount_told(MAX(observation->vcpus, mean_vcpus));
-    ret_sample->amounts[HISTORY_MEMORY] = amount_told(observation_memory(policy, observation));
+    ret_sample->amounts[HISTORY_MEMORY] = amount_told(observation_memory_mib(observation));
     ret_sample->amounts[HISTORY_NETWORK] =
         isfinite(observation->network_mbps) ? (float)CLAMP(observation->network_mbps, 0, 1e11) : NAN;
     ret_sample->amounts[HISTORY_DISK] = NAN;
     ret_sample->amounts[HISTORY_DURATION] = amount_told(observation->duration_ms);
-}
-
-static void sample_raise_to_median(struct history_sample *sample, const struct history *history,
-                                   const struct policy *policy)
-{
-    const struct history_query query = blend_query(policy, sample->input);
-    struct quantiles known;
-    for (guint i = 0; i < HISTORY_AMOUNT_COUNT; i++)
-        if (history_quantiles(history, i, &query, &known))
-            sample->amounts[i] = (float)fmax(sample->amounts[i], known.p50); /* of a NAN and a number, the number */
+    ret_sample->is_least = exit_is_cut_short(observation->reason);
+    if (observation->reason == EXIT_OUT_OF_MEMORY)
+        ret_sample->memory_factor = (float)policy->scaling.grow_to;
 }
 
 void predictor_observe(struct predictor *predictor, const struct policy *policy, const struct observation *observation)
@@ -590,8 +603,6 @@ void predictor_observe(struct predictor *predictor, const struct policy *policy,
     if (predictor->model != NULL)
         predictor_correct(predictor, policy, observation, function, &sample);
     history_sample_of(policy, observation, &sample);
-    if (exit_is_cut_short(observation->reason))
-        sample_raise_to_median(&sample, &function->history, policy);
     history_add(&function->history, &sample, policy->history.samples_max);
     if (!exit_is_cut_short(observation->reason)) /* of those the rest is not known */
         courses_add(&function->courses, observation->course);

@@ -253,13 +253,10 @@ gboolean sample_of_observation(struct sample *ret_sample, const struct observati
         return FALSE;
     const double seconds = observation->duration_ms / 1000;
     const double mean_vcpus = seconds > 0 ? observation->cpu_seconds / seconds : 0;
-    const double memory = observation->reason == EXIT_OUT_OF_MEMORY
-                              ? MAX(observation->memory_mib, observation->shape.memory_mib)
-                              : observation->memory_mib;
     const double amounts[TARGET_COUNT] = {
         [TARGET_CPU] = observation->cpu_seconds,
         [TARGET_VCPUS] = MAX(observation->vcpus, mean_vcpus),
-        [TARGET_MEMORY] = memory,
+        [TARGET_MEMORY] = observation_memory_mib(observation),
         [TARGET_NETWORK] = observation->network_mbps,
         [TARGET_DURATION] = observation->duration_ms,
     };

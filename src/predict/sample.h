@@ -92,6 +92,6 @@ void sample_of_code(struct sample *ret_sample, const struct code_metadata *code,
 /* What it is known to get; 0: not known. */
 void sample_give(struct sample *sample, double cpus, double memory_mib);
 
-/* With what it used. FALSE when it teaches nothing (cancelled, lost, refused). The memory of a run that ran out of it counts as what its VM had at
+/* With what it used. FALSE when it teaches nothing (cancelled, lost, refused). The memory of a run that ran out of it counts as what it was let have at
  * least, and a run that was cut short tells "at least" of all. */
 gboolean sample_of_observation(struct sample *ret_sample, const struct observation *observation);

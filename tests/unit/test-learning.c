@@ -618,6 +618,23 @@ START_TEST(test_out_of_memory)
 }
 END_TEST
 
+/* Rule: runs that were all cut short leave the model its word where they used less, and raise it where they used more. */
+START_TEST(test_all_cut_short)
+{
+    static const enum exit_reason reasons[] = {EXIT_SIGNALLED, EXIT_WALL_CLOCK, EXIT_OUTPUT_LIMIT};
+    g_autoptr(demand_auto) before = predict("cut", 1 << 12);
+    for (guint run = 0; run < 10; run++)
+        observe("cut", 1 << 12, before->memory_mib.p50 / 20, reasons[run % 3]);
+    g_autoptr(demand_auto) less = predict("cut", 1 << 12);
+    ck_assert_int_eq(less->source, DEMAND_MODEL);
+    ck_assert_double_eq_tol(less->memory_mib.p50, before->memory_mib.p50, 0.01);
+    ck_assert_double_ge(less->memory_mib.p90, before->memory_mib.p90 * 0.9);
+    observe("cut", 1 << 12, before->memory_mib.p50 * 5, EXIT_WALL_CLOCK);
+    g_autoptr(demand_auto) more = predict("cut", 1 << 12);
+    ck_assert_double_eq_tol(more->memory_mib.p50, before->memory_mib.p50 * 5, 0.01);
+}
+END_TEST
+
 static gboolean has_reason(const struct demand *demand, const char *rule)
 {
     for (guint i = 0; i < demand->reasons->len; i++)
@@ -815,6 +832,7 @@ int main(void)
     tcase_add_test(blended, test_change_is_believed);
     tcase_add_test(blended, test_input_matters);
     tcase_add_test(blended, test_out_of_memory);
+    tcase_add_test(blended, test_all_cut_short);
     tcase_add_test(blended, test_explained);
     tcase_add_test(blended, test_explained_later);
     tcase_add_test(blended, test_prior);

@@ -2,6 +2,7 @@
 /* The rules of prediction: history before rules, quantiles in order, every reason told, a class means the same for every source. */
 #include "predict/history.h"
 #include "predict/predictor.h"
+#include "predict/sample.h"
 #include "predict/score.h"
 
 #include "policy-fixture.h"
@@ -225,6 +226,23 @@ START_TEST(out_of_memory_means_at_least_what_it_had)
 }
 END_TEST
 
+START_TEST(out_of_memory_means_at_least_the_smaller_of_limit_and_vm)
+{
+    static const guint limits[] = {0, 64, 512, 4096};
+    static const double least[] = {512, 64, 512, 512};
+    struct observation observation = observation_of("hungry", 1, 60);
+    observation.reason = EXIT_OUT_OF_MEMORY;
+    observation.shape.memory_mib = 512;
+    observation.memory_limit_mib = limits[_i];
+    ck_assert_double_eq(observation_memory_mib(&observation), least[_i]);
+    struct sample sample;
+    ck_assert(sample_of_observation(&sample, &observation));
+    ck_assert_double_eq_tol(sample.targets[TARGET_MEMORY], target_log(TARGET_MEMORY, least[_i]), 1e-4);
+    observation.reason = EXIT_SIGNALLED;
+    ck_assert_double_eq(observation_memory_mib(&observation), 60);
+}
+END_TEST
+
 START_TEST(a_run_that_was_cut_short_never_lowers_a_prediction)
 {
     static const enum exit_reason reasons[] = {EXIT_SIGNALLED, EXIT_WALL_CLOCK, EXIT_OUTPUT_LIMIT};
@@ -237,6 +255,65 @@ START_TEST(a_run_that_was_cut_short_never_lowers_a_prediction)
     g_autoptr(demand_auto) demand = predict("f");
     ck_assert_double_ge(demand->memory_mib.p50, 599.9);
     ck_assert_double_ge(demand->duration_ms.p50, 1999);
+}
+END_TEST
+
+START_TEST(runs_that_were_all_cut_short_leave_the_rules_their_word)
+{
+    static const enum exit_reason reasons[] = {EXIT_SIGNALLED, EXIT_WALL_CLOCK, EXIT_OUTPUT_LIMIT, EXIT_OUT_OF_MEMORY};
+    g_autoptr(demand_auto) before = predict("f");
+    struct observation observation = observation_of("f", 0.01, 6);
+    observation.duration_ms = 5;
+    observation.cpu_seconds = 0.00005;
+    observation.network_mbps = 0;
+    observation.shape.memory_mib = 8;
+    observation.reason = reasons[_i];
+    for (guint i = 0; i < 10; i++)
+        predictor_observe(predictor, policy, &observation);
+    g_autoptr(demand_auto) after = predict("f");
+    assert_sound(after);
+    ck_assert_int_eq(after->source, DEMAND_RULES);
+    ck_assert_uint_eq(after->sample_count, 10);
+    ck_assert(has_reason(after, "history", "cut short"));
+    ck_assert_double_eq(after->score, before->score);
+    ck_assert_mem_eq(&after->vcpus, &before->vcpus, sizeof before->vcpus);
+    ck_assert_mem_eq(&after->memory_mib, &before->memory_mib, sizeof before->memory_mib);
+    ck_assert_mem_eq(&after->network_mbps, &before->network_mbps, sizeof before->network_mbps);
+    ck_assert_mem_eq(&after->duration_ms, &before->duration_ms, sizeof before->duration_ms);
+}
+END_TEST
+
+START_TEST(runs_that_were_all_cut_short_raise_what_the_rules_say)
+{
+    static const double used[] = {700, 900, 30};
+    struct observation observation = observation_of("f", 3, 0);
+    observation.reason = EXIT_WALL_CLOCK;
+    g_autoptr(demand_auto) before = predict("f");
+    for (guint i = 0; i < G_N_ELEMENTS(used); i++) {
+        observation.memory_mib = used[i];
+        predictor_observe(predictor, policy, &observation);
+    }
+    g_autoptr(demand_auto) after = predict("f");
+    assert_sound(after);
+    ck_assert_double_eq_tol(after->memory_mib.p50, 900, 0.1);
+    ck_assert_double_ge(after->vcpus.p50, 2.999);
+    ck_assert_double_ge(after->duration_ms.p99, before->duration_ms.p99);
+}
+END_TEST
+
+START_TEST(a_run_that_was_cut_short_is_no_need_once_one_came_through)
+{
+    struct observation observation = observation_of("f", 0.1, 10);
+    observation.duration_ms = 300;
+    observation.reason = EXIT_WALL_CLOCK;
+    for (guint i = 0; i < 3; i++)
+        predictor_observe(predictor, policy, &observation);
+    observe("f", 2, 600);
+    observe("alone", 2, 600);
+    g_autoptr(demand_auto) demand = predict("f"), alone = predict("alone");
+    ck_assert_int_eq(demand->source, DEMAND_HISTORY);
+    ck_assert_mem_eq(&demand->memory_mib, &alone->memory_mib, sizeof alone->memory_mib);
+    ck_assert_mem_eq(&demand->duration_ms, &alone->duration_ms, sizeof alone->duration_ms);
 }
 END_TEST
 
@@ -477,7 +554,11 @@ static Suite *predict_suite(void)
     tcase_add_test(history, history_is_kept_by_tenant_and_function);
     tcase_add_test(history, fewer_executions_than_asked_for_leave_it_to_the_rules);
     tcase_add_test(history, out_of_memory_means_at_least_what_it_had);
+    tcase_add_loop_test(history, out_of_memory_means_at_least_the_smaller_of_limit_and_vm, 0, 4);
     tcase_add_loop_test(history, a_run_that_was_cut_short_never_lowers_a_prediction, 0, 3);
+    tcase_add_loop_test(history, runs_that_were_all_cut_short_leave_the_rules_their_word, 0, 4);
+    tcase_add_test(history, runs_that_were_all_cut_short_raise_what_the_rules_say);
+    tcase_add_test(history, a_run_that_was_cut_short_is_no_need_once_one_came_through);
     tcase_add_loop_test(history, runs_that_tell_nothing_teach_nothing, 0, 3);
     tcase_add_test(history, an_amount_that_was_not_told_stays_as_the_rules_say);
     tcase_add_test(history, absurd_observations_stay_finite);

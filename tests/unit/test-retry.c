@@ -116,6 +116,26 @@ START_TEST(test_retry)
 }
 END_TEST
 
+/* Rule: what is learned of a run tells its own memory limit too, for what it ran out of may be that. */
+START_TEST(test_own_limit)
+{
+    begin(POLICY(""));
+    world_execute(world,
+                  "{\"code\":{\"function\":\"g\"},\"program\":{\"argv\":[\"true\"]},\"limits\":{\"memory_mib\":64}}");
+    run_exit(start(512), EXIT_EXITED);
+    run_exit(start(512), EXIT_OUT_OF_MEMORY);
+    guint limited = 0, observed = 0;
+    for (guint i = 0; i < world->records->len; i++) {
+        const struct observation *observation = ((struct record *)world->records->pdata[i])->observation;
+        observed += observation != NULL;
+        limited += observation != NULL && observation->memory_limit_mib == 64;
+    }
+    ck_assert_uint_eq(observed, 2);
+    ck_assert_uint_eq(limited, 1);
+    end();
+}
+END_TEST
+
 /* Rule: once, and no more. */
 START_TEST(test_not_twice)
 {
@@ -232,6 +252,7 @@ int main(void)
     Suite *suite = suite_create("retry");
     TCase *cases = tcase_create("out of memory");
     tcase_add_test(cases, test_retry);
+    tcase_add_test(cases, test_own_limit);
     tcase_add_test(cases, test_not_twice);
     tcase_add_test(cases, test_only_by_policy);
     tcase_add_test(cases, test_not_when_seen);
