@@ -53,8 +53,9 @@ static const struct {
 static const struct {
     const char *name, *language;
 } language_names[] = {
-    {"python3", "python"}, {"node", "javascript"}, {"nodejs", "javascript"}, {"js", "javascript"}, {"ts", "typescript"},
-    {"c#", "csharp"},      {"f#", "fsharp"},       {"cpp", "c++"},           {"golang", "go"},     {"bash", "sh"},
+    {"python3", "python"}, {"node", "javascript"}, {"nodejs", "javascript"}, {"js", "javascript"},
+    {"ts", "typescript"},  {"c#", "csharp"},       {"f#", "fsharp"},         {"cpp", "c++"},
+    {"golang", "go"},      {"bash", "sh"},         {"shell", "sh"},
 };
 
 static const char *language_canonical(const char *language)
