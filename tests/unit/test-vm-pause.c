@@ -736,6 +736,26 @@ START_TEST(test_hold_not)
 }
 END_TEST
 
+/* One that stands still and is to be paused then stays so when the claim is over. */
+START_TEST(test_hold_paused)
+{
+    struct vm *other = add_warmup();
+    other->state = VM_READY;
+    other->warm_running = "warm-up-sh";
+    other->warm_step = G_MAXUINT;
+    vm_pause(&world->host, other->id);
+    host_hold_warmups(&world->host);
+    vm_on_warm_exit(other, "warm-up-sh", g_new0(struct run_result, 1)); /* it was on its way */
+    expect(EVENT_INSTANCE_PAUSED, -1);
+    while (world->host.hold_timer != NULL)
+        g_main_context_iteration(world->host.context, TRUE);
+    while (g_atomic_int_get(&world->link.references) > 1)
+        g_main_context_iteration(world->host.context, FALSE);
+    ck_assert_int_eq(other->state, VM_PAUSED);
+    ck_assert_int_eq(domain_state_of(OTHER_UUID), VIR_DOMAIN_PAUSED);
+}
+END_TEST
+
 /* One that stands still runs when it is claimed itself. */
 START_TEST(test_hold_claimed)
 {
@@ -776,6 +796,7 @@ int main(void)
     tcase_add_loop_test(tests, test_hold, 0, 3);
     tcase_add_test(tests, test_hold_ends);
     tcase_add_loop_test(tests, test_hold_not, 0, G_N_ELEMENTS(unheld));
+    tcase_add_test(tests, test_hold_paused);
     tcase_add_test(tests, test_hold_claimed);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
