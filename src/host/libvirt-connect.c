@@ -183,6 +183,7 @@ static void host_up(struct libvirt_host *host)
     host->backoff_ms = BACKOFF_MIN_MS;
     g_clear_pointer(&host->down_reason, g_free);
     host_report_up(host);
+    host_end_hold(host);
     host_take_inventory(host);
     timer_cancel(&host->inventory_timer);
     host->inventory_timer = host_timer(host, SECOND_LOOK_MS, host_on_second_look, host);

@@ -9,10 +9,13 @@
 
 #define HOLD_MAX_MS 100
 #define HOLD_REST_MS 100
+#define HOLD_LANE LINK_MONITOR /* whose calls are all short */
 
 static gboolean vm_may_hold(const struct vm *vm)
 {
     if (vm->is_held || vm->is_proof || vm->is_claim || vm->boot.reservation_id != NULL || vm->boot.is_migrated)
+        return FALSE;
+    if (vm->agent == TEMPLATE_AGENT_QEMU) /* libvirt refuses to speak with the agent of a guest that stands still */
         return FALSE;
     return vm->state == VM_WAKING || (vm->state == VM_READY && vm_is_warming(vm));
 }
@@ -31,14 +34,16 @@ static void on_let_run(gpointer owner, gpointer context, gpointer call, const GE
     struct libvirt_host *host = owner;
     struct vm *vm = g_hash_table_lookup(host->vms, context);
     (void)call;
-    if (vm != NULL && error != NULL)
+    if (vm != NULL && error != NULL && host->link == NULL)
+        vm->is_held = TRUE; /* host_end_hold() comes with the next connection */
+    else if (vm != NULL && error != NULL)
         vm_lose(vm, error);
     host_check_lost(host);
 }
 
 static void vm_hold(struct vm *vm)
 {
-    struct job job = vm_power_job(vm, LINK_SLOW, suspend_call_run);
+    struct job job = vm_power_job(vm, HOLD_LANE, suspend_call_run);
     vm->is_held = TRUE;
     job.done = on_held;
     workers_submit(vm->host->workers, &job);
@@ -48,15 +53,17 @@ void vm_let_run(struct vm *vm)
 {
     if (!vm->is_held)
         return;
-    vm->is_held = FALSE;
-    if (vm->state == VM_ENDING || vm->host->link == NULL)
+    if (vm->host->link == NULL && vm->state != VM_ENDING)
         return;
-    struct job job = vm_power_job(vm, LINK_SLOW, resume_call_run); /* after the other: they have the same key */
+    vm->is_held = FALSE;
+    if (vm->state == VM_ENDING)
+        return;
+    struct job job = vm_power_job(vm, HOLD_LANE, resume_call_run); /* after the other: they have the same key */
     job.done = on_let_run;
     workers_submit(vm->host->workers, &job);
 }
 
-static void host_end_hold(struct libvirt_host *host)
+void host_end_hold(struct libvirt_host *host)
 {
     g_autoptr(GList) vms = g_hash_table_get_values(host->vms);
     timer_cancel(&host->hold_timer);

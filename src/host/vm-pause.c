@@ -72,7 +72,6 @@ static void vm_suspend(struct vm *vm)
     }
     vm->state = VM_PAUSED;
     vm->is_suspending = TRUE;
-    vm->is_held = FALSE; /* if it stood still for a claim, it does not go on after that */
     vm_heart_stop(vm);
     struct job job = vm_power_job(vm, LINK_SLOW, suspend_call_run);
     job.done = on_suspended;
@@ -85,12 +84,11 @@ void vm_grant_wish(struct vm *vm)
     if (vm_is_warming(vm) || wish == VM_WISH_NONE)
         return;
     vm->wish = VM_WISH_NONE;
-    if (wish == VM_WISH_PAUSE) {
+    vm_let_run(vm); /* before, and not after */
+    if (wish == VM_WISH_PAUSE)
         vm_suspend(vm);
-    } else {
-        vm_let_run(vm); /* else its clones would begin suspended */
+    else
         vm_save_begin(vm);
-    }
 }
 
 void vm_refuse_wish(struct vm *vm, const char *reason)

@@ -222,6 +222,9 @@ struct job vm_power_job(const struct vm *vm, guint lane, gboolean (*run)(gpointe
  * begins, host_claim_ended() when one is over; vm_let_run() lets one run again by itself. */
 void host_hold_warmups(struct libvirt_host *host);
 void host_claim_ended(struct libvirt_host *host);
+
+/* All run again; also after a connection was lost, when those that stood still then do so still. */
+void host_end_hold(struct libvirt_host *host);
 void vm_let_run(struct vm *vm);
 
 /* What speaks against pausing, claiming or saving it, or NULL. */

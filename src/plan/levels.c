@@ -16,7 +16,7 @@ static gint levels_cell(double unit, double amount)
 
 double levels_end(const struct levels *levels, double unit, guint cell)
 {
-    return unit * (pow(WIDTH, levels->top - LAST + (gint)cell + 1) - 1);
+    return MAX(0, unit * (pow(WIDTH, levels->top - LAST + (gint)cell + 1) - 1));
 }
 
 /* So that a higher amount has its cell. */

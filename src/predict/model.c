@@ -89,8 +89,7 @@ static void model_view(const struct model *model, const struct sample *sample, s
         if (knowledge->effects == NULL)
             continue;
         ret_view->sums[i] = effects_predict(knowledge->effects, ret_view->groups, ret_view->parts[i]);
-        if (knowledge->trust > 0)
-            kin_ask(knowledge->kin, sample, model->ranks, ret_view->sums[i], ret_view->kin[i]);
+        kin_ask(knowledge->kin, sample, model->ranks, ret_view->sums[i], ret_view->kin[i]);
     }
 }
 

@@ -50,7 +50,7 @@ void score_assign(const struct policy *policy, struct demand *demand)
     const double floor_score =
         index > 0 ? ((struct policy_class *)g_ptr_array_index(policy->classes, index - 1))->score_max : 0;
     const double score = floor_score + (class->score_max - floor_score) * score_share(policy, demand, initial);
-    demand->score = round(score * 1000) / 1000;
+    demand->score = MIN(round(score * 1000) / 1000, class->score_max);
     g_free(demand->class_name);
     demand->class_name = g_strdup(class->name);
     g_autofree char *shape = vm_shape_to_string(initial);

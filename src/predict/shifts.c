@@ -82,13 +82,22 @@ static const char *code_tenant(const struct code_metadata *code)
     return code->tenant != NULL ? code->tenant : "default";
 }
 
+static gboolean uses_library(const struct use *uses, guint count, guint64 all)
+{
+    for (guint i = 0; i < count; i++)
+        if (uses[i].all == all)
+            return TRUE;
+    return FALSE;
+}
+
+/* Each once. */
 static guint code_uses(const struct code_metadata *code, struct use ret_uses[LIBRARIES_MAX])
 {
     const guint64 tenant = category_hash(code_tenant(code));
     guint count = 0;
     for (guint i = 0; code->libraries != NULL && code->libraries[i] != NULL && count < LIBRARIES_MAX; i++) {
         const guint64 library = category_hash(code->libraries[i]);
-        if (library_is_standard(code->libraries[i]))
+        if (library_is_standard(code->libraries[i]) || uses_library(ret_uses, count, category_join(KEY_ALL, library)))
             continue;
         ret_uses[count++] = (struct use){
             .all = category_join(KEY_ALL, library),

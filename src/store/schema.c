@@ -62,6 +62,8 @@ static const char *const schema_migrations[] = {
     "ALTER TABLE observation ADD COLUMN start_vcpus REAL;" /* that it could keep busy: the cap counts */
     "ALTER TABLE observation ADD COLUMN start_memory_mib INTEGER;"
     "ALTER TABLE observation ADD COLUMN start_network_mbps INTEGER;", /* NULL: not limited */
+    /* 4: version 0 is that of the shipped model from now on; before, also of none. */
+    "UPDATE observation SET model_version = NULL WHERE model_version = 0;",
 };
 
 guint schema_version(void)
