@@ -318,11 +318,13 @@ static gboolean daemon_open_models(struct daemon *daemon, GError **error)
 {
     const struct config *config = daemon->config;
     g_autofree char *path = g_build_filename(config->state_dir, "models", NULL);
+    static const char *const trial[] = {"/proc/self/exe", "--check-model", NULL};
     const struct registry_settings files = {.dir = path, .prior = config->prior};
     const struct learner_settings settings = {
         .samples_max = config->model_samples_max,
         .train_runs = config->model_train_runs,
         .half_life = (gint64)(config->model_half_life_days * (double)CLOCK_DAY),
+        .trial = trial,
         .sink = daemon_post,
         .sink_data = daemon,
     };

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "daemon/daemon.h"
+#include "learn/trial.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -12,7 +13,7 @@
 struct options {
     char *config;
     char *log_level;
-    gboolean check, version;
+    gboolean check, check_model, version;
 };
 
 static gboolean options_parse(int *argc, char ***argv, struct options *ret_options, GError **error)
@@ -21,6 +22,8 @@ static gboolean options_parse(int *argc, char ***argv, struct options *ret_optio
         {"config", 'c', 0, G_OPTION_ARG_FILENAME, &ret_options->config, "Read the configuration from FILE", "FILE"},
         {"check-config", 0, 0, G_OPTION_ARG_NONE, &ret_options->check, "Check configuration and policies, and exit",
          NULL},
+        {"check-model", 0, 0, G_OPTION_ARG_NONE, &ret_options->check_model,
+         "Check a model that comes on standard input, and exit", NULL},
         {"log-level", 0, 0, G_OPTION_ARG_STRING, &ret_options->log_level, "error, warning, info or debug", "LEVEL"},
         {"version", 'V', 0, G_OPTION_ARG_NONE, &ret_options->version, "Print the version, and exit", NULL},
         G_OPTION_ENTRY_NULL,
@@ -54,8 +57,18 @@ static gboolean main_set_log_level(const struct options *options, const struct c
     return TRUE;
 }
 
+static gboolean main_check_model(GError **error)
+{
+    if (!trial_take(STDIN_FILENO, error))
+        return FALSE;
+    printf("the model is right\n");
+    return TRUE;
+}
+
 static gboolean main_run(const struct options *options, GError **error)
 {
+    if (options->check_model)
+        return main_check_model(error);
     g_autoptr(config_auto) config = config_load(config_path(options), error);
     if (config == NULL || !main_set_log_level(options, config, error))
         return FALSE;

@@ -9,6 +9,7 @@
 #include "learn/record.h"
 #include "learn/sampler.h"
 #include "learn/training.h"
+#include "learn/trial.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -303,7 +304,9 @@ static void learner_on_serve(struct learner *learner, const struct command *comm
 /* NULL with an error that begins with where. */
 static struct model *learner_import(struct learner *learner, const struct command *command, GError **error)
 {
-    g_autoptr(model_auto) foreign = model_load(command->bytes, error);
+    const char *const *trial = learner->settings.trial;
+    const gboolean is_tried = trial == NULL || trial_run(trial, command->bytes, error);
+    g_autoptr(model_auto) foreign = is_tried ? model_load(command->bytes, error) : NULL;
     if (foreign == NULL) {
         g_prefix_error(error, "/: ");
         return NULL;

@@ -16,8 +16,9 @@ struct learner;
 
 struct learner_settings {
     guint samples_max, train_runs;
-    gint64 half_life;   /* microseconds; 0: age does not count */
-    gint64 interval_us; /* between the beginnings of two trainings, unless somebody asks for one; 0: a minute */
+    gint64 half_life;         /* microseconds; 0: age does not count */
+    gint64 interval_us;       /* between the beginnings of two trainings, unless somebody asks for one; 0: a minute */
+    const char *const *trial; /* the program that tries what is imported (learn/trial.h); NULL: it is not tried */
     event_sink sink;
     gpointer sink_data;
 };

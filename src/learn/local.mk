@@ -8,4 +8,5 @@ libhbr_learn_la_SOURCES = \
 	src/learn/record.c src/learn/record.h \
 	src/learn/registry.c src/learn/registry.h \
 	src/learn/sampler.c src/learn/sampler.h \
-	src/learn/training.c src/learn/training.h
+	src/learn/training.c src/learn/training.h \
+	src/learn/trial.c src/learn/trial.h

@@ -91,8 +91,8 @@ GArray *model_explain(const struct model *model, const struct sample *sample, en
 void model_judge(const struct model *model, const struct sample *samples, guint count, double speed,
                  struct model_score ret_scores[TARGET_COUNT]);
 
-/* To a file's content and back; a checksum tells a damaged one. NULL with HBR_ERROR_INVALID, which says what is wrong. XGBoost itself reads the trees:
- * take models only from where code would be taken. */
+/* To a file's content and back; a checksum tells a damaged one. NULL with HBR_ERROR_INVALID, which says what is wrong. XGBoost itself reads the trees, and
+ * believes what they say of themselves: what comes from elsewhere is tried first (learn/trial.h). */
 GBytes *model_save(const struct model *model, GError **error);
 struct model *model_load(GBytes *content, GError **error);
 

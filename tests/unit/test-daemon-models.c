@@ -178,6 +178,38 @@ START_TEST(test_exchange)
 }
 END_TEST
 
+/* Makes the parent of one node of the first tree one that there is not, and the digest right again. */
+static void forge(char *data, size_t length)
+{
+    static const char header[] = "parents[$l#L"; /* UBJSON: an array of 32-bit numbers; their count has 64 bits */
+    char *body = (char *)memchr(data, '\n', length) + 1;
+    const size_t size = length - (size_t)(body - data);
+    char *array = memmem(body, size, header, strlen(header));
+    ck_assert_ptr_nonnull(array);
+    array[strlen(header) + 8 + 4] = 'D'; /* the highest byte of the second */
+    g_autofree char *digest = g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)body, size);
+    memcpy(body - 1 - strlen(digest), digest, strlen(digest));
+}
+
+/* Rule: a model that was made to end the process that reads it ends another one than the daemon. */
+START_TEST(test_forged)
+{
+    remember(240);
+    daemon_bed_start(&bed);
+    json_decref(train());
+    void *data = NULL;
+    size_t length;
+    ck_assert_msg(hbr_model_export(bed.client, "1", &data, &length, &error), "%s", error.message);
+    forge(data, length);
+    ck_assert(!hbr_model_import(bed.client, data, length, true, NULL, &error));
+    hbr_free(data);
+    ck_assert_str_eq(error.id, "invalid");
+    ck_assert_msg(strstr(error.message, "it is not sound") != NULL, "%s", error.message);
+    expect_state("1", "serving");
+    expect_clean_stop();
+}
+END_TEST
+
 /* Rule: killed while it trains, the last good model serves after it; told to stop while it trains, it stops. */
 START_TEST(test_killed)
 {
@@ -219,6 +251,7 @@ int main(void)
     tcase_add_test(tcase, test_learns);
     tcase_add_test(tcase, test_run);
     tcase_add_test(tcase, test_exchange);
+    tcase_add_test(tcase, test_forged);
     tcase_add_loop_test(tcase, test_killed, 0, 2);
     tcase_add_test(tcase, test_off);
     suite_add_tcase(suite, tcase);
