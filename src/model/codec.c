@@ -144,7 +144,7 @@ static gboolean codec_decode_string(const struct codec_at *at, const struct code
         return codec_fail(
             at, HBR_ERROR_INVALID, error,
             "is not a name; right would be letters, digits and ._:/@+- with a letter or digit first, without \"..\"");
-    *ret_string = g_strdup(text);
+    *ret_string = (field->flags & CODEC_LOWER) != 0 ? g_ascii_strdown(text, -1) : g_strdup(text);
     return TRUE;
 }
 

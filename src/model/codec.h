@@ -33,6 +33,7 @@ enum codec_field_flags {
     CODEC_OURS = 1 << 1,     /* set by Harbinger: refused in what a client sends */
     CODEC_SPARSE = 1 << 2,   /* left out of JSON when zero */
     CODEC_PRIVATE = 1 << 3,  /* kept in the store, never shown to a client */
+    CODEC_LOWER = 1 << 4,    /* text: case does not matter, and is lower once decoded */
 };
 
 /* The words of an enum, indexed by its values. */

@@ -24,7 +24,7 @@ CODEC_DEFINE(code_traits, code_traits_fields)
 static const struct codec_field code_metadata_fields[] = {
     {"function", CODEC_NAME, AT(code_metadata, function), CODEC_REQUIRED, 0, MODEL_NAME_MAX, NULL, NULL},
     {"tenant", CODEC_NAME, AT(code_metadata, tenant), 0, 0, MODEL_NAME_MAX, NULL, NULL},
-    {"language", CODEC_NAME, AT(code_metadata, language), 0, 0, MODEL_NAME_MAX, NULL, NULL},
+    {"language", CODEC_NAME, AT(code_metadata, language), CODEC_LOWER, 0, MODEL_NAME_MAX, NULL, NULL},
     {"libraries", CODEC_STRV, AT(code_metadata, libraries), 0, 0, MODEL_LIBRARIES_MAX, NULL, NULL},
     {"algorithm", CODEC_NAME, AT(code_metadata, algorithm), 0, 0, MODEL_NAME_MAX, NULL, NULL},
     {"entry_point", CODEC_STRING, AT(code_metadata, entry_point), 0, 0, MODEL_TEXT_MAX, NULL, NULL},

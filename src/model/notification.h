@@ -25,7 +25,7 @@ CODEC_DECLARE(code_traits)
 struct code_metadata {
     char *function;
     char *tenant;   /* "default" when absent */
-    char *language; /* lower case: "python" */
+    char *language; /* "python"; case does not matter, and is lower from the decoding on */
     char **libraries;
     char *algorithm; /* kind: "sort", "matrix", "web", ... */
     char *entry_point;

@@ -147,51 +147,58 @@ static int reason_compare(gconstpointer a, gconstpointer b)
     return (left < right) - (left > right);
 }
 
-/* The parts of the effects, of which the trees' own contributions to the same columns are a refinement. */
-static gboolean model_add_contributions(const struct model *model, const struct sample *sample, enum target target,
-                                        double *contributions, GError **error)
+/* Of each column; the parts of the effects, of which the trees' own contributions to the same columns are a refinement. */
+static gboolean model_fill_reasons(const struct model *model, const struct sample *sample, enum target target,
+                                   struct model_reason *ret_reasons, GError **error)
 {
+    const guint first_effect = NUMBER_COUNT + TARGET_COUNT, effects_end = first_effect + effects_count();
     struct view view;
     float row[COLUMNS_MAX], told[COLUMNS_MAX + 1];
     model_view(model, sample, &view);
     view_fill_row(&view, sample, target, row);
-    for (guint i = 0; i < effects_count(); i++)
-        contributions[NUMBER_COUNT + TARGET_COUNT + i] = view.parts[target][i];
     if (!booster_explain(model->knowledge[target].trees, row, told, error))
         return FALSE;
-    for (guint column = 0; column < model_column_count(); column++)
-        contributions[column] += model->knowledge[target].trust * told[column];
+    for (guint column = 0; column < model_column_count(); column++) {
+        const gboolean is_effect = column >= first_effect && column < effects_end;
+        const guint effect = is_effect ? column - first_effect : 0;
+        ret_reasons[column] = (struct model_reason){
+            .column = column_name(column),
+            .contribution =
+                (is_effect ? view.parts[target][effect] : 0) + model->knowledge[target].trust * told[column],
+            .is_told = is_effect ? view.groups[effect] != 0 : !isnan(row[column]),
+        };
+    }
     return TRUE;
 }
 
 /* Some columns are finer views of one thing, and bear its name. */
-static void reasons_add(GArray *reasons, const char *column, double contribution)
+static void reasons_add(GArray *reasons, const struct model_reason *reason)
 {
-    const struct model_reason reason = {column, contribution};
     for (guint i = 0; i < reasons->len; i++) {
         struct model_reason *known = &g_array_index(reasons, struct model_reason, i);
-        if (g_str_equal(known->column, column)) {
-            known->contribution += contribution;
+        if (g_str_equal(known->column, reason->column)) {
+            known->contribution += reason->contribution;
+            known->is_told |= reason->is_told;
             return;
         }
     }
-    g_array_append_val(reasons, reason);
+    g_array_append_vals(reasons, reason, 1);
 }
 
 GArray *model_explain(const struct model *model, const struct sample *sample, enum target target, guint max,
                       GError **error)
 {
-    double contributions[COLUMNS_MAX] = {0};
+    struct model_reason columns[COLUMNS_MAX];
     if (model->knowledge[target].effects == NULL) {
         hbr_error_set(error, HBR_ERROR_UNSUPPORTED, "the model was never taught the %s",
                       codec_word(&target_words, target));
         return NULL;
     }
-    if (!model_add_contributions(model, sample, target, contributions, error))
+    if (!model_fill_reasons(model, sample, target, columns, error))
         return NULL;
     GArray *reasons = g_array_new(FALSE, FALSE, sizeof(struct model_reason));
     for (guint column = 0; column < model_column_count(); column++)
-        reasons_add(reasons, column_name(column), contributions[column]);
+        reasons_add(reasons, &columns[column]);
     g_array_sort(reasons, reason_compare);
     g_array_set_size(reasons, MIN(max, reasons->len));
     return reasons;

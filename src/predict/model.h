@@ -81,6 +81,7 @@ guint model_group_count(const struct model *model, const struct sample *sample, 
 struct model_reason {
     const char *column;  /* what was looked at; static */
     double contribution; /* that it adds to the logarithm */
+    gboolean is_told;    /* FALSE: that nothing is known of it is what counts */
 };
 
 /* The `max` largest reasons, the largest first. Free with g_array_unref. NULL with HBR_ERROR_UNSUPPORTED for a target that it was not taught. */

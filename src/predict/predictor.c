@@ -432,7 +432,8 @@ static void demand_explain_columns(struct demand *demand, const struct blend *bl
         const struct model_reason *reason = &g_array_index(reasons, struct model_reason, i);
         if (i > 0 && fabs(reason->contribution) < EXPLAINED_LEAST)
             break;
-        g_string_append_printf(text, "%s%s x %.2f", i > 0 ? ", " : "", reason->column, exp(reason->contribution));
+        g_string_append_printf(text, "%s%s%s x %.2f", i > 0 ? ", " : "", reason->column,
+                               reason->is_told ? "" : " (not told)", exp(reason->contribution));
     }
     demand_add_reason(demand, g_strdup_printf("model: %s", codec_word(&target_words, target)),
                       g_string_free(text, FALSE));

@@ -76,7 +76,7 @@ static sqlite3_stmt *accuracy_prepare(struct database *reader, const struct stor
     g_autoptr(GString) sql = g_string_new(accuracy_sql);
     append_condition(sql, "function = ?1", query->function != NULL);
     append_condition(sql, "tenant = ?2", query->tenant != NULL);
-    append_condition(sql, "language = ?3", query->language != NULL);
+    append_condition(sql, "language = ?3 COLLATE NOCASE", query->language != NULL);
     append_condition(sql, "ended_at >= ?4", query->since_at != 0);
     g_string_append(sql, " ORDER BY ended_at DESC LIMIT ?5");
     sqlite3_stmt *statement = database_prepare(reader, sql->str, error);

@@ -466,6 +466,16 @@ START_TEST(null_means_absent)
 }
 END_TEST
 
+START_TEST(the_case_of_a_language_does_not_matter)
+{
+    static const char text[] = "{\"code\":{\"function\":\"F\",\"language\":\"Python\"}}";
+    g_autoptr(notification_auto) notification = decode(NOTIFICATION, text, NULL);
+    ck_assert_ptr_nonnull(notification);
+    ck_assert_str_eq(notification->code.language, "python");
+    ck_assert_str_eq(notification->code.function, "F");
+}
+END_TEST
+
 START_TEST(the_store_skips_what_a_later_version_wrote)
 {
     static const char text[] = "{\"code\":{\"function\":\"f\",\"later\":{\"a\":[1]}},\"id\":\"not-1\",\"new\":1}";
@@ -705,6 +715,7 @@ static void add_codec_tests(Suite *suite)
     tcase_add_test(decoding, brackets_in_text_are_text);
     tcase_add_test(decoding, a_message_shows_only_the_start_of_what_a_client_sent);
     tcase_add_test(decoding, null_means_absent);
+    tcase_add_test(decoding, the_case_of_a_language_does_not_matter);
     tcase_add_test(decoding, the_store_skips_what_a_later_version_wrote);
     tcase_add_test(decoding, an_execution_request_is_read_whole);
     tcase_add_test(decoding, private_fields_are_neither_shown_to_a_client_nor_taken_from_one);
