@@ -46,6 +46,8 @@ CODEC_DEFINE_SEALABLE(demand, demand_fields, AT(demand, seal))
 
 gboolean demand_has_model(const struct demand *demand)
 {
+    if (demand->source == DEMAND_RULES)
+        return FALSE; /* whatever its rules are called */
     for (guint i = 0; demand->reasons != NULL && i < demand->reasons->len; i++)
         if (g_str_equal(((const struct demand_reason *)demand->reasons->pdata[i])->rule, "model"))
             return TRUE;

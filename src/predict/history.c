@@ -33,14 +33,18 @@ struct distribution {
 #define CHANGE_SPREADS 3.0
 #define CHANGE_KEPT 0.05
 
+#define TREND_RUNS_MIN 6
+#define TREND_RUNS_MAX 20   /* the newest */
+#define TREND_ERRORS 5.0    /* of its standard error, that a slope has to be steep */
+#define TREND_EXPLAINED 0.5 /* of what two levels leave over, that a line may */
+
 void history_clear(struct history *history)
 {
     g_clear_pointer(&history->samples, g_free);
     history->capacity = history->count = history->next = 0;
 }
 
-/* The sample that is `age` executions old. */
-static const struct history_sample *history_at(const struct history *history, guint age)
+const struct history_sample *history_at(const struct history *history, guint age)
 {
     return &history->samples[(history->next + history->capacity - 1 - age) % history->capacity];
 }
@@ -190,6 +194,52 @@ static guint distribution_find_change(const struct distribution *distribution, d
     return changed;
 }
 
+/* Squares that are left over when the newest `newer` points lie on one level, and the rest of the `count` on another; the least of all such. */
+static double points_least_by_levels(const struct weighted *points, guint count)
+{
+    double sum = 0, squares = 0, newer_sum = 0, least = INFINITY;
+    for (guint i = 0; i < count; i++) {
+        sum += points[i].y;
+        squares += points[i].y * points[i].y;
+    }
+    for (guint newer = 1; newer < count; newer++) {
+        newer_sum += points[newer - 1].y;
+        const double older_sum = sum - newer_sum;
+        least = MIN(least, squares - newer_sum * newer_sum / newer - older_sum * older_sum / (count - newer));
+    }
+    return least;
+}
+
+/* By how much each run is above the one before it; 0: they lie along no line. The points are in the order of their age. */
+static double distribution_find_trend(const struct distribution *distribution, double prior_spread)
+{
+    const struct weighted *points = distribution->points;
+    const guint count = MIN(distribution->count, TREND_RUNS_MAX);
+    double sum = 0, covariance = 0, left_over = 0;
+    if (count < TREND_RUNS_MIN)
+        return 0;
+    const double middle = (count - 1) / 2.0, spread = count * ((double)count * count - 1) / 12;
+    for (guint age = 0; age < count; age++) {
+        sum += points[age].y;
+        covariance += (middle - age) * points[age].y;
+    }
+    const double slope = covariance / spread;
+    for (guint age = 0; age < count; age++) {
+        const double distance = points[age].y - sum / count - slope * (middle - age);
+        left_over += distance * distance;
+    }
+    const double variance = (PRIOR_WEIGHT * prior_spread * prior_spread + left_over) / (PRIOR_WEIGHT + count - 2);
+    const gboolean is_steep = slope * slope * spread > TREND_ERRORS * TREND_ERRORS * variance;
+    return is_steep && left_over < TREND_EXPLAINED * points_least_by_levels(points, count) ? slope : 0;
+}
+
+/* Each to where it would be on the line by the next run. */
+static void distribution_move(struct distribution *distribution, double slope)
+{
+    for (guint age = 0; age < distribution->count; age++)
+        distribution->points[age].y += slope * (MIN(age, TREND_RUNS_MAX) + 1);
+}
+
 static void distribution_forget_older(struct distribution *distribution, double prior_spread)
 {
     const guint changed = distribution_find_change(distribution, prior_spread);
@@ -245,7 +295,11 @@ static void quantiles_of_prior(enum history_amount amount, const struct history_
 static void distribution_tell(struct distribution *distribution, enum history_amount amount,
                               const struct history_query *query, struct quantiles *ret_quantiles)
 {
-    distribution_forget_older(distribution, amount_table[amount].spread);
+    const double slope = distribution_find_trend(distribution, amount_table[amount].spread);
+    if (slope != 0)
+        distribution_move(distribution, slope);
+    else
+        distribution_forget_older(distribution, amount_table[amount].spread);
     qsort(distribution->points, distribution->count, sizeof *distribution->points, weighted_compare);
     distribution_describe(distribution);
     const double p50 = query->prior != NULL ? distribution_blend(distribution, amount, query, 0) : distribution->median;
@@ -254,6 +308,14 @@ static void distribution_tell(struct distribution *distribution, enum history_am
         MAX(ret_quantiles->p50, history_amount(amount, distribution_blend(distribution, amount, query, 1)));
     ret_quantiles->p99 =
         MAX(ret_quantiles->p90, history_amount(amount, distribution_blend(distribution, amount, query, 2)));
+}
+
+double history_trend(const struct history *history, enum history_amount amount, const struct history_query *query)
+{
+    g_autofree struct weighted *points = g_new(struct weighted, MAX(history->count, 1));
+    struct distribution distribution = {.points = points};
+    distribution_collect(&distribution, history, amount, query, INFINITY);
+    return distribution_find_trend(&distribution, amount_table[amount].spread);
 }
 
 /* What is said without those that were cut short. FALSE: nothing. */

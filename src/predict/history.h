@@ -27,7 +27,9 @@
  * functions lie from what the model says of them, and s^2 how far runs lie from their function (the normal hierarchical model, ibid., section 5.4):
  * m becomes (k mu + n m) / (k + n), 1 / n becomes 1 / (k + n), and with few runs the model's own quantiles give the shape (weight 1 / (1 + n)).
  *
- * An execution with an input of another size than the one asked for is moved by what the model says of the one input more than of the other, weighs half for each two octaves between them, and counts for as little in n. When the newest runs, three at
+ * An execution with an input of another size than the one asked for is moved by what the model says of the one input more than of the other, weighs half for each two octaves between them, and counts for as little in n. Where the newest twenty
+ * runs, six at least, lie along a line (least squares over their order) whose slope is five times its standard error, and closer to it than to any two levels, there is a
+ * trend: each is moved along the line to the next run. Else, when the newest runs, three at
  * least, all lie further from the mean of the older ones than three times their spread, something has changed: the older ones weigh a twentieth. */
 
 enum history_amount {
@@ -94,12 +96,18 @@ void history_clear(struct history *history);
 /* Keeps the newest `max` samples. */
 void history_add(struct history *history, const struct history_sample *sample, guint max);
 
+/* The sample that is `age` executions old, below `count`. */
+const struct history_sample *history_at(const struct history *history, guint age);
+
 /* How many of the newest `max` were not cut short. */
 guint history_count_whole(const struct history *history, guint max);
 
 /* FALSE when no sample tells the amount and there is no prior; else p50 <= p90 <= p99 (at the levels asked for), all finite and not negative. */
 gboolean history_quantiles(const struct history *history, enum history_amount amount, const struct history_query *query,
                            struct quantiles *ret_quantiles);
+
+/* The trend: by how much each run's logarithm is above that of the one before it; 0: there is none. */
+double history_trend(const struct history *history, enum history_amount amount, const struct history_query *query);
 
 /* Between an amount and its logarithm, as history and model count. */
 double history_log(enum history_amount amount, double value);

@@ -462,18 +462,63 @@ static void demand_explain_amounts(struct demand *demand, const struct blend *bl
     }
 }
 
+#define EXPLAINED_RUNS 5
+
+static void append_runs(GString *text, const struct history *history, guint count)
+{
+    guint out_of_memory = 0;
+    for (guint age = 0; age < count; age++) {
+        const struct history_sample *sample = history_at(history, age);
+        out_of_memory += sample->memory_factor > 0 ? 1 : 0;
+        if (age < EXPLAINED_RUNS)
+            g_string_append_printf(text, "%s%s%.0f", age == 0 ? "the newest first: " : ", ",
+                                   sample->is_least ? "at least " : "", (double)sample->amounts[HISTORY_MEMORY]);
+    }
+    g_string_append(text, " MiB");
+    if (out_of_memory > 0)
+        g_string_append_printf(text, "; %u of %u ran out of memory", out_of_memory, count);
+}
+
+static void append_trends(GString *text, const struct history *history, const struct history_query *query)
+{
+    for (guint i = 0; i < BLEND_AMOUNTS; i++) {
+        const double slope = history_trend(history, blend_amounts[i].amount, query);
+        if (slope != 0)
+            g_string_append_printf(text, "; %s %s by %.1f %% a run", codec_word(&target_words, blend_amounts[i].target),
+                                   slope > 0 ? "rises" : "falls", 100 * fabs(expm1(slope)));
+    }
+}
+
+static void demand_explain_runs(struct demand *demand, const struct policy *policy, const struct code_metadata *code,
+                                const struct function *function)
+{
+    const struct history_query query = blend_query(policy, code_input_octaves(code));
+    const guint count = function != NULL ? MIN(function->history.count, query.samples_max) : 0;
+    if (count == 0)
+        return;
+    GString *text = g_string_new(NULL);
+    append_runs(text, &function->history, count);
+    append_trends(text, &function->history, &query);
+    demand_add_reason(demand, g_strdup("history: runs"), g_string_free(text, FALSE));
+}
+
 struct demand *predictor_explain(struct predictor *predictor, const struct policy *policy,
                                  const struct code_metadata *code, gint64 at)
 {
-    if (predictor->model == NULL)
-        return predictor_predict(predictor, policy, code, at);
     const struct function *function = predictor_find(predictor, code);
+    if (predictor->model == NULL) {
+        g_autoptr(demand_auto) said = predictor_predict(predictor, policy, code, at);
+        struct demand *demand = codec_copy_open(&demand_codec, said);
+        demand_explain_runs(demand, policy, code, function);
+        return demand;
+    }
     struct sample sample;
     sample_of_code(&sample, code, at);
     predictor_set_policy(predictor, policy);
     predictor_set_key(predictor, code);
     const struct blend blend = predictor_blend(predictor, policy, code, &sample, function);
     struct demand *demand = blend_predict(&blend, function);
+    demand_explain_runs(demand, policy, code, function);
     demand_explain_amounts(demand, &blend);
     return demand;
 }

@@ -67,6 +67,28 @@ static gboolean has_reason(const struct demand *demand, const char *rule, const 
     return FALSE;
 }
 
+START_TEST(a_trend_goes_on_and_a_level_does_not)
+{
+    static const struct {
+        double first, factor, wanted;
+        const char *told;
+    } rows[] = {{200, 1.1, 200 * 2.594, "rises by 10.0 % a run"},
+                {200, 1 / 1.1, 200 / 2.594, "falls by 9.1 % a run"},
+                {200, 1, 200, NULL}};
+    for (guint row = 0; row < G_N_ELEMENTS(rows); row++) {
+        g_autofree char *function = g_strdup_printf("trend-%u", row);
+        const struct code_metadata code = code_of(function);
+        double memory_mib = rows[row].first;
+        for (guint run = 0; run < 10; run++, memory_mib *= rows[row].factor)
+            observe(function, 1, memory_mib);
+        g_autoptr(demand_auto) demand = predictor_explain(predictor, policy, &code, 0);
+        ck_assert_double_eq_tol(demand->memory_mib.p50, rows[row].wanted, 0.01 * rows[row].wanted);
+        ck_assert(has_reason(demand, "history: runs", rows[row].told != NULL ? rows[row].told : " MiB"));
+        ck_assert(!has_reason(demand, "history: runs", rows[row].told != NULL ? "out of memory" : "a run"));
+    }
+}
+END_TEST
+
 static void assert_ordered(const struct quantiles *quantiles)
 {
     ck_assert(isfinite(quantiles->p50) && isfinite(quantiles->p90) && isfinite(quantiles->p99));
@@ -574,6 +596,7 @@ static Suite *predict_suite(void)
     tcase_add_test(rules, a_gpu_is_asked_for_whatever_the_history_says);
     tcase_add_test(rules, sizes_without_bound_stay_finite);
     tcase_add_loop_test(rules, the_seeds_of_the_shipped_classes_belong_to_their_classes, 0, 2);
+    tcase_add_test(rules, a_trend_goes_on_and_a_level_does_not);
     tcase_add_test(rules, predictions_are_fast_enough_for_the_core_thread);
     suite_add_tcase(suite, rules);
     return suite;
