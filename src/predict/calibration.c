@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "predict/calibration.h"
 
+#include <gsl/gsl_sort.h>
 #include <math.h>
 
 #define PARENT_RUNS 20.0
@@ -84,12 +85,6 @@ void calibration_add(struct calibration *calibration, const struct sample *sampl
     }
 }
 
-static int double_compare(gconstpointer a, gconstpointer b)
-{
-    const double left = *(const double *)a, right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
 /* The conformal quantile: the ceil(p (n + 1))-th smallest covers at least p of the next runs; between two, linear. */
 static double sorted_quantile(const GArray *sorted, double p)
 {
@@ -102,7 +97,7 @@ static double sorted_quantile(const GArray *sorted, double p)
 static gboolean spread_finish(gpointer key G_GNUC_UNUSED, gpointer value, gpointer data G_GNUC_UNUSED)
 {
     struct spread *spread = value;
-    g_array_sort(spread->left_over, double_compare);
+    gsl_sort((double *)(void *)spread->left_over->data, 1, spread->left_over->len);
     for (guint i = 0; i < G_N_ELEMENTS(grid); i++)
         spread->quantiles[i] = sorted_quantile(spread->left_over, grid[i]);
     g_clear_pointer(&spread->left_over, g_array_unref);

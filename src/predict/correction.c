@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "predict/correction.h"
 
+#include <gsl/gsl_sort.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -146,16 +147,10 @@ static void group_add(struct group *group, enum target target, double left_over,
     bias->sum = bias->sum * kept + weight * left_over;
 }
 
-static int double_compare(const void *a, const void *b)
-{
-    const double left = *(const double *)a, right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
 /* Between two in the middle the one nearer to nothing counts. */
 static double vote(double *votes, guint count)
 {
-    qsort(votes, count, sizeof *votes, double_compare);
+    gsl_sort(votes, 1, count);
     const double low = votes[(count - 1) / 2], high = votes[count / 2];
     return fabs(low) < fabs(high) ? low : high;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "predict/kin.h"
 
+#include <gsl/gsl_sort.h>
+#include <gsl/gsl_statistics_double.h>
 #include <math.h>
 
 #define RELATIVES_MAX 64 /* of one group: the newest */
@@ -122,17 +124,6 @@ static GPtrArray *members_collect(const struct sample *samples, const double *y,
     return members;
 }
 
-static int double_compare(gconstpointer a, gconstpointer b)
-{
-    const double left = *(const double *)a, right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
-static void array_free(gpointer array)
-{
-    g_array_unref(array);
-}
-
 static void values_add(GHashTable *values, guint64 group, double y)
 {
     if (group == 0)
@@ -143,14 +134,6 @@ static void values_add(GHashTable *values, guint64 group, double y)
         g_hash_table_insert(values, g_memdup2(&group, sizeof group), known);
     }
     g_array_append_val(known, y);
-}
-
-static double sorted_quantile(const GArray *sorted, double p)
-{
-    const double at = p * (sorted->len - 1);
-    const guint low = (guint)at, high = MIN(low + 1, sorted->len - 1);
-    const double lower = g_array_index(sorted, double, low), upper = g_array_index(sorted, double, high);
-    return lower + (upper - lower) * (at - low);
 }
 
 static void kin_set_usual(struct kin *kin, guint64 group, double low, double middle)
@@ -166,10 +149,12 @@ static void kin_describe(struct kin *kin, GHashTable *values)
     gpointer group, known;
     g_hash_table_iter_init(&iter, values);
     while (g_hash_table_iter_next(&iter, &group, &known)) {
-        GArray *sorted = known;
-        g_array_sort(sorted, double_compare);
-        if (sorted->len >= USUAL_MIN)
-            kin_set_usual(kin, *(const guint64 *)group, sorted_quantile(sorted, 0.1), sorted_quantile(sorted, 0.5));
+        const gsize count = ((const GArray *)known)->len;
+        double *sorted = (double *)(void *)((GArray *)known)->data;
+        gsl_sort(sorted, 1, count);
+        if (count >= USUAL_MIN)
+            kin_set_usual(kin, *(const guint64 *)group, gsl_stats_quantile_from_sorted_data(sorted, 1, count, 0.1),
+                          gsl_stats_median_from_sorted_data(sorted, 1, count));
     }
 }
 
@@ -201,7 +186,8 @@ struct kin *kin_new(const struct sample *samples, const struct ranks *ranks, con
 {
     struct kin *kin = kin_make();
     g_autoptr(GPtrArray) members = members_collect(samples, y, weights, count);
-    g_autoptr(GHashTable) values = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, array_free);
+    g_autoptr(GHashTable) values =
+        g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, (GDestroyNotify)g_array_unref);
     g_ptr_array_sort_with_data(members, member_compare, (gpointer)samples);
     for (guint i = 0; i < members->len; i++) {
         const struct member *member = g_ptr_array_index(members, i);

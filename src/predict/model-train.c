@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 
+#include <gsl/gsl_sort.h>
 #include <math.h>
 
 /* How a model is made. The effects of each target are fitted first; the trees then learn what they leave over. The effects that a run is trained with
@@ -231,27 +232,16 @@ static double lesson_choose_noise(const struct lesson *lesson, enum target targe
     return noise;
 }
 
-static int double_compare(gconstpointer a, gconstpointer b)
-{
-    const double left = *(const double *)a, right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
 static double median_of(GArray *values)
 {
-    g_array_sort(values, double_compare);
+    gsl_sort((double *)(void *)values->data, 1, values->len);
     return g_array_index(values, double, values->len / 2);
-}
-
-static void array_free(gpointer array)
-{
-    g_array_unref(array);
 }
 
 /* How far each tenant's runs lie from what all others' say of them: tenant -> GArray of double. */
 static GHashTable *lesson_ask_others(const struct lesson *lesson, enum target target)
 {
-    GHashTable *tenants = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, array_free);
+    GHashTable *tenants = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, (GDestroyNotify)g_array_unref);
     for (guint fold = 0; fold < TENANT_FOLDS; fold++) {
         struct effects *others = lesson_fit_without(lesson, target, 1, lesson->tenant_folds, fold);
         for (guint run = 0; run < lesson->count; run++) {

@@ -4,6 +4,7 @@
 #include "predict/library.h"
 #include "predict/sample.h"
 
+#include <gsl/gsl_sort.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,12 +182,6 @@ static guint votes_count_agreed(const struct votes *votes, guint64 order, double
     return agreed;
 }
 
-static int double_compare(const void *a, const void *b)
-{
-    const double left = *(const double *)a, right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
 static struct step votes_tell(const struct votes *votes, guint count)
 {
     double left_over[VOTES_MAX];
@@ -195,7 +190,7 @@ static struct step votes_tell(const struct votes *votes, guint count)
         left_over[i] = votes->votes[i].left_over;
         step.at = MIN(step.at, votes->votes[i].since);
     }
-    qsort(left_over, count, sizeof *left_over, double_compare);
+    gsl_sort(left_over, 1, count);
     step.shift = (left_over[(count - 1) / 2] + left_over[count / 2]) / 2;
     return step;
 }
