@@ -101,7 +101,7 @@ gboolean trial_take(int fd, GError **error)
         return FALSE;
     const struct sample sample = {0};
     struct model_word word;
-    model_predict(model, &sample, &word);
+    model_predict(model, &sample, MODEL_ALL, &word);
     for (enum target target = 0; target < TARGET_COUNT; target++) {
         if (isnan(word.mean[target]))
             continue; /* it was not taught */

@@ -47,7 +47,7 @@ struct rules_word {
 static struct rules_word rules_word(const struct blend *blend, guint index)
 {
     const enum history_amount amount = blend_amounts[index].amount;
-    const struct quantiles *quantiles = G_STRUCT_MEMBER_P(blend->rules, blend_amounts[index].offset);
+    const struct quantiles *quantiles = G_STRUCT_MEMBER_P(&blend->rules.demand, blend_amounts[index].offset);
     const double p50 = history_log(amount, quantiles->p50), p90 = history_log(amount, quantiles->p90);
     return (struct rules_word){
         .mean = p50,
@@ -131,10 +131,18 @@ static void blend_fill_amount(const struct blend *blend, guint index, const stru
     history_quantiles(blend->history != NULL ? blend->history : &none, blend_amounts[index].amount, &query, quantiles);
 }
 
+static guint blend_targets(void)
+{
+    guint targets = 0;
+    for (guint i = 0; i < BLEND_AMOUNTS; i++)
+        targets |= 1U << blend_amounts[i].target;
+    return targets;
+}
+
 void blend_fill(const struct blend *blend, struct demand *demand, struct blend_prior *ret_priors)
 {
     struct model_word word;
-    model_predict(blend->model, blend->sample, &word);
+    model_predict(blend->model, blend->sample, blend_targets(), &word);
     for (guint i = 0; i < BLEND_AMOUNTS; i++) {
         struct blend_prior prior;
         const gboolean is_told = blend_get_prior(blend, &word, i, &prior);
@@ -143,7 +151,7 @@ void blend_fill(const struct blend *blend, struct demand *demand, struct blend_p
         if (ret_priors != NULL)
             ret_priors[i] = prior;
         *told_quantiles(demand, i) =
-            *(const struct quantiles *)G_STRUCT_MEMBER_P(blend->rules, blend_amounts[i].offset);
+            *(const struct quantiles *)G_STRUCT_MEMBER_P(&blend->rules.demand, blend_amounts[i].offset);
         blend_fill_amount(blend, i, is_told ? &prior.prior : NULL, told_quantiles(demand, i));
     }
 }

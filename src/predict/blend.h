@@ -5,6 +5,7 @@
 #include "predict/correction.h"
 #include "predict/history.h"
 #include "predict/model.h"
+#include "predict/rules.h"
 #include "predict/shifts.h"
 
 /* The demand of one piece of code, from all that is known: the policy's rules, the model, what the newest runs say of the model (predict/correction.h),
@@ -20,7 +21,7 @@ struct blend {
     const struct policy *policy;
     const struct code_metadata *code;
     const struct sample *sample; /* of the code */
-    const struct demand *rules;  /* what they say of it */
+    struct rules_said rules;
     const struct model *model;
     const struct correction *correction;
     double speed;                            /* of the machines that it will run on; 0: not known */

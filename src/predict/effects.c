@@ -321,6 +321,14 @@ static gboolean effect_names(guint effect)
            (categories == HAS(LANGUAGE) || categories == HAS(ALGORITHM) || categories == HAS(LIBRARY));
 }
 
+void effects_name_groups(const struct sample *sample, guint64 ret_groups[EFFECTS_MAX])
+{
+    guint64 categories[CATEGORY_COUNT + 1] = {0};
+    memcpy(categories, sample->categories, sizeof sample->categories);
+    for (guint i = 0; i < EFFECT_COUNT; i++)
+        ret_groups[i] = effect_names(i) ? sample_group(categories, NULL, i) : 0;
+}
+
 /* --- Fitting --- */
 
 /* One effect while it is fitted: which of its groups each run is in, and what they are worth. */
@@ -415,11 +423,17 @@ void effects_free(struct effects *effects)
     g_free(effects);
 }
 
+/* Where the group would be if all were free. */
+static gsize table_slot(const struct table *table, guint64 group)
+{
+    return group * G_GUINT64_CONSTANT(11400714819323198485) >> (64 - table->bits);
+}
+
 /* The place of the group, or the free one where it would be. */
 static struct effect *table_place(const struct table *table, guint64 group)
 {
     const gsize last = ((gsize)1 << table->bits) - 1;
-    gsize at = group * G_GUINT64_CONSTANT(11400714819323198485) >> (64 - table->bits);
+    gsize at = table_slot(table, group);
     while (table->places[at].group != 0 && table->places[at].group != group)
         at = (at + 1) & last;
     return &table->places[at];
@@ -492,6 +506,13 @@ struct effects *effects_fit(enum target target, double noise, const guint64 (*gr
 }
 
 /* --- Asking --- */
+
+void effects_prefetch(const struct effects *effects, const guint64 groups[EFFECTS_MAX])
+{
+    for (guint i = 0; i < EFFECT_COUNT; i++)
+        if (groups[i] != 0 && effects->tables[i].count > 0)
+            __builtin_prefetch(&effects->tables[i].places[table_slot(&effects->tables[i], groups[i])]);
+}
 
 double effects_predict(const struct effects *effects, const guint64 groups[EFFECTS_MAX], double *ret_parts)
 {

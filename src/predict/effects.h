@@ -31,6 +31,9 @@ struct ranks *ranks_load(GVariant *saved);
 /* The groups of a sample; 0: it is in none of that effect. */
 void effects_groups(const struct sample *sample, const struct ranks *ranks, guint64 ret_groups[EFFECTS_MAX]);
 
+/* Those alone that effects_count_unknown() looks at; the others are 0. */
+void effects_name_groups(const struct sample *sample, guint64 ret_groups[EFFECTS_MAX]);
+
 struct effects;
 
 /* Of `count` runs: `groups` as above, `y` and `weights` (0: left out) one for each. `noise`: how much more (above 1) or less the runs of a group differ
@@ -38,6 +41,9 @@ struct effects;
 struct effects *effects_fit(enum target target, double noise, const guint64 (*groups)[EFFECTS_MAX], const double *y,
                             const double *weights, guint count);
 void effects_free(struct effects *effects);
+
+/* Has memory look for what is soon asked for. */
+void effects_prefetch(const struct effects *effects, const guint64 groups[EFFECTS_MAX]);
 
 /* The sum of mean and effects; `ret_parts` (may be NULL): each effect. */
 double effects_predict(const struct effects *effects, const guint64 groups[EFFECTS_MAX], double *ret_parts);

@@ -60,30 +60,24 @@ void kin_free(struct kin *kin)
     g_free(kin);
 }
 
-/* --- Groups; 0: it is in none --- */
+/* --- Groups --- */
 
 enum { GROUP_LANGUAGE = 1, GROUP_RANK, GROUP_FAMILY };
 
-static guint64 group_of_language(const struct sample *sample)
-{
-    const guint64 language = sample->categories[CATEGORY_LANGUAGE];
-    return language != 0 ? category_join(GROUP_LANGUAGE, language) : 0;
-}
-
-static guint64 group_of_rank(const struct sample *sample, const struct ranks *ranks)
-{
-    const guint64 language = sample->categories[CATEGORY_LANGUAGE], rank = ranks_tell(ranks, sample);
-    return language != 0 && rank != 0 ? category_join(category_join(GROUP_RANK, language), rank) : 0;
-}
-
-static guint64 group_of_family(const struct sample *sample)
+void kin_groups_of(const struct sample *sample, const struct ranks *ranks, struct kin_groups *ret_groups)
 {
     const guint64 *categories = sample->categories, language = categories[CATEGORY_LANGUAGE];
     const guint64 family = categories[CATEGORY_FAMILY] != 0 ? categories[CATEGORY_FAMILY] : language;
+    const guint64 rank = ranks_tell(ranks, sample);
+    *ret_groups = (struct kin_groups){0};
+    if (language != 0)
+        ret_groups->language = category_join(GROUP_LANGUAGE, language);
+    if (language != 0 && rank != 0)
+        ret_groups->rank = category_join(category_join(GROUP_RANK, language), rank);
     if (family == 0 || categories[CATEGORY_ALGORITHM] == 0 || isnan(sample->numbers[NUMBER_CODE]))
-        return 0;
+        return;
     const guint64 group = category_join(category_join(GROUP_FAMILY, family), categories[CATEGORY_ALGORITHM]);
-    return category_join(group, categories[CATEGORY_INPUT]);
+    ret_groups->family = category_join(group, categories[CATEGORY_INPUT]);
 }
 
 /* --- Making --- */
@@ -198,11 +192,12 @@ struct kin *kin_new(const struct sample *samples, const struct ranks *ranks, con
             .size = sample->numbers[NUMBER_CODE],
             .y = member->sum / member->weight,
         };
-        const guint64 family = group_of_family(sample);
-        values_add(values, group_of_language(sample), relative.y);
-        values_add(values, group_of_rank(sample, ranks), relative.y);
-        if (family != 0)
-            kin_add_relative(kin, family, &relative);
+        struct kin_groups groups;
+        kin_groups_of(sample, ranks, &groups);
+        values_add(values, groups.language, relative.y);
+        values_add(values, groups.rank, relative.y);
+        if (groups.family != 0)
+            kin_add_relative(kin, groups.family, &relative);
     }
     kin_describe(kin, values);
     return kin;
@@ -210,10 +205,10 @@ struct kin *kin_new(const struct sample *samples, const struct ranks *ranks, con
 
 /* --- Asking --- */
 
-static const struct relative *kin_find_nearest(const struct kin *kin, const struct sample *sample)
+static const struct relative *kin_find_nearest(const struct kin *kin, const struct kin_groups *groups,
+                                               const struct sample *sample)
 {
-    const guint64 group = group_of_family(sample);
-    const struct family *family = group != 0 ? g_hash_table_lookup(kin->relatives, &group) : NULL;
+    const struct family *family = groups->family != 0 ? g_hash_table_lookup(kin->relatives, &groups->family) : NULL;
     const struct relative *nearest = NULL;
     double least = INFINITY;
     for (guint i = 0; family != NULL && i < family->relatives->len; i++) {
@@ -228,13 +223,12 @@ static const struct relative *kin_find_nearest(const struct kin *kin, const stru
     return nearest;
 }
 
-void kin_ask(const struct kin *kin, const struct sample *sample, const struct ranks *ranks, double sum,
+void kin_ask(const struct kin *kin, const struct kin_groups *groups, const struct sample *sample, double sum,
              float ret_columns[KIN_COLUMN_COUNT])
 {
-    const guint64 language_group = group_of_language(sample), rank_group = group_of_rank(sample, ranks);
-    const struct usual *language = g_hash_table_lookup(kin->usual, &language_group);
-    const struct usual *rank = g_hash_table_lookup(kin->usual, &rank_group);
-    const struct relative *nearest = kin_find_nearest(kin, sample);
+    const struct usual *language = g_hash_table_lookup(kin->usual, &groups->language);
+    const struct usual *rank = g_hash_table_lookup(kin->usual, &groups->rank);
+    const struct relative *nearest = kin_find_nearest(kin, groups, sample);
     for (guint i = 0; i < KIN_COLUMN_COUNT; i++)
         ret_columns[i] = NAN;
     if (rank == NULL)

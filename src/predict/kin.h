@@ -27,8 +27,15 @@ struct kin *kin_new(const struct sample *samples, const struct ranks *ranks, con
                     guint count);
 void kin_free(struct kin *kin);
 
+/* The groups of a sample; 0: it is in none. */
+struct kin_groups {
+    guint64 language, rank, family;
+};
+
+void kin_groups_of(const struct sample *sample, const struct ranks *ranks, struct kin_groups *ret_groups);
+
 /* `sum`: of the sample's effects. NAN for what is not known. What its own function used is left out. */
-void kin_ask(const struct kin *kin, const struct sample *sample, const struct ranks *ranks, double sum,
+void kin_ask(const struct kin *kin, const struct kin_groups *groups, const struct sample *sample, double sum,
              float ret_columns[KIN_COLUMN_COUNT]);
 
 /* (a(tdd)a(tttdd)): group, low, middle; group, function, language, size, y. To load: NULL for what is not sound. */

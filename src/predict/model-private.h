@@ -35,6 +35,7 @@ struct model {
 /* A sample as the trees see it. */
 struct view {
     guint64 groups[EFFECTS_MAX];
+    struct kin_groups kin_groups;
     double sums[TARGET_COUNT], parts[TARGET_COUNT][EFFECTS_MAX];
     float kin[TARGET_COUNT][KIN_COLUMN_COUNT];
 };

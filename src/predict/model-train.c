@@ -298,9 +298,12 @@ static void lesson_find_kin(struct lesson *lesson, enum target target)
     for (guint run = 0; run < lesson->count; run++)
         weights[run] = lesson->credence[run][target] >= CREDENCE_MIN ? lesson->target_weights[run] : 0;
     lesson->kin[target] = kin_new(lesson->samples, lesson->ranks, lesson->y, weights, lesson->count);
-    for (guint run = 0; run < lesson->count; run++)
-        kin_ask(lesson->kin[target], &lesson->samples[run], lesson->ranks, lesson->views[run].sums[target],
+    for (guint run = 0; run < lesson->count; run++) {
+        struct kin_groups groups;
+        kin_groups_of(&lesson->samples[run], lesson->ranks, &groups);
+        kin_ask(lesson->kin[target], &groups, &lesson->samples[run], lesson->views[run].sums[target],
                 lesson->views[run].kin[target]);
+    }
 }
 
 /* The effects of one target, each run by those that its function was left out of. */

@@ -80,37 +80,43 @@ void view_fill_row(const struct view *view, const struct sample *sample, enum ta
     memcpy(ret_row + NUMBER_COUNT + TARGET_COUNT + effects_count(), view->kin[target], sizeof view->kin[target]);
 }
 
-static void model_view(const struct model *model, const struct sample *sample, struct view *ret_view)
+/* The sums are columns of all targets; the rest is of those that are asked for. */
+static void model_view(const struct model *model, const struct sample *sample, guint targets, struct view *ret_view)
 {
     effects_groups(sample, model->ranks, ret_view->groups);
+    for (guint i = 0; i < TARGET_COUNT; i++)
+        if (model->knowledge[i].effects != NULL)
+            effects_prefetch(model->knowledge[i].effects, ret_view->groups);
+    kin_groups_of(sample, model->ranks, &ret_view->kin_groups);
     for (guint i = 0; i < TARGET_COUNT; i++) {
         const struct knowledge *knowledge = &model->knowledge[i];
         ret_view->sums[i] = NAN;
         if (knowledge->effects == NULL)
             continue;
         ret_view->sums[i] = effects_predict(knowledge->effects, ret_view->groups, ret_view->parts[i]);
-        kin_ask(knowledge->kin, sample, model->ranks, ret_view->sums[i], ret_view->kin[i]);
+        if ((targets & 1U << i) != 0)
+            kin_ask(knowledge->kin, &ret_view->kin_groups, sample, ret_view->sums[i], ret_view->kin[i]);
     }
 }
 
 /* Of what is told and was never seen, the widest effects that name it alone. */
-static guint view_count_unknown(const struct model *model, const struct view *view)
+static guint model_count_unknown_groups(const struct model *model, const guint64 groups[EFFECTS_MAX])
 {
     guint unknown = 0;
     for (guint i = 0; i < TARGET_COUNT; i++)
         if (model->knowledge[i].effects != NULL)
-            unknown = MAX(unknown, effects_count_unknown(model->knowledge[i].effects, view->groups));
+            unknown = MAX(unknown, effects_count_unknown(model->knowledge[i].effects, groups));
     return unknown;
 }
 
-void model_predict(const struct model *model, const struct sample *sample, struct model_word *ret_word)
+void model_predict(const struct model *model, const struct sample *sample, guint targets, struct model_word *ret_word)
 {
     struct view view;
     float row[COLUMNS_MAX];
-    model_view(model, sample, &view);
+    model_view(model, sample, targets, &view);
     for (guint i = 0; i < TARGET_COUNT; i++) {
         ret_word->mean[i] = ret_word->spread[i] = ret_word->missing[i] = NAN;
-        if (model->knowledge[i].effects == NULL)
+        if (model->knowledge[i].effects == NULL || (targets & 1U << i) == 0)
             continue;
         ret_word->mean[i] = view.sums[i];
         if (model->knowledge[i].trust > 0) {
@@ -120,14 +126,14 @@ void model_predict(const struct model *model, const struct sample *sample, struc
         ret_word->spread[i] = calibration_spread(model->calibration, sample, i);
         ret_word->missing[i] = MAX(0, effects_missing(i, view.groups) - model->knowledge[i].missing);
     }
-    ret_word->unknown = view_count_unknown(model, &view);
+    ret_word->unknown = model_count_unknown_groups(model, view.groups);
 }
 
 guint model_count_unknown(const struct model *model, const struct sample *sample)
 {
-    struct view view;
-    effects_groups(sample, model->ranks, view.groups);
-    return view_count_unknown(model, &view);
+    guint64 groups[EFFECTS_MAX];
+    effects_name_groups(sample, groups);
+    return model_count_unknown_groups(model, groups);
 }
 
 double model_offset(const struct model *model, const struct sample *sample, enum target target, double level)
@@ -154,7 +160,7 @@ static gboolean model_fill_reasons(const struct model *model, const struct sampl
     const guint first_effect = NUMBER_COUNT + TARGET_COUNT, effects_end = first_effect + effects_count();
     struct view view;
     float row[COLUMNS_MAX], told[COLUMNS_MAX + 1];
-    model_view(model, sample, &view);
+    model_view(model, sample, 1U << target, &view);
     view_fill_row(&view, sample, target, row);
     if (!booster_explain(model->knowledge[target].trees, row, told, error))
         return FALSE;
@@ -264,7 +270,7 @@ void model_judge(const struct model *model, const struct sample *samples, guint 
     for (guint run = 0; run < count; run++) {
         struct model_word word;
         double offsets[3];
-        model_predict(model, &samples[run], &word);
+        model_predict(model, &samples[run], MODEL_ALL, &word);
         for (guint i = 0; i < TARGET_COUNT; i++) {
             if (isnan(word.mean[i]) || !sample_tells(&samples[run], i))
                 continue;

@@ -53,13 +53,15 @@ struct model *model_rename(struct model *model, guint version, const char *origi
 
 /* What it says of one run, in logarithms (target_log): the point prediction, and its spread (standard deviation) over runs of which as much is told as
  * mostly is; `missing` is the variance that comes on top where less is told than of the runs that it
- * was calibrated with. NAN for targets that it was not taught. */
+ * was calibrated with. NAN for targets that it was not taught, or that were not asked for. */
 struct model_word {
     double mean[TARGET_COUNT], spread[TARGET_COUNT], missing[TARGET_COUNT];
     guint unknown; /* model_count_unknown() */
 };
 
-void model_predict(const struct model *model, const struct sample *sample, struct model_word *ret_word);
+/* `targets`: a bit of each that is asked for. */
+#define MODEL_ALL ((1U << TARGET_COUNT) - 1)
+void model_predict(const struct model *model, const struct sample *sample, guint targets, struct model_word *ret_word);
 
 /* What is to be added to the logarithm of what it says of that target on machines of another speed than its own. */
 double model_shift(const struct model *model, enum target target, double speed);

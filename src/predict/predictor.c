@@ -241,28 +241,20 @@ static void predictor_set_policy(struct predictor *predictor, const struct polic
     predictor->epoch++;
 }
 
-/* Notifications repeat, and going through the rules costs more than most of what else is done for one. By `key`. */
-static struct demand *predictor_rules(struct predictor *predictor, const struct policy *policy,
-                                      const struct code_metadata *code)
-{
-    struct demand *demand = g_hash_table_lookup(predictor->assumed, predictor->key->str);
-    if (demand != NULL)
-        return demand;
-    if (g_hash_table_size(predictor->assumed) >= ASSUMED_MAX)
-        g_hash_table_remove_all(predictor->assumed);
-    demand = rules_predict(policy, code);
-    g_hash_table_insert(predictor->assumed, g_strdup(predictor->key->str), demand);
-    return demand;
-}
-
+/* Notifications repeat, and going through the rules costs more than most of what else is done for one. */
 struct demand *predictor_assume(struct predictor *predictor, const struct policy *policy,
                                 const struct code_metadata *code)
 {
     predictor_set_policy(predictor, policy);
     predictor_set_key(predictor, code);
-    struct demand *demand = predictor_rules(predictor, policy, code);
-    if (demand->seal == NULL)
+    struct demand *demand = g_hash_table_lookup(predictor->assumed, predictor->key->str);
+    if (demand == NULL) {
+        if (g_hash_table_size(predictor->assumed) >= ASSUMED_MAX)
+            g_hash_table_remove_all(predictor->assumed);
+        demand = rules_predict(policy, code);
         codec_seal(&demand_codec, demand);
+        g_hash_table_insert(predictor->assumed, g_strdup(predictor->key->str), demand);
+    }
     return demand_copy(demand);
 }
 
@@ -304,7 +296,6 @@ void predictor_set_speed(struct predictor *predictor, double speed)
     predictor->epoch++;
 }
 
-/* By `key`. */
 static struct blend predictor_blend(struct predictor *predictor, const struct policy *policy,
                                     const struct code_metadata *code, const struct sample *sample,
                                     const struct function *function)
@@ -313,12 +304,12 @@ static struct blend predictor_blend(struct predictor *predictor, const struct po
         .policy = policy,
         .code = code,
         .sample = sample,
-        .rules = predictor_rules(predictor, policy, code),
         .model = predictor_choose_model(predictor, sample),
         .correction = predictor->correction,
         .speed = predictor->speed,
         .history = function != NULL ? &function->history : NULL,
     };
+    rules_say(policy, code, &blend.rules);
     blend.shift_count = shifts_get(predictor->shifts, code, blend.shifts);
     return blend;
 }
@@ -363,10 +354,10 @@ static struct demand *blend_predict(const struct blend *blend, const struct func
     blend_fill(blend, demand, priors);
     demand->sample_count = count;
     demand->model_version = model_get_info(blend->model)->version;
-    demand->gpus = blend->rules->gpus;
+    demand->gpus = blend->rules.demand.gpus;
     demand->source = whole > 0 && count >= blend->policy->history.samples_min ? DEMAND_HISTORY : DEMAND_MODEL;
     if (demand->source == DEMAND_MODEL)
-        rules_raise(blend->policy, blend->code, demand);
+        rules_raise(&blend->rules, demand);
     demand_explain_model(demand, blend, &priors[1]);
     if (function != NULL && count > 0)
         demand_explain_history(demand, blend->policy, whole);
@@ -515,7 +506,6 @@ struct demand *predictor_explain(struct predictor *predictor, const struct polic
     struct sample sample;
     sample_of_code(&sample, code, at);
     predictor_set_policy(predictor, policy);
-    predictor_set_key(predictor, code);
     const struct blend blend = predictor_blend(predictor, policy, code, &sample, function);
     struct demand *demand = blend_predict(&blend, function);
     demand_explain_runs(demand, policy, code, function);
@@ -531,7 +521,6 @@ void predictor_add_reasons(struct predictor *predictor, const struct policy *pol
     struct sample sample;
     sample_of_code(&sample, code, at);
     predictor_set_policy(predictor, policy);
-    predictor_set_key(predictor, code);
     const struct blend blend = predictor_blend(predictor, policy, code, &sample, predictor_find(predictor, code));
     const guint version = model_get_info(blend.model)->version;
     if (version == demand->model_version)
@@ -567,7 +556,6 @@ static void predictor_correct(struct predictor *predictor, const struct policy *
     if (!sample_of_observation(&sample, observation))
         return;
     predictor_set_policy(predictor, policy);
-    predictor_set_key(predictor, &observation->code);
     const struct blend blend = predictor_blend(predictor, policy, &observation->code, &sample, function);
     const guint64 group = correction_group(&sample, blend_is_known(&blend));
     blend_fill(&blend, &demand, priors);

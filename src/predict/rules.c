@@ -51,6 +51,9 @@ struct rule_effects {
     guint gpus, rule_count;
 };
 
+static const struct rule_effects rule_effects_none = {
+    .vcpus_factor = 1, .memory_factor = 1, .network_factor = 1, .duration_factor = 1};
+
 static void effects_add(struct rule_effects *effects, const struct policy_rule *rule, const struct code_metadata *code)
 {
     const double input_mib = ((double)code->input_bytes + (double)code->payload_bytes) / MIB;
@@ -67,6 +70,7 @@ static void effects_add(struct rule_effects *effects, const struct policy_rule *
     effects->rule_count++;
 }
 
+/* `demand` NULL: nobody asks for the reasons. */
 static void effects_collect(struct rule_effects *effects, const struct policy *policy, const struct code_metadata *code,
                             struct demand *demand)
 {
@@ -75,7 +79,8 @@ static void effects_collect(struct rule_effects *effects, const struct policy *p
         if (!policy_rule_matches(rule, code))
             continue;
         effects_add(effects, rule, code);
-        demand_add_reason(demand, g_strdup(rule->name), rule_effect(rule));
+        if (demand != NULL)
+            demand_add_reason(demand, g_strdup(rule->name), rule_effect(rule));
     }
 }
 
@@ -124,7 +129,7 @@ static void demand_classify(const struct policy *policy, struct demand *demand, 
 struct demand *rules_predict(const struct policy *policy, const struct code_metadata *code)
 {
     struct demand *demand = g_new0(struct demand, 1);
-    struct rule_effects effects = {.vcpus_factor = 1, .memory_factor = 1, .network_factor = 1, .duration_factor = 1};
+    struct rule_effects effects = rule_effects_none;
     demand->source = DEMAND_RULES;
     effects_collect(&effects, policy, code, demand);
     demand->score = CLAMP(effects.score, 0, 100);
@@ -149,15 +154,21 @@ guint rules_gpus(const struct policy *policy, const struct code_metadata *code)
     return gpus;
 }
 
-void rules_raise(const struct policy *policy, const struct code_metadata *code, struct demand *demand)
+void rules_say(const struct policy *policy, const struct code_metadata *code, struct rules_said *ret_said)
 {
-    struct rule_effects effects = {.vcpus_factor = 1, .memory_factor = 1, .network_factor = 1, .duration_factor = 1};
-    for (guint i = 0; i < policy->rules->len; i++) {
-        const struct policy_rule *rule = g_ptr_array_index(policy->rules, i);
-        if (policy_rule_matches(rule, code))
-            effects_add(&effects, rule, code);
-    }
-    quantiles_apply(&demand->vcpus, 1, 0, effects.vcpus_min, MODEL_VCPUS_MAX);
-    quantiles_apply(&demand->memory_mib, 1, 0, effects.memory_mib_min, MODEL_MEMORY_MIB_MAX);
-    quantiles_apply(&demand->network_mbps, 1, 0, effects.network_mbps_min, MODEL_NETWORK_MBPS_MAX);
+    struct rule_effects effects = rule_effects_none;
+    *ret_said = (struct rules_said){0};
+    effects_collect(&effects, policy, code, NULL);
+    demand_seed(&ret_said->demand, policy_class_of_score(policy, CLAMP(effects.score, 0, 100)));
+    effects_apply(&effects, &ret_said->demand);
+    ret_said->vcpus_min = effects.vcpus_min;
+    ret_said->memory_mib_min = effects.memory_mib_min;
+    ret_said->network_mbps_min = effects.network_mbps_min;
+}
+
+void rules_raise(const struct rules_said *said, struct demand *demand)
+{
+    quantiles_apply(&demand->vcpus, 1, 0, said->vcpus_min, MODEL_VCPUS_MAX);
+    quantiles_apply(&demand->memory_mib, 1, 0, said->memory_mib_min, MODEL_MEMORY_MIB_MAX);
+    quantiles_apply(&demand->network_mbps, 1, 0, said->network_mbps_min, MODEL_NETWORK_MBPS_MAX);
 }

@@ -15,5 +15,13 @@ struct demand *rules_predict(const struct policy *policy, const struct code_meta
 /* GPUs alone, which no history tells. */
 guint rules_gpus(const struct policy *policy, const struct code_metadata *code);
 
-/* Raises the demand to what the matching rules say that it is at least. */
-void rules_raise(const struct policy *policy, const struct code_metadata *code, struct demand *demand);
+/* The same without words. */
+struct rules_said {
+    struct demand demand;                               /* amounts and GPUs alone */
+    double vcpus_min, memory_mib_min, network_mbps_min; /* of them, what the matching rules say that it is at least */
+};
+
+void rules_say(const struct policy *policy, const struct code_metadata *code, struct rules_said *ret_said);
+
+/* Raises the demand to what it is at least. */
+void rules_raise(const struct rules_said *said, struct demand *demand);

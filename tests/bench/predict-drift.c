@@ -319,7 +319,7 @@ static double model_error(const struct study *study, const struct model *model)
         if (run_is_poisoned(&run))
             continue;
         sample_of_observation(&sample, &run.observation);
-        model_predict(model, &sample, &word);
+        model_predict(model, &sample, MODEL_ALL, &word);
         sum += fabs(sample.targets[TARGET_MEMORY] - word.mean[TARGET_MEMORY]) / 2 +
                fabs(sample.targets[TARGET_DURATION] - word.mean[TARGET_DURATION]) / 2;
         count++;

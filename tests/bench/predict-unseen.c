@@ -51,7 +51,7 @@ static struct score score_model(const struct model *model, const GPtrArray *test
     for (guint i = 0; i < test->len; i++) {
         const struct sample *sample = &row_at(test, i)->sample;
         struct model_word word;
-        model_predict(model, sample, &word);
+        model_predict(model, sample, MODEL_ALL, &word);
         predicted[i] = exp(is_need ? word.mean[target] + model_offset(model, sample, target, 0.5)
                                    : model_tell_record(model, sample, target, word.mean[target]));
     }
@@ -183,7 +183,7 @@ static void cover_row(struct cover *cover, const struct model *model, struct cor
 {
     struct model_word word;
     const guint64 group = correction_group(&row->sample, FALSE);
-    model_predict(model, &row->sample, &word);
+    model_predict(model, &row->sample, MODEL_ALL, &word);
     for (guint i = 0; i < COVERED; i++) {
         const enum target target = covered_targets[i];
         const double y = row->sample.targets[target];

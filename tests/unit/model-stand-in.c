@@ -111,7 +111,8 @@ struct model *model_rename(struct model *model, guint version, const char *origi
     return model_new(&info, model->means);
 }
 
-void model_predict(const struct model *model, const struct sample *sample G_GNUC_UNUSED, struct model_word *ret_word)
+void model_predict(const struct model *model, const struct sample *sample G_GNUC_UNUSED, guint targets G_GNUC_UNUSED,
+                   struct model_word *ret_word)
 {
     *ret_word = (struct model_word){.unknown = 0};
     memcpy(ret_word->mean, model->means, sizeof ret_word->mean);
@@ -191,4 +192,10 @@ struct model *model_load(GBytes *content, GError **error)
         return NULL;
     }
     return model_new(&info, means);
+}
+
+GArray *model_explain(const struct model *model G_GNUC_UNUSED, const struct sample *sample G_GNUC_UNUSED,
+                      enum target target G_GNUC_UNUSED, guint max G_GNUC_UNUSED, GError **error G_GNUC_UNUSED)
+{
+    return g_array_new(FALSE, FALSE, sizeof(struct model_reason));
 }

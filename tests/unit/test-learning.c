@@ -153,7 +153,7 @@ START_TEST(test_quantiles_cover)
         for (guint run = 0; run < unseen->len; run++) {
             const struct sample *sample = &g_array_index(unseen, struct sample, run);
             struct model_word word;
-            model_predict(model, sample, &word);
+            model_predict(model, sample, MODEL_ALL, &word);
             covered += sample->targets[TARGET_MEMORY] <=
                        word.mean[TARGET_MEMORY] + model_offset(model, sample, TARGET_MEMORY, levels[i]);
         }
@@ -170,8 +170,8 @@ START_TEST(test_unknown_names)
     struct sample other = sample;
     other.categories[CATEGORY_LANGUAGE] = category_hash("brainfuck");
     other.categories[CATEGORY_FAMILY] = 0;
-    model_predict(model, &sample, &known);
-    model_predict(model, &other, &unknown);
+    model_predict(model, &sample, MODEL_ALL, &known);
+    model_predict(model, &other, MODEL_ALL, &unknown);
     ck_assert_uint_eq(known.unknown, 0);
     ck_assert_uint_eq(unknown.unknown, 1);
     ck_assert(isfinite(unknown.mean[TARGET_MEMORY]));
@@ -199,8 +199,8 @@ START_TEST(test_file)
     for (guint run = 0; run < 50; run++) {
         const struct sample *sample = &g_array_index(samples, struct sample, run);
         struct model_word left, right;
-        model_predict(model, sample, &left);
-        model_predict(loaded, sample, &right);
+        model_predict(model, sample, MODEL_ALL, &left);
+        model_predict(loaded, sample, MODEL_ALL, &right);
         ck_assert_double_eq_tol(left.mean[TARGET_MEMORY], right.mean[TARGET_MEMORY], 1e-6);
         ck_assert_double_eq_tol(left.spread[TARGET_MEMORY], right.spread[TARGET_MEMORY], 1e-9);
     }
@@ -273,9 +273,9 @@ START_TEST(test_censored)
     g_autoptr(model_auto) same = train(low, NULL);
     struct model_word word, word_more, word_same;
     const struct sample sample = sample_of(1, 0, 1 << 10, "x", 0);
-    model_predict(model, &sample, &word);
-    model_predict(more, &sample, &word_more);
-    model_predict(same, &sample, &word_same);
+    model_predict(model, &sample, MODEL_ALL, &word);
+    model_predict(more, &sample, MODEL_ALL, &word_more);
+    model_predict(same, &sample, MODEL_ALL, &word_same);
     ck_assert_double_gt(word_more.mean[TARGET_MEMORY], word.mean[TARGET_MEMORY] + 0.3);
     ck_assert_double_eq_tol(word_same.mean[TARGET_MEMORY], word.mean[TARGET_MEMORY], 0.15);
 }
@@ -311,8 +311,8 @@ START_TEST(test_library_family)
     const struct sample heavy = sample_of_library("x", "tensorflow-cpu", 1),
                         light = sample_of_library("x", "aiohttp", 1);
     struct model_word heavy_word, light_word;
-    model_predict(learned, &heavy, &heavy_word);
-    model_predict(learned, &light, &light_word);
+    model_predict(learned, &heavy, MODEL_ALL, &heavy_word);
+    model_predict(learned, &light, MODEL_ALL, &light_word);
     ck_assert_uint_eq(heavy_word.unknown, 1);
     ck_assert_double_gt(heavy_word.mean[TARGET_MEMORY], light_word.mean[TARGET_MEMORY] + log(5));
     const struct sample seen = sample_of_library("x", "torch", 1);
@@ -332,6 +332,14 @@ static void kin_sample(struct sample *ret_sample, const char *function, const ch
     sample_of_code(ret_sample, &code, 0);
 }
 
+static void kin_sample_ask(const struct kin *kin, const struct sample *sample, const struct ranks *ranks,
+                           float *ret_columns)
+{
+    struct kin_groups groups;
+    kin_groups_of(sample, ranks, &groups);
+    kin_ask(kin, &groups, sample, 10, ret_columns);
+}
+
 /* Rule: the nearest of kin is the code of its family whose size is nearest, of its own language sooner than of another; never itself. */
 START_TEST(test_kin)
 {
@@ -347,17 +355,17 @@ START_TEST(test_kin)
     struct ranks *ranks = ranks_new(runs, G_N_ELEMENTS(y));
     struct kin *kin = kin_new(runs, ranks, y, weights, G_N_ELEMENTS(y));
     float columns[KIN_COLUMN_COUNT];
-    kin_ask(kin, &asked, ranks, 10, columns);
+    kin_sample_ask(kin, &asked, ranks, columns);
     ck_assert_float_eq_tol(columns[KIN_NEAREST], 10 - 3, 1e-6F);
     ck_assert_float_eq_tol(columns[KIN_DISTANCE], 0.02F, 0.001F);
     ck_assert_float_eq(columns[KIN_SAME_LANGUAGE], 1);
     ck_assert_float_eq_tol(columns[KIN_LANGUAGE_MIDDLE], 10 - 3, 1e-6F); /* of 1, 3 and 7 */
     kin_sample(&asked, "other", "rust", 1010);
-    kin_ask(kin, &asked, ranks, 10, columns);
+    kin_sample_ask(kin, &asked, ranks, columns);
     ck_assert_float_eq_tol(columns[KIN_NEAREST], 10 - 5, 1e-6F);
     ck_assert(isnan(columns[KIN_LANGUAGE_LOW]));
     kin_sample(&asked, "other", "python", 1000);
-    kin_ask(kin, &asked, ranks, 10, columns);
+    kin_sample_ask(kin, &asked, ranks, columns);
     ck_assert(isnan(columns[KIN_NEAREST]));
     kin_free(kin);
     ranks_free(ranks);
@@ -378,11 +386,11 @@ START_TEST(test_unmeasured)
     g_autoptr(model_auto) loaded = model_load(saved, NULL);
     const struct sample brief = sample_of(2, 0, 2, "x", 0), usual = sample_of(0, 1, 1 << 10, "x", 0);
     struct model_word word;
-    model_predict(loaded, &brief, &word);
+    model_predict(loaded, &brief, MODEL_ALL, &word);
     ck_assert_double_eq_tol(model_tell_record(loaded, &brief, TARGET_MEMORY, word.mean[TARGET_MEMORY]), log(0.008),
                             1e-6);
     ck_assert_double_gt(word.mean[TARGET_MEMORY], log(0.1));
-    model_predict(loaded, &usual, &word);
+    model_predict(loaded, &usual, MODEL_ALL, &word);
     ck_assert_double_eq(model_tell_record(loaded, &usual, TARGET_MEMORY, word.mean[TARGET_MEMORY]),
                         word.mean[TARGET_MEMORY] + model_offset(loaded, &usual, TARGET_MEMORY, 0.5));
 }
