@@ -201,8 +201,13 @@ static gboolean daemon_learn_history(struct daemon *daemon, const struct policy 
     g_autoptr(GPtrArray) observations = store_load_observations(daemon->store, policy->history.samples_max, error);
     if (observations == NULL)
         return FALSE;
-    for (guint i = 0; i < observations->len; i++)
-        daemon_learn(daemon, observations->pdata[i]);
+    const gint64 now = clock_now();
+    for (guint i = 0; i < observations->len; i++) {
+        struct observation *observation = observations->pdata[i];
+        observation->ended_at =
+            MIN(observation->ended_at, now); /* beside runs of a clock that was ahead, all others would look old */
+        daemon_learn(daemon, observation);
+    }
     return TRUE;
 }
 

@@ -156,7 +156,7 @@ struct policy_function {
     char **preload;             /* so are these */
     gboolean share_code;        /* the cache may serve it to other tenants, by its digest */
     gboolean
-        retry_out_of_memory; /* run once more, with more memory, when it ran out of it before it had put out anything */
+        retry_out_of_memory; /* run once more, with more memory, when it ran out of it before it had put out anything; not when it ran into its own limit */
     double retry_memory;     /* of what the first one had: 1.5 */
 };
 

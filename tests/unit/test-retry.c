@@ -136,6 +136,19 @@ START_TEST(test_own_limit)
 }
 END_TEST
 
+/* Rule: who ran into a limit of his own would run into it again. */
+START_TEST(test_own_limit_is_final)
+{
+    begin(RETRY);
+    run_exit(start(512), EXIT_EXITED);
+    request = world_execute(
+        world, "{\"code\":{\"function\":\"f\"},\"program\":{\"argv\":[\"true\"]},\"limits\":{\"memory_mib\":64}}");
+    run_exit(start(0), EXIT_OUT_OF_MEMORY);
+    expect_finished("out-of-memory", NULL);
+    end();
+}
+END_TEST
+
 /* Rule: once, and no more. */
 START_TEST(test_not_twice)
 {
@@ -253,6 +266,7 @@ int main(void)
     TCase *cases = tcase_create("out of memory");
     tcase_add_test(cases, test_retry);
     tcase_add_test(cases, test_own_limit);
+    tcase_add_test(cases, test_own_limit_is_final);
     tcase_add_test(cases, test_not_twice);
     tcase_add_test(cases, test_only_by_policy);
     tcase_add_test(cases, test_not_when_seen);
