@@ -422,6 +422,15 @@ static void scale_mind_pressure(const struct policy_scaling *policy, struct need
     need->reason = ADJUSTMENT_PRESSURE;
 }
 
+/* Of runs it is known what memory they used at most; of the rest, what in the mean; and a class only seeds. */
+static struct quantiles scale_peak(const struct execution_entry *entry, enum resource resource)
+{
+    const struct demand *demand = entry->doc->demand;
+    if (resource != RESOURCE_MEMORY || demand == NULL || demand->source == DEMAND_RULES)
+        return (struct quantiles){0};
+    return demand->memory_mib;
+}
+
 static void scale_look(struct core *core, struct execution_entry *entry, struct instance_entry *instance,
                        enum resource resource, const double *used, const double *has, const struct usage_sample *sample)
 {
@@ -433,6 +442,7 @@ static void scale_look(struct core *core, struct execution_entry *entry, struct 
         .resource = resource,
         .now = *course_at(&scaling->course, resource, elapsed_ms),
         .next = course_most(&scaling->course, resource, elapsed_ms, elapsed_ms + ahead_ms),
+        .peak = scale_peak(entry, resource),
         .used = used,
         .has = has,
     };

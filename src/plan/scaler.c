@@ -14,7 +14,9 @@
 #define UNSEEN 1.0              /* looks that count as beyond all that was seen */
 #define BEYOND 1.1              /* how far beyond is tried in these steps */
 #define BEYOND_MAX 20.0         /* and up to this */
-#define SPREAD_MIN 0.05         /* standard deviation of the logarithm: nothing is predicted better */
+#define PEAKS_ODD 0.001         /* of executions: their peak is not as predicted */
+#define Z90 1.2815515655446004
+#define SPREAD_MIN 0.05 /* standard deviation of the logarithm: nothing is predicted better */
 
 /* Added before taking logarithms, so that nothing is not infinitely far from a little: what goes on in any guest. */
 static const double least[RESOURCE_COUNT] = {
@@ -49,7 +51,7 @@ static double log_of(enum resource resource, double amount)
 /* Standard deviation of the logarithm, by the distance from the median to the 90 % quantile of a normal variable. */
 static double spread_of(enum resource resource, const struct quantiles *quantiles)
 {
-    return MAX(SPREAD_MIN, (log_of(resource, quantiles->p90) - log_of(resource, quantiles->p50)) / 1.2816);
+    return MAX(SPREAD_MIN, (log_of(resource, quantiles->p90) - log_of(resource, quantiles->p50)) / Z90);
 }
 
 /* How many looks ago the one at this place was. */
@@ -91,14 +93,24 @@ static void deep_remember(struct deep *deep, const struct scaler_look *look)
     deep->has_looked = TRUE;
 }
 
-/* What the prediction's spread makes of an amount, of which `base` is the logarithm. */
+/* What the prediction's quantiles make of an amount, of which `base` is the logarithm: where they lie, and what each stands for. */
 static guint prior_collect(const struct scaler_look *look, double base, struct point *points)
 {
-    static const double normal[PRIOR_POINTS] = {-1.86, -1.32, -1.01, -0.78, -0.58, -0.40, -0.24, -0.08,
-                                                0.08,  0.24,  0.40,  0.58,  0.78,  1.01,  1.32,  1.86};
-    const double spread = spread_of(look->resource, &look->next);
-    for (guint i = 0; i < PRIOR_POINTS; i++)
-        points[i] = (struct point){exp(base + spread * normal[i]) - least[look->resource], PRIOR_LOOKS / PRIOR_POINTS};
+    static const struct {
+        double p, normal, share;
+    } parts[PRIOR_POINTS] = {
+        {0.045, -1.695, 0.09}, {0.135, -1.103, 0.09},  {0.225, -0.755, 0.09},  {0.315, -0.482, 0.09},
+        {0.405, -0.240, 0.09}, {0.495, -0.0125, 0.09}, {0.585, 0.215, 0.09},   {0.675, 0.454, 0.09},
+        {0.765, 0.722, 0.09},  {0.855, 1.058, 0.09},   {0.92, 1.405, 0.04},    {0.955, 1.695, 0.03},
+        {0.98, 2.054, 0.02},   {0.99, 2.326, 0.005},   {0.995, 2.576, 0.0025}, {0.9975, 2.807, 0.0025},
+    };
+    const double middle = log_of(look->resource, look->next.p50);
+    for (guint i = 0; i < PRIOR_POINTS; i++) {
+        const double distance = log_of(look->resource, quantiles_at(&look->next, parts[i].p)) - middle;
+        const double least_distance = SPREAD_MIN * parts[i].normal;
+        const double told = parts[i].normal > 0 ? MAX(distance, least_distance) : MIN(distance, least_distance);
+        points[i] = (struct point){exp(base + told) - least[look->resource], PRIOR_LOOKS * parts[i].share};
+    }
     return PRIOR_POINTS;
 }
 
@@ -150,8 +162,27 @@ static guint deep_collect(const struct deep *deep, enum way way, const struct sc
     return points_merge(points, count, prior, prior_collect(look, log(base), prior));
 }
 
+/* Of a standard normal variable. */
+static double normal_beyond(double z)
+{
+    return erfc(z / G_SQRT2) / 2;
+}
+
+/* Of what goes beyond `most`, the share that goes beyond `times` that: as peaks are predicted, lognormal by their median and p90; of those that are not as
+ * predicted, and without a prediction, by a power. */
+static double share_beyond(double most, double times, double tail, const struct quantiles *peak)
+{
+    const double odd = pow(times, -tail);
+    if (peak->p50 <= 0)
+        return odd;
+    const double spread = MAX(SPREAD_MIN, log(peak->p90 / peak->p50) / Z90), from = log(most / peak->p50) / spread;
+    const double beyond_most = normal_beyond(from), beyond = normal_beyond(from + log(times) / spread);
+    return ((1 - PEAKS_ODD) * beyond + PEAKS_ODD * odd) / ((1 - PEAKS_ODD) * beyond_most + PEAKS_ODD);
+}
+
 /* Of all amounts that come into question, the one of least expected cost. */
-static double cheapest(const struct point *points, guint count, double tail, double shortage_cost)
+static double cheapest(const struct point *points, guint count, double tail, const struct quantiles *peak,
+                       double shortage_cost)
 {
     double total = UNSEEN, weight = 0, sum = 0, best = 0, best_cost = INFINITY;
     for (guint i = 0; i < count; i++)
@@ -167,7 +198,8 @@ static double cheapest(const struct point *points, guint count, double tail, dou
     }
     const double most = points[count - 1].amount;
     for (double times = BEYOND; times <= BEYOND_MAX; times *= BEYOND) {
-        const double cost = most * times * weight - sum + shortage_cost * UNSEEN / pow(times, tail);
+        const double cost =
+            most * times * weight - sum + shortage_cost * UNSEEN * share_beyond(most, times, tail, peak);
         if (cost < best_cost) {
             best_cost = cost;
             best = most * times;
@@ -234,7 +266,7 @@ static struct scaler_verdict deep_look(gpointer state, const struct scaler_setti
     deep_remember(deep, look);
     for (guint way = 0; way < WAYS; way++)
         deep->offers[way] =
-            cheapest(points, deep_collect(deep, way, look, points), tails[way], settings->shortage_cost);
+            cheapest(points, deep_collect(deep, way, look, points), tails[way], &look->peak, settings->shortage_cost);
     deep_choose(deep);
     verdict.want = MAX(0, deep->offers[deep->way]);
     return verdict;

@@ -19,6 +19,7 @@ struct scaler_settings {
 struct scaler_look {
     enum resource resource;
     struct quantiles now, next; /* what was predicted for now, and the most until the next look or later */
+    struct quantiles peak;      /* and of the most in the whole execution; zeros: nothing */
     const double *
         used; /* of each resource, [RESOURCE_COUNT]: what the code wants of it, also beyond what there is, where that is known */
     const double *has; /* of each resource */
@@ -40,7 +41,7 @@ struct scaler_class {
 
 /* By expected cost. What the code will use is a random amount: the predicted course times a factor, the last look times a factor, or a level, however
  * long ago it was seen: whichever has clearly cost less so far. The factors are known by their decaying history of minutes, levels by one ten times as
- * long (plan/levels.h), which knows peaks that recur after a long quiet; before there is a history, all are known by the spread of the prediction. Of the amounts that
+ * long (plan/levels.h), which knows peaks that recur after a long quiet; before there is a history, all are known by the quantiles of the prediction, and how far beyond all that was seen an amount may go by what was predicted of its peak. Of the amounts that
  * come into question the one of least expected cost is wanted, where what is held for nothing costs its amount, and shortage
  * settings->shortage_cost: the newsvendor's choice, for a shortage that costs by time and not by amount. When the drift test finds a steady
  * shift, the factors from before it are forgotten. */

@@ -215,24 +215,32 @@ static double curve_slack_near(const struct curve *curve, double shortage)
     return isnan(there) ? nearest : there;
 }
 
-/* The same courses through the core, beside what each controller holds by itself at the same shortage. */
+/* What the core holds, beside what each controller by itself does at that shortage; `key` NULL: for no report. */
+static void core_compare_at(const struct plane *plane, double slack, double shortage, const char *key, GString *report)
+{
+    for (guint i = 0; i < controller_count; i++) {
+        const double other = curve_slack_near(&plane->curves[i], shortage);
+        g_print(" %s %.4f", controllers[i].name, other);
+        if (key != NULL && !controllers[i].is_bound)
+            g_string_append_printf(report, " %s%s_vs_%s=%.3f", plane->key, key, controllers[i].name, slack / other);
+    }
+    g_print("\n");
+}
+
+/* The same courses through the core. By the time in shortage, which for the others are whole points; and as if each point that is short for any part of it
+ * were short for all of it. */
 static void core_compare(const struct plane *plane, GString *report)
 {
     static const double knobs[CORE_KNOBS] = {4, CORE_USUAL, 100};
-    g_print("\n%-24s %10s %11s %11s %11s   slack of the others there\n", plane->key, "knob", "shortage", "of time",
-            "slack");
+    g_print("\n%-24s %10s %16s %11s   slack of the others there\n", plane->key, "knob", "shortage", "slack");
     for (guint k = 0; k < CORE_KNOBS; k++) {
+        const gboolean is_usual = knobs[k] == CORE_USUAL;
         double time_short;
         const struct result core = core_result(plane->set, plane->resource, knobs[k], &time_short);
-        g_print("%-24s %10g %10.3f%% %10.3f%% %11.4f  ", "core", knobs[k], 100 * core.shortage, 100 * time_short,
-                core.slack);
-        for (guint i = 0; i < controller_count; i++) {
-            const double slack = curve_slack_near(&plane->curves[i], core.shortage);
-            g_print(" %s %.4f", controllers[i].name, slack);
-            if (knobs[k] == CORE_USUAL && !controllers[i].is_bound)
-                g_string_append_printf(report, " %s_vs_%s=%.3f", plane->key, controllers[i].name, core.slack / slack);
-        }
-        g_print("\n");
+        g_print("%-24s %10g %8.3f%% of time %11.4f  ", "core", knobs[k], 100 * time_short, core.slack);
+        core_compare_at(plane, core.slack, time_short, is_usual ? "" : NULL, report);
+        g_print("%-24s %10s %7.3f%% of points %10s  ", "", "", 100 * core.shortage, "");
+        core_compare_at(plane, core.slack, core.shortage, is_usual ? "_points" : NULL, report);
     }
 }
 

@@ -109,7 +109,7 @@ static struct outcome simulate(const struct load *load, const struct governor_se
     for (guint second = 0; second < looks; second++) {
         double used[RESOURCE_COUNT] = {0};
         used[load->resource] = load_at(load, second);
-        const struct scaler_look look = {load->resource, load->predicted, load->predicted, used, used};
+        const struct scaler_look look = {load->resource, load->predicted, load->predicted, {0}, used, used};
         const double want = scaler.class->look(scaler.state, &scaling, &look).want;
         const gint64 now = (second + 1) * SECOND;
         const guint up = units_of(load->resource, want), down = units_of(load->resource, want * HYSTERESIS);

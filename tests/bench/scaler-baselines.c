@@ -24,7 +24,7 @@ struct replay {
     const struct trial *trial;
     enum resource resource;
     double knob;
-    struct quantiles predicted;
+    struct quantiles predicted, peaks;
     struct scaler_settings settings;
     struct scaler scaler;
     struct vpa_histogram histogram;
@@ -52,6 +52,7 @@ static double scaler_replay_look(struct replay *replay, const double *used)
         .resource = replay->resource,
         .now = replay->predicted,
         .next = replay->predicted,
+        .peak = replay->peaks,
         .used = used,
         .has = used,
     };
@@ -194,6 +195,7 @@ void controller_replay(const struct controller *controller, const struct trial *
         .resource = resource,
         .knob = knob,
         .predicted = trial_quantiles(trial, resource),
+        .peaks = resource == RESOURCE_MEMORY ? trial_peaks(trial, resource) : (struct quantiles){0},
     };
     controller->begin(&replay);
     double reserved = 0;

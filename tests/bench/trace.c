@@ -75,6 +75,23 @@ struct quantiles trial_quantiles(const struct trial *trial, enum resource resour
                               ascending_quantile(known, 0.99)};
 }
 
+struct quantiles trial_peaks(const struct trial *trial, enum resource resource)
+{
+    const GArray *used = trial->vm->used[resource];
+    g_autoptr(GArray) peaks = g_array_new(FALSE, FALSE, sizeof(double));
+    for (guint day = 0; (day + 1) * TRACE_DAY <= trial->begin; day++) {
+        double peak = 0;
+        for (guint i = 0; i < TRACE_DAY; i++)
+            peak = MAX(peak, g_array_index(used, double, day *TRACE_DAY + i));
+        g_array_append_val(peaks, peak);
+    }
+    if (peaks->len == 0)
+        return (struct quantiles){0};
+    g_autoptr(GArray) known = ascending_new((const double *)(gpointer)peaks->data, peaks->len);
+    return (struct quantiles){ascending_quantile(known, 0.5), ascending_quantile(known, 0.9),
+                              ascending_quantile(known, 0.99)};
+}
+
 /* Reads `count` numbers, each after a comma. */
 static gboolean numbers_read(const char *text, double *ret_numbers, guint count)
 {

@@ -36,3 +36,6 @@ void trace_set_free(struct trace_set *set);
 
 /* What is predicted of a trial: the quantiles of what was known. */
 struct quantiles trial_quantiles(const struct trial *trial, enum resource resource);
+
+/* Of its most in a day; zeros: of fewer than a day. */
+struct quantiles trial_peaks(const struct trial *trial, enum resource resource);

@@ -11,6 +11,8 @@ static struct scaler scaler;
 static struct scaler_settings settings;
 static GRand *dice;
 
+static struct quantiles peak; /* that is predicted; zeros: none */
+
 static void setup(void)
 {
     scaler = (struct scaler){.class = &scaler_deep};
@@ -21,6 +23,7 @@ static void setup(void)
         .grow_to = 1.5,
         .quantile = 0.9,
     };
+    peak = (struct quantiles){0};
     dice = g_rand_new_with_seed(7);
 }
 
@@ -33,7 +36,7 @@ static struct scaler_verdict look_at(enum resource resource, struct quantiles pr
 {
     double used[RESOURCE_COUNT] = {0};
     used[resource] = amount;
-    const struct scaler_look look = {resource, predicted, predicted, used, used};
+    const struct scaler_look look = {resource, predicted, predicted, peak, used, used};
     return scaler.class->look(scaler.state, &settings, &look);
 }
 
@@ -151,6 +154,26 @@ START_TEST(a_peak_that_recurs_after_a_long_quiet_is_remembered)
 END_TEST
 
 /* Rule: the amounts that a histogram tells are at most a cell above those that were used, also after much more, and much less, was used. */
+static double want_after_a_quiet_time(struct quantiles predicted_peak, double peak_seen)
+{
+    double want = 0;
+    scaler = (struct scaler){.class = &scaler_deep};
+    peak = predicted_peak;
+    settings.shortage_cost = 1e6;
+    for (guint i = 0; i < 1000; i++)
+        want = look_at(RESOURCE_MEMORY, memory, i == 10 ? peak_seen : 200).want;
+    peak = (struct quantiles){0};
+    return want;
+}
+
+START_TEST(a_predicted_peak_is_held_for_and_not_much_more)
+{
+    const struct quantiles none = {0}, known = {900, 1000, 1100};
+    ck_assert_double_gt(want_after_a_quiet_time(known, 200), 900);
+    ck_assert_double_gt(want_after_a_quiet_time(none, 1000), 1.1 * want_after_a_quiet_time(known, 1000));
+}
+END_TEST
+
 START_TEST(levels_are_those_of_the_looks)
 {
     static const double amounts[] = {0, 3, 1e12, 1e-9, 700, 0};
@@ -178,6 +201,7 @@ START_TEST(amounts_of_any_kind_get_a_finite_answer)
         for (enum resource resource = 0; resource < RESOURCE_COUNT; resource++) {
             scaler = (struct scaler){.class = classes[_i]};
             for (guint i = 0; i < 50 * G_N_ELEMENTS(amounts); i++) {
+                peak = predictions[g_rand_int_range(dice, 0, G_N_ELEMENTS(predictions))];
                 const struct scaler_verdict verdict =
                     look_at(resource, predictions[p], amounts[g_rand_int_range(dice, 0, G_N_ELEMENTS(amounts))]);
                 ck_assert(isfinite(verdict.want) && isfinite(verdict.expected) && isfinite(verdict.deviation));
@@ -193,7 +217,7 @@ START_TEST(the_same_looks_give_the_same_answers)
     scaler = other;
     for (guint i = 0; i < 300; i++) {
         const double used[RESOURCE_COUNT] = {g_rand_double(dice)};
-        const struct scaler_look look = {RESOURCE_CPU, one_cpu, one_cpu, used, used};
+        const struct scaler_look look = {RESOURCE_CPU, one_cpu, one_cpu, peak, used, used};
         const double want = scaler.class->look(scaler.state, &settings, &look).want;
         ck_assert_double_eq(other.class->look(other.state, &settings, &look).want, want);
     }
@@ -231,6 +255,7 @@ static Suite *scaler_suite(void)
     tcase_add_test(deep, a_new_level_is_found_and_what_was_before_it_forgotten);
     tcase_add_test(deep, a_spike_is_no_excess);
     tcase_add_test(deep, a_peak_that_recurs_after_a_long_quiet_is_remembered);
+    tcase_add_test(deep, a_predicted_peak_is_held_for_and_not_much_more);
     tcase_add_test(deep, levels_are_those_of_the_looks);
     suite_add_tcase(suite, deep);
 
