@@ -649,6 +649,8 @@ static void execution_clear_run(struct execution_entry *entry)
     entry->give_up_at = 0;
 }
 
+#define GUEST_TAKES_MIB 64 /* of a VM's memory at most; what is left is the limit of all its code */
+
 /* What it had, times the policy's factor; 0 when no instance could have more than this one had, or when it was its own limit that it ran into. */
 static guint execution_retry_mib(struct core *core, const struct execution_entry *entry)
 {
@@ -656,7 +658,7 @@ static guint execution_retry_mib(struct core *core, const struct execution_entry
     const struct policy_function *function = policy_function_of(entry->policy, &entry->doc->code);
     const guint own_mib = entry->doc->limits.memory_mib;
     if (instance == NULL || instance->doc->shape.memory_mib >= instance->doc->maximum.memory_mib ||
-        (own_mib > 0 && own_mib < instance->doc->shape.memory_mib))
+        (own_mib > 0 && own_mib + GUEST_TAKES_MIB <= instance->doc->shape.memory_mib))
         return 0;
     return MIN((guint)(instance->doc->shape.memory_mib * function->retry_memory), instance->doc->maximum.memory_mib);
 }

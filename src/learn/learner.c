@@ -20,6 +20,7 @@ struct learner {
     struct learner_settings settings;
     struct registry *registry;
     struct mailbox *mailbox; /* struct message */
+    GCancellable *stopping;  /* of what the thread waits for */
     pthread_t thread;
     gboolean started;
 
@@ -71,6 +72,7 @@ struct learner *learner_new(const struct learner_settings *settings, struct regi
         learner->settings.interval_us = CLOCK_MINUTE;
     learner->registry = registry;
     learner->mailbox = mailbox_new(message_free);
+    learner->stopping = g_cancellable_new();
     learner->sampler = sampler_new(settings->samples_max, settings->half_life);
     learner->waiting = g_array_new(FALSE, FALSE, sizeof(guint64));
     g_queue_init(&learner->delayed);
@@ -305,7 +307,7 @@ static void learner_on_serve(struct learner *learner, const struct command *comm
 static struct model *learner_import(struct learner *learner, const struct command *command, GError **error)
 {
     const char *const *trial = learner->settings.trial;
-    const gboolean is_tried = trial == NULL || trial_run(trial, command->bytes, error);
+    const gboolean is_tried = trial == NULL || trial_run(trial, command->bytes, learner->stopping, error);
     g_autoptr(model_auto) foreign = is_tried ? model_load(command->bytes, error) : NULL;
     if (foreign == NULL) {
         g_prefix_error(error, "/: ");
@@ -465,6 +467,7 @@ void learner_write_metrics(struct learner *learner, GString *text)
 void learner_stop(struct learner *learner)
 {
     mailbox_close(learner->mailbox);
+    g_cancellable_cancel(learner->stopping);
 }
 
 void learner_free(struct learner *learner)
@@ -477,6 +480,7 @@ void learner_free(struct learner *learner)
     if (learner->training != NULL)
         training_result_free(training_finish(learner->training));
     mailbox_free(learner->mailbox);
+    g_object_unref(learner->stopping);
     sampler_free(learner->sampler);
     g_array_unref(learner->waiting);
     g_queue_clear_full(&learner->delayed, (GDestroyNotify)command_free);

@@ -6,15 +6,17 @@
 #include "predict/model.h"
 
 #include <errno.h>
-#include <gio/gio.h>
 #include <math.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #define TRIAL_MEMORY_BYTES (4UL * 1024 * 1024 * 1024) /* of addresses; more than any model that is accepted takes */
 #define READ_BYTES 65536
-#define SAID_MAX 1000 /* bytes of what the process wrote, that are told */
+#define SAYS "harbingerd: " /* before its message */
+#define SAID_MAX 1000       /* bytes of what the process wrote, that are told */
 
 /* --- The daemon's side --- */
 
@@ -26,21 +28,23 @@ static gboolean trial_judge(GSubprocess *process, const char *said, GError **err
         hbr_error_set(error, HBR_ERROR_INVALID,
                       "it is not sound: a process that tried it %s (signal %d, %s); right would be what model-export "
                       "wrote",
-                      signal_number == SIGALRM ? "did not come to an end" : "was ended by it", signal_number,
-                      g_strsignal(signal_number));
+                      signal_number == SIGALRM || signal_number == SIGXCPU || signal_number == SIGKILL
+                          ? "did not come to an end"
+                          : "was ended by it",
+                      signal_number, g_strsignal(signal_number));
         return FALSE;
     }
     const int status = g_subprocess_get_exit_status(process);
-    const char *message = strstr(said, ": "); /* after the program's name */
+    const char *message = strstr(said, SAYS);
     if (status == hbr_error_exit_status(HBR_ERROR_INVALID) && message != NULL)
-        hbr_error_set(error, HBR_ERROR_INVALID, "%s", message + strlen(": "));
+        hbr_error_set(error, HBR_ERROR_INVALID, "%s", message + strlen(SAYS));
     else if (status != 0)
         hbr_error_set(error, HBR_ERROR_INVALID, "it is not sound: a process that tried it ended with status %d: %s",
                       status, said);
     return status == 0;
 }
 
-gboolean trial_run(const char *const *argv, GBytes *content, GError **error)
+gboolean trial_run(const char *const *argv, GBytes *content, GCancellable *cancellable, GError **error)
 {
     const GSubprocessFlags flags =
         G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE | G_SUBPROCESS_FLAGS_STDOUT_SILENCE;
@@ -52,8 +56,15 @@ gboolean trial_run(const char *const *argv, GBytes *content, GError **error)
     }
     /* One that ends before it has read all of it is judged by its end. */
     g_autoptr(GBytes) said = NULL;
-    if (!g_subprocess_communicate(process, content, NULL, NULL, &said, NULL))
+    if (!g_subprocess_communicate(process, content, cancellable, NULL, &said, NULL)) {
+        if (g_cancellable_is_cancelled(cancellable))
+            g_subprocess_force_exit(process);
         g_subprocess_wait(process, NULL, NULL);
+    }
+    if (g_cancellable_is_cancelled(cancellable)) {
+        hbr_error_set(error, HBR_ERROR_CANCELLED, "the daemon is stopping");
+        return FALSE;
+    }
     gsize length = 0;
     const char *text = said != NULL ? g_bytes_get_data(said, &length) : NULL;
     g_autofree char *line = g_strdup_printf("%.*s", (int)MIN(length, SAID_MAX), text != NULL ? text : "");
@@ -64,12 +75,18 @@ gboolean trial_run(const char *const *argv, GBytes *content, GError **error)
 
 static void trial_limit(void)
 {
-    const struct rlimit no_core = {0, 0};
+    const struct rlimit no_core = {0, 0}, cpu = {TRIAL_SECONDS, TRIAL_SECONDS};
     setrlimit(RLIMIT_CORE, &no_core);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they take terabytes of addresses */
+    setrlimit(RLIMIT_CPU, &cpu);
+#ifndef HBR_SANITIZED
     const struct rlimit memory = {TRIAL_MEMORY_BYTES, TRIAL_MEMORY_BYTES};
     setrlimit(RLIMIT_AS, &memory);
 #endif
+    sigset_t alarm_only; /* whatever the daemon was started with is inherited */
+    sigemptyset(&alarm_only);
+    sigaddset(&alarm_only, SIGALRM);
+    signal(SIGALRM, SIG_DFL);
+    pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL);
     alarm(TRIAL_SECONDS);
 }
 
@@ -109,5 +126,6 @@ gboolean trial_take(int fd, GError **error)
         if (reasons == NULL)
             return FALSE;
     }
-    return TRUE;
+    g_autoptr(GBytes) saved = model_save(model, error);
+    return saved != NULL;
 }

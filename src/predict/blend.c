@@ -31,7 +31,7 @@ struct history_query blend_query(const struct policy *policy, double input)
     };
 }
 
-static struct history_query blend_own_query(const struct blend *blend)
+struct history_query blend_own_query(const struct blend *blend)
 {
     struct history_query query = blend_query(blend->policy, code_input_octaves(blend->code));
     query.shifts = blend->shifts;

@@ -58,5 +58,8 @@ gboolean blend_get_prior(const struct blend *blend, const struct model_word *wor
 /* The query for the function's own runs, without a prior. */
 struct history_query blend_query(const struct policy *policy, double input);
 
+/* With what else changes what they tell: the input and the shifts. */
+struct history_query blend_own_query(const struct blend *blend);
+
 /* Fills the amounts of `demand`. `ret_priors` (may be NULL): BLEND_AMOUNTS, with a mean of NAN where the model has no word. */
 void blend_fill(const struct blend *blend, struct demand *demand, struct blend_prior *ret_priors);

@@ -24,8 +24,9 @@ struct weighted {
 struct distribution {
     struct weighted *points;
     guint count;
-    guint whole; /* of them: not cut short */
-    double near; /* as many runs with the size of input that is asked for */
+    guint whole;                    /* of them: not cut short */
+    double input_least, input_most; /* in octaves; 0: told of none */
+    double near;                    /* as many runs with the size of input that is asked for */
     double weight_sum, effective, median, variance;
 };
 
@@ -36,6 +37,8 @@ struct distribution {
 #define TREND_RUNS_MIN 6
 #define TREND_RUNS_MAX 20   /* the newest */
 #define TREND_ERRORS 5.0    /* of its standard error, that a slope has to be steep */
+#define TREND_OCTAVES 0.5   /* that inputs may differ by: else what rises may be they */
+#define FLATTER 0.7         /* of the slope, that the newer half's has to be below */
 #define TREND_EXPLAINED 0.5 /* of what two levels leave over, that a line may */
 
 void history_clear(struct history *history)
@@ -152,6 +155,11 @@ static void distribution_collect(struct distribution *distribution, const struct
         if (sample->is_least && y <= known)
             continue;
         const double factor = amount == HISTORY_MEMORY && sample->memory_factor > 0 ? sample->memory_factor : 1;
+        if (sample->input > 0) {
+            const gboolean is_first = distribution->input_most <= 0;
+            distribution->input_least = is_first ? sample->input : MIN(distribution->input_least, sample->input);
+            distribution->input_most = MAX(distribution->input_most, sample->input);
+        }
         distribution->near += nearness;
         distribution->whole += sample->is_least ? 0 : 1;
         distribution->points[distribution->count++] = (struct weighted){y + log(factor), weight * nearness};
@@ -228,30 +236,39 @@ static double points_fit_line(const struct weighted *points, guint count, double
     return slope;
 }
 
-/* By how much each run is above the one before it; 0: they lie along no line. The points are in the order of their age. What becomes flatter goes on as its
- * newer half does. */
-static double distribution_find_trend(const struct distribution *distribution, double prior_spread)
+/* What the newest runs lie along; slope 0: no line. */
+struct trend {
+    double slope; /* by how much each is above the one before it */
+    guint count;
+};
+
+/* The points are in the order of their age. What becomes flatter goes on as its newer half does. */
+static struct trend distribution_find_trend(const struct distribution *distribution, double prior_spread)
 {
     const struct weighted *points = distribution->points;
     const guint count = MIN(distribution->count, TREND_RUNS_MAX);
+    const struct trend none = {0, 0};
     double left_over, ignored;
-    if (count < TREND_RUNS_MIN)
-        return 0;
+    if (count < TREND_RUNS_MIN || distribution->whole < distribution->count ||
+        distribution->input_most - distribution->input_least > TREND_OCTAVES)
+        return none;
     const double slope = points_fit_line(points, count, &left_over);
     const double newer = points_fit_line(points, count / 2, &ignored);
     const double variance = (PRIOR_WEIGHT * prior_spread * prior_spread + left_over) / (PRIOR_WEIGHT + count - 2);
     const double error = sqrt(variance / (count * ((double)count * count - 1) / 12));
     if (fabs(slope) <= TREND_ERRORS * error || left_over > TREND_EXPLAINED * points_least_by_levels(points, count) ||
         slope * newer <= 0)
-        return 0;
-    return fabs(newer) < fabs(slope) ? newer : slope;
+        return none;
+    return fabs(newer) < FLATTER * fabs(slope) ? (struct trend){newer, count / 2} : (struct trend){slope, count};
 }
 
-/* Each to where it would be on the line by the next run. */
-static void distribution_move(struct distribution *distribution, double slope)
+/* Each to where it would be on the line by the next run; those that do not lie on it count for little. */
+static void distribution_move(struct distribution *distribution, const struct trend *trend)
 {
-    for (guint age = 0; age < distribution->count; age++)
-        distribution->points[age].y += slope * (MIN(age, TREND_RUNS_MAX) + 1);
+    for (guint age = 0; age < distribution->count; age++) {
+        distribution->points[age].y += trend->slope * (MIN(age, trend->count) + 1);
+        distribution->points[age].weight *= age < trend->count ? 1 : CHANGE_KEPT;
+    }
 }
 
 static void distribution_forget_older(struct distribution *distribution, double prior_spread)
@@ -319,9 +336,10 @@ static void quantiles_of_prior(enum history_amount amount, const struct history_
 static void distribution_tell(struct distribution *distribution, enum history_amount amount,
                               const struct history_query *query, struct quantiles *ret_quantiles)
 {
-    const double slope = distribution_find_trend(distribution, amount_table[amount].spread);
-    if (slope != 0)
-        distribution_move(distribution, slope);
+    const struct trend trend = distribution_find_trend(distribution, amount_table[amount].spread);
+    const double least = trend.slope < 0 ? history_amount(amount, distribution->points[0].y) : 0;
+    if (trend.slope != 0)
+        distribution_move(distribution, &trend);
     else
         distribution_forget_older(distribution, amount_table[amount].spread);
     qsort(distribution->points, distribution->count, sizeof *distribution->points, weighted_compare);
@@ -329,7 +347,7 @@ static void distribution_tell(struct distribution *distribution, enum history_am
     const double p50 = query->prior != NULL ? distribution_blend(distribution, amount, query, 0) : distribution->median;
     ret_quantiles->p50 = history_amount(amount, p50);
     ret_quantiles->p90 =
-        MAX(ret_quantiles->p50, history_amount(amount, distribution_blend(distribution, amount, query, 1)));
+        MAX(MAX(ret_quantiles->p50, least), history_amount(amount, distribution_blend(distribution, amount, query, 1)));
     ret_quantiles->p99 =
         MAX(ret_quantiles->p90, history_amount(amount, distribution_blend(distribution, amount, query, 2)));
 }
@@ -339,7 +357,7 @@ double history_trend(const struct history *history, enum history_amount amount, 
     g_autofree struct weighted *points = g_new(struct weighted, MAX(history->count, 1));
     struct distribution distribution = {.points = points};
     distribution_collect(&distribution, history, amount, query, INFINITY);
-    return distribution_find_trend(&distribution, amount_table[amount].spread);
+    return distribution_find_trend(&distribution, amount_table[amount].spread).slope;
 }
 
 /* What is said without those that were cut short. FALSE: nothing. */

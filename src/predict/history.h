@@ -29,7 +29,8 @@
  *
  * An execution with an input of another size than the one asked for is moved by what the model says of the one input more than of the other, weighs half for each two octaves between them, and counts for as little in n. Where the newest twenty
  * runs, six at least, lie along a line (least squares over their order) whose slope is five times its standard error, and closer to it than to any two levels, there is a
- * trend: each is moved along that slope, or that of the newer half where it is flatter, to the next run. Else, when the newest runs, three at
+ * trend: each is moved along that slope to the next run, or where the newer half is clearly flatter along its slope, and the older half counts for little; where it falls, p90 is not below the newest run. Runs that were cut
+ * short, or whose inputs differ by more than half an octave, tell no trend. Else, when the newest runs, three at
  * least, all lie further from the mean of the older ones than three times their spread, something has changed: the older ones weigh a twentieth. */
 
 enum history_amount {

@@ -457,15 +457,16 @@ static void demand_explain_amounts(struct demand *demand, const struct blend *bl
 
 static void append_runs(GString *text, const struct history *history, guint count)
 {
-    guint out_of_memory = 0;
+    guint out_of_memory = 0, told = 0;
     for (guint age = 0; age < count; age++) {
         const struct history_sample *sample = history_at(history, age);
+        const double memory_mib = (double)sample->amounts[HISTORY_MEMORY];
         out_of_memory += sample->memory_factor > 0 ? 1 : 0;
-        if (age < EXPLAINED_RUNS)
-            g_string_append_printf(text, "%s%s%.0f", age == 0 ? "the newest first: " : ", ",
-                                   sample->is_least ? "at least " : "", (double)sample->amounts[HISTORY_MEMORY]);
+        if (!isnan(memory_mib) && told++ < EXPLAINED_RUNS)
+            g_string_append_printf(text, "%s%s%.4g", told == 1 ? "the newest first: " : ", ",
+                                   sample->is_least ? "at least " : "", memory_mib);
     }
-    g_string_append(text, " MiB");
+    g_string_append(text, told > 0 ? " MiB" : "no memory was measured");
     if (out_of_memory > 0)
         g_string_append_printf(text, "; %u of %u ran out of memory", out_of_memory, count);
 }
@@ -480,16 +481,17 @@ static void append_trends(GString *text, const struct history *history, const st
     }
 }
 
-static void demand_explain_runs(struct demand *demand, const struct policy *policy, const struct code_metadata *code,
-                                const struct function *function)
+/* `query`: as the runs were asked; NULL: they were not. */
+static void demand_explain_runs(struct demand *demand, const struct policy *policy, const struct function *function,
+                                const struct history_query *query)
 {
-    const struct history_query query = blend_query(policy, code_input_octaves(code));
-    const guint count = function != NULL ? MIN(function->history.count, query.samples_max) : 0;
+    const guint count = function != NULL ? MIN(function->history.count, policy->history.samples_max) : 0;
     if (count == 0)
         return;
     GString *text = g_string_new(NULL);
     append_runs(text, &function->history, count);
-    append_trends(text, &function->history, &query);
+    if (query != NULL)
+        append_trends(text, &function->history, query);
     demand_add_reason(demand, g_strdup("history: runs"), g_string_free(text, FALSE));
 }
 
@@ -500,7 +502,8 @@ struct demand *predictor_explain(struct predictor *predictor, const struct polic
     if (predictor->model == NULL) {
         g_autoptr(demand_auto) said = predictor_predict(predictor, policy, code, at);
         struct demand *demand = codec_copy_open(&demand_codec, said);
-        demand_explain_runs(demand, policy, code, function);
+        const struct history_query query = blend_query(policy, 0);
+        demand_explain_runs(demand, policy, function, demand->source == DEMAND_HISTORY ? &query : NULL);
         return demand;
     }
     struct sample sample;
@@ -508,7 +511,8 @@ struct demand *predictor_explain(struct predictor *predictor, const struct polic
     predictor_set_policy(predictor, policy);
     const struct blend blend = predictor_blend(predictor, policy, code, &sample, function);
     struct demand *demand = blend_predict(&blend, function);
-    demand_explain_runs(demand, policy, code, function);
+    const struct history_query query = blend_own_query(&blend);
+    demand_explain_runs(demand, policy, function, &query);
     demand_explain_amounts(demand, &blend);
     return demand;
 }

@@ -31,7 +31,7 @@ enum accuracy_column {
 
 /* Rows of an earlier version tell neither p99 and the network nor the shape at the start. A run that was refused was none. */
 static const char accuracy_sql[] =
-    "SELECT execution_id, function, tenant, language, demand_source, model_version, ended_at, reason, retries,"
+    "SELECT execution_id, function, tenant, lower(language), demand_source, model_version, ended_at, reason, retries,"
     " demand_vcpus_p50, demand_vcpus_p90, demand_vcpus_p99, coalesce(start_vcpus, shape_vcpus), vcpus,"
     " demand_memory_mib_p50, demand_memory_mib_p90, demand_memory_mib_p99,"
     " coalesce(start_memory_mib, shape_memory_mib), memory_mib,"

@@ -200,6 +200,7 @@ START_TEST(test_file)
         const struct sample *sample = &g_array_index(samples, struct sample, run);
         struct model_word left, right;
         model_predict(model, sample, MODEL_ALL, &left);
+        ck_assert_uint_eq(model_count_unknown(model, sample), left.unknown);
         model_predict(loaded, sample, MODEL_ALL, &right);
         ck_assert_double_eq_tol(left.mean[TARGET_MEMORY], right.mean[TARGET_MEMORY], 1e-6);
         ck_assert_double_eq_tol(left.spread[TARGET_MEMORY], right.spread[TARGET_MEMORY], 1e-9);

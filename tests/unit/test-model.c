@@ -601,6 +601,17 @@ static const struct {
     {{0, 0, 0}, 0.999, 0},           {{20, 10, 5}, 0.97, 20}, /* one that falls counts as flat */
 };
 
+START_TEST(a_rule_may_be_called_model)
+{
+    g_autoptr(demand_auto) demand = g_new0(struct demand, 1);
+    demand->source = DEMAND_RULES;
+    demand_add_reason(demand, g_strdup("model"), g_strdup("score +3"));
+    ck_assert(!demand_has_model(demand));
+    demand->source = DEMAND_MODEL;
+    ck_assert(demand_has_model(demand));
+}
+END_TEST
+
 START_TEST(an_amount_is_lognormal_between_and_beyond_the_quantiles)
 {
     const double amount = quantiles_at(&amounts[_i].quantiles, amounts[_i].quantile);
@@ -730,6 +741,7 @@ static Suite *model_suite(void)
     add_codec_tests(suite);
     TCase *words = tcase_create("words");
     tcase_add_test(words, words_and_values_belong_together);
+    tcase_add_test(words, a_rule_may_be_called_model);
     tcase_add_loop_test(words, an_amount_is_lognormal_between_and_beyond_the_quantiles, 0, G_N_ELEMENTS(amounts));
     tcase_add_test(words, an_amount_never_falls_as_the_quantile_rises);
     tcase_add_test(words, the_normal_quantile_is_the_inverse_of_its_probability);

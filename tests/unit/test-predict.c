@@ -67,25 +67,53 @@ static gboolean has_reason(const struct demand *demand, const char *rule, const 
     return FALSE;
 }
 
-START_TEST(a_trend_goes_on_and_a_level_does_not)
+/* Ten runs of MiB; what the next one is said to use, NAN: no more than the most of them, and what is told. */
+static const struct {
+    double runs_mib[10], next_mib;
+    gint64 input_growth;   /* bytes from run to run; 0: none is told */
+    guint short_of_memory; /* how many of them, the newest */
+    const char *told;
+} trends[] = {
+    {{200, 220, 242, 266.2, 292.8, 322.1, 354.3, 389.7, 428.7, 471.6}, 518.7, 0, 0, "memory rises by 10.0 % a run"},
+    {{471.6, 428.7, 389.7, 354.3, 322.1, 292.8, 266.2, 242, 220, 200}, 181.8, 0, 0, "memory falls by 9.1 % a run"},
+    {{200, 220, 242, 266.2, 292.8, 304.5, 316.7, 329.4, 342.6, 356.3},
+     370.5,
+     0,
+     0,
+     "memory rises by 4."}, /* it becomes flatter */
+    {{200, 230, 190, 215, 240, 205, 185, 225, 210, 200}, NAN, 0, 0, NULL},
+    {{200, 205, 195, 200, 202, 400, 405, 395, 400, 402}, NAN, 0, 0, NULL}, /* a step */
+    {{200, 220, 242, 266.2, 292.8, 322.1, 354.3, 389.7, 428.7, 471.6}, NAN, 1 << 20, 0, NULL},
+    {{100, 100, 100, 150, 225, 337, 506, 759, 1139, 1708}, 2600, 0, 7, "7 of 10 ran out of memory"},
+};
+
+START_TEST(a_trend_goes_on)
 {
-    static const struct {
-        double first, factor, wanted;
-        const char *told;
-    } rows[] = {{200, 1.1, 200 * 2.594, "rises by 10.0 % a run"},
-                {200, 1 / 1.1, 200 / 2.594, "falls by 9.1 % a run"},
-                {200, 1, 200, NULL}};
-    for (guint row = 0; row < G_N_ELEMENTS(rows); row++) {
-        g_autofree char *function = g_strdup_printf("trend-%u", row);
-        const struct code_metadata code = code_of(function);
-        double memory_mib = rows[row].first;
-        for (guint run = 0; run < 10; run++, memory_mib *= rows[row].factor)
-            observe(function, 1, memory_mib);
-        g_autoptr(demand_auto) demand = predictor_explain(predictor, policy, &code, 0);
-        ck_assert_double_eq_tol(demand->memory_mib.p50, rows[row].wanted, 0.01 * rows[row].wanted);
-        ck_assert(has_reason(demand, "history: runs", rows[row].told != NULL ? rows[row].told : " MiB"));
-        ck_assert(!has_reason(demand, "history: runs", rows[row].told != NULL ? "out of memory" : "a run"));
+    struct code_metadata code = code_of("f");
+    double most = 0;
+    for (guint run = 0; run < 10; run++) {
+        struct observation observation = observation_of("f", 1, trends[_i].runs_mib[run]);
+        observation.code.input_bytes = (run + 1) * trends[_i].input_growth;
+        if (run >= 10 - trends[_i].short_of_memory) {
+            observation.reason = EXIT_OUT_OF_MEMORY;
+            observation.shape.memory_mib = (guint)trends[_i].runs_mib[run];
+        }
+        most = MAX(most, observation.memory_mib);
+        predictor_observe(predictor, policy, &observation);
     }
+    code.input_bytes = 11 * trends[_i].input_growth;
+    g_autoptr(demand_auto) demand = predictor_explain(predictor, policy, &code, 0);
+    if (isnan(trends[_i].next_mib))
+        ck_assert_double_le(demand->memory_mib.p50, most);
+    else if (trends[_i].short_of_memory > 0)
+        ck_assert_double_le(demand->memory_mib.p50, trends[_i].next_mib);
+    else
+        ck_assert_double_eq_tol(demand->memory_mib.p50, trends[_i].next_mib, 0.02 * trends[_i].next_mib);
+    if (trends[_i].told != NULL)
+        ck_assert_double_ge(demand->memory_mib.p90, 0.999 * trends[_i].runs_mib[9]);
+    ck_assert(has_reason(demand, "history: runs", trends[_i].told != NULL ? trends[_i].told : " MiB"));
+    ck_assert(has_reason(demand, "history: runs", " a run") ==
+              (trends[_i].told != NULL && trends[_i].short_of_memory == 0));
 }
 END_TEST
 
@@ -596,7 +624,7 @@ static Suite *predict_suite(void)
     tcase_add_test(rules, a_gpu_is_asked_for_whatever_the_history_says);
     tcase_add_test(rules, sizes_without_bound_stay_finite);
     tcase_add_loop_test(rules, the_seeds_of_the_shipped_classes_belong_to_their_classes, 0, 2);
-    tcase_add_test(rules, a_trend_goes_on_and_a_level_does_not);
+    tcase_add_loop_test(rules, a_trend_goes_on, 0, G_N_ELEMENTS(trends));
     tcase_add_test(rules, predictions_are_fast_enough_for_the_core_thread);
     suite_add_tcase(suite, rules);
     return suite;
