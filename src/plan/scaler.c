@@ -16,6 +16,7 @@
 #define BEYOND_MAX 20.0         /* and up to this */
 #define PEAKS_ODD 0.001         /* of executions: their peak is not as predicted */
 #define Z90 1.2815515655446004
+#define Z99 2.3263478740408408
 #define SPREAD_MIN 0.05 /* standard deviation of the logarithm: nothing is predicted better */
 
 /* Added before taking logarithms, so that nothing is not infinitely far from a little: what goes on in any guest. */
@@ -93,25 +94,36 @@ static void deep_remember(struct deep *deep, const struct scaler_look *look)
     deep->has_looked = TRUE;
 }
 
-/* What the prediction's quantiles make of an amount, of which `base` is the logarithm: where they lie, and what each stands for. */
-static guint prior_collect(const struct scaler_look *look, double base, struct point *points)
+/* The prediction's quantiles, as factors of its median. */
+struct prior {
+    double factors[PRIOR_POINTS];
+};
+
+/* Where each part of a normal variable lies, and how much of it there is; finer where it is rare. */
+static const struct {
+    double score, share;
+} prior_parts[PRIOR_POINTS] = {
+    {-1.695, 0.09}, {-1.103, 0.09}, {-0.755, 0.09},  {-0.482, 0.09},  {-0.240, 0.09}, {-0.0125, 0.09},
+    {0.215, 0.09},  {0.454, 0.09},  {0.722, 0.09},   {1.058, 0.09},   {1.405, 0.04},  {1.695, 0.03},
+    {2.054, 0.02},  {2.326, 0.005}, {2.576, 0.0025}, {2.807, 0.0025},
+};
+
+/* Lognormal from the median to p90, and from there to p99 and beyond (quantiles_at). */
+static void prior_fill(struct prior *prior, const struct scaler_look *look)
 {
-    static const struct {
-        double p, normal, share;
-    } parts[PRIOR_POINTS] = {
-        {0.045, -1.695, 0.09}, {0.135, -1.103, 0.09},  {0.225, -0.755, 0.09},  {0.315, -0.482, 0.09},
-        {0.405, -0.240, 0.09}, {0.495, -0.0125, 0.09}, {0.585, 0.215, 0.09},   {0.675, 0.454, 0.09},
-        {0.765, 0.722, 0.09},  {0.855, 1.058, 0.09},   {0.92, 1.405, 0.04},    {0.955, 1.695, 0.03},
-        {0.98, 2.054, 0.02},   {0.99, 2.326, 0.005},   {0.995, 2.576, 0.0025}, {0.9975, 2.807, 0.0025},
-    };
-    const double middle = log_of(look->resource, look->next.p50);
+    const double spread = spread_of(look->resource, &look->next);
+    const double tail = (log_of(look->resource, look->next.p99) - log_of(look->resource, look->next.p90)) / (Z99 - Z90);
     for (guint i = 0; i < PRIOR_POINTS; i++) {
-        const double distance = log_of(look->resource, quantiles_at(&look->next, parts[i].p)) - middle;
-        const double least_distance = SPREAD_MIN * parts[i].normal;
-        const double told = parts[i].normal > 0 ? MAX(distance, least_distance) : MIN(distance, least_distance);
-        points[i] = (struct point){exp(base + told) - least[look->resource], PRIOR_LOOKS * parts[i].share};
+        const double score = prior_parts[i].score;
+        prior->factors[i] = exp(spread * MIN(score, Z90) + MAX(SPREAD_MIN, tail) * MAX(score - Z90, 0));
     }
-    return PRIOR_POINTS;
+}
+
+/* What they make of an amount; `base` has the least of the resource added. */
+static void prior_collect(const struct prior *prior, enum resource resource, double base, struct point *points)
+{
+    for (guint i = 0; i < PRIOR_POINTS; i++)
+        points[i] = (struct point){base * prior->factors[i] - least[resource], PRIOR_LOOKS * prior_parts[i].share};
 }
 
 /* The factors of a way, as amounts in ascending order. */
@@ -149,7 +161,8 @@ static guint points_merge(struct point *points, guint count, const struct point 
 }
 
 /* The amounts that a way expects, in ascending order: by what was seen, and by the prediction. */
-static guint deep_collect(const struct deep *deep, enum way way, const struct scaler_look *look, struct point *points)
+static guint deep_collect(const struct deep *deep, enum way way, const struct scaler_look *look,
+                          const struct prior *prior, struct point *points)
 {
     const enum resource resource = look->resource;
     const double base = (way == WAY_LAST ? deep->last : MAX(look->next.p50, 0)) + least[resource];
@@ -158,8 +171,9 @@ static guint deep_collect(const struct deep *deep, enum way way, const struct sc
     /* The level may be known better by now; how far amounts spread is not known before there are some. */
     if (way == WAY_COURSE && deep->is_adrift)
         return count;
-    struct point prior[PRIOR_POINTS];
-    return points_merge(points, count, prior, prior_collect(look, log(base), prior));
+    struct point expected[PRIOR_POINTS];
+    prior_collect(prior, resource, base, expected);
+    return points_merge(points, count, expected, PRIOR_POINTS);
 }
 
 /* Of a standard normal variable. */
@@ -198,8 +212,10 @@ static double cheapest(const struct point *points, guint count, double tail, con
     }
     const double most = points[count - 1].amount;
     for (double times = BEYOND; times <= BEYOND_MAX; times *= BEYOND) {
-        const double cost =
-            most * times * weight - sum + shortage_cost * UNSEEN * share_beyond(most, times, tail, peak);
+        const double idle = most * times * weight - sum;
+        if (idle >= best_cost)
+            break; /* and so is all that is further */
+        const double cost = idle + shortage_cost * UNSEEN * share_beyond(most, times, tail, peak);
         if (cost < best_cost) {
             best_cost = cost;
             best = most * times;
@@ -264,9 +280,11 @@ static struct scaler_verdict deep_look(gpointer state, const struct scaler_setti
     deep_judge(deep, settings, look->used[look->resource]);
     deep_compare(deep, settings, look, &verdict);
     deep_remember(deep, look);
+    struct prior prior;
+    prior_fill(&prior, look);
     for (guint way = 0; way < WAYS; way++)
-        deep->offers[way] =
-            cheapest(points, deep_collect(deep, way, look, points), tails[way], &look->peak, settings->shortage_cost);
+        deep->offers[way] = cheapest(points, deep_collect(deep, way, look, &prior, points), tails[way], &look->peak,
+                                     settings->shortage_cost);
     deep_choose(deep);
     verdict.want = MAX(0, deep->offers[deep->way]);
     return verdict;
