@@ -14,9 +14,11 @@ static gint levels_cell(double unit, double amount)
     return (gint)floor(log1p(MAX(amount, 0) / unit) / log(WIDTH));
 }
 
-double levels_end(const struct levels *levels, double unit, guint cell)
+void levels_ends(const struct levels *levels, double unit, double ret_ends[LEVELS_CELLS])
 {
-    return MAX(0, unit * (pow(WIDTH, levels->top - LAST + (gint)cell + 1) - 1));
+    double end = unit * pow(WIDTH, levels->top - LAST + 1);
+    for (guint i = 0; i < LEVELS_CELLS; i++, end *= WIDTH)
+        ret_ends[i] = MAX(0, end - unit);
 }
 
 /* So that a higher amount has its cell. */

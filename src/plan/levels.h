@@ -18,5 +18,5 @@ struct levels {
 /* One more look. Amounts are from 0 to 1e15 times `unit`, from where on they tell apart; it is the same each time. */
 void levels_add(struct levels *levels, double unit, double amount);
 
-/* Where the cell ends, as an amount. */
-double levels_end(const struct levels *levels, double unit, guint cell);
+/* Where each cell ends, as an amount. */
+void levels_ends(const struct levels *levels, double unit, double ret_ends[LEVELS_CELLS]);

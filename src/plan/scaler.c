@@ -143,9 +143,11 @@ static guint factors_collect(const struct deep *deep, enum way way, enum resourc
 static guint levels_collect(const struct levels *levels, enum resource resource, struct point *points)
 {
     guint count = 0;
+    double ends[LEVELS_CELLS];
+    levels_ends(levels, least[resource], ends);
     for (guint i = 0; i < LEVELS_CELLS; i++)
         if (levels->weights[i] > 0)
-            points[count++] = (struct point){levels_end(levels, least[resource], i), levels->weights[i]};
+            points[count++] = (struct point){ends[i], levels->weights[i]};
     return count;
 }
 
@@ -183,10 +185,9 @@ static double normal_beyond(double z)
 }
 
 /* Of what goes beyond `most`, the share that goes beyond `times` that: as peaks are predicted, lognormal by their median and p90; of those that are not as
- * predicted, and without a prediction, by a power. */
-static double share_beyond(double most, double times, double tail, const struct quantiles *peak)
+ * predicted, and without a prediction, `odd`. */
+static double share_beyond(double most, double times, double odd, const struct quantiles *peak)
 {
-    const double odd = pow(times, -tail);
     if (peak->p50 <= 0)
         return odd;
     const double spread = MAX(SPREAD_MIN, log(peak->p90 / peak->p50) / Z90), from = log(most / peak->p50) / spread;
@@ -210,12 +211,13 @@ static double cheapest(const struct point *points, guint count, double tail, con
             best = points[i].amount;
         }
     }
-    const double most = points[count - 1].amount;
-    for (double times = BEYOND; times <= BEYOND_MAX; times *= BEYOND) {
+    const double most = points[count - 1].amount, fall = pow(BEYOND, -tail);
+    double odd = fall;
+    for (double times = BEYOND; times <= BEYOND_MAX; times *= BEYOND, odd *= fall) {
         const double idle = most * times * weight - sum;
         if (idle >= best_cost)
             break; /* and so is all that is further */
-        const double cost = idle + shortage_cost * UNSEEN * share_beyond(most, times, tail, peak);
+        const double cost = idle + shortage_cost * UNSEEN * share_beyond(most, times, odd, peak);
         if (cost < best_cost) {
             best_cost = cost;
             best = most * times;
