@@ -57,7 +57,7 @@ gboolean demand_has_model(const struct demand *demand)
 /* Standard normal quantiles. */
 static const struct {
     double quantile, score;
-} knots[] = {{0.5, 0}, {0.9, 1.2815515655446004}, {0.99, 2.3263478740408408}};
+} knots[] = {{0.5, 0}, {0.9, NORMAL_P90}, {0.99, NORMAL_P99}};
 
 double quantiles_at(const struct quantiles *quantiles, double quantile)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plan/scaler.h"
 
+#include "model/normal.h"
 #include "plan/levels.h"
 
 #include <math.h>
@@ -15,9 +16,7 @@
 #define BEYOND 1.1              /* how far beyond is tried in these steps */
 #define BEYOND_MAX 20.0         /* and up to this */
 #define PEAKS_ODD 0.001         /* of executions: their peak is not as predicted */
-#define Z90 1.2815515655446004
-#define Z99 2.3263478740408408
-#define SPREAD_MIN 0.05 /* standard deviation of the logarithm: nothing is predicted better */
+#define SPREAD_MIN 0.05         /* standard deviation of the logarithm: nothing is predicted better */
 
 /* Added before taking logarithms, so that nothing is not infinitely far from a little: what goes on in any guest. */
 static const double least[RESOURCE_COUNT] = {
@@ -52,7 +51,7 @@ static double log_of(enum resource resource, double amount)
 /* Standard deviation of the logarithm, by the distance from the median to the 90 % quantile of a normal variable. */
 static double spread_of(enum resource resource, const struct quantiles *quantiles)
 {
-    return MAX(SPREAD_MIN, (log_of(resource, quantiles->p90) - log_of(resource, quantiles->p50)) / Z90);
+    return MAX(SPREAD_MIN, (log_of(resource, quantiles->p90) - log_of(resource, quantiles->p50)) / NORMAL_P90);
 }
 
 /* How many looks ago the one at this place was. */
@@ -112,10 +111,11 @@ static const struct {
 static void prior_fill(struct prior *prior, const struct scaler_look *look)
 {
     const double spread = spread_of(look->resource, &look->next);
-    const double tail = (log_of(look->resource, look->next.p99) - log_of(look->resource, look->next.p90)) / (Z99 - Z90);
+    const double tail =
+        (log_of(look->resource, look->next.p99) - log_of(look->resource, look->next.p90)) / (NORMAL_P99 - NORMAL_P90);
     for (guint i = 0; i < PRIOR_POINTS; i++) {
         const double score = prior_parts[i].score;
-        prior->factors[i] = exp(spread * MIN(score, Z90) + MAX(SPREAD_MIN, tail) * MAX(score - Z90, 0));
+        prior->factors[i] = exp(spread * MIN(score, NORMAL_P90) + MAX(SPREAD_MIN, tail) * MAX(score - NORMAL_P90, 0));
     }
 }
 
@@ -178,20 +178,15 @@ static guint deep_collect(const struct deep *deep, enum way way, const struct sc
     return points_merge(points, count, expected, PRIOR_POINTS);
 }
 
-/* Of a standard normal variable. */
-static double normal_beyond(double z)
-{
-    return erfc(z / G_SQRT2) / 2;
-}
-
 /* Of what goes beyond `most`, the share that goes beyond `times` that: as peaks are predicted, lognormal by their median and p90; of those that are not as
  * predicted, and without a prediction, `odd`. */
 static double share_beyond(double most, double times, double odd, const struct quantiles *peak)
 {
     if (peak->p50 <= 0)
         return odd;
-    const double spread = MAX(SPREAD_MIN, log(peak->p90 / peak->p50) / Z90), from = log(most / peak->p50) / spread;
-    const double beyond_most = normal_beyond(from), beyond = normal_beyond(from + log(times) / spread);
+    const double spread = MAX(SPREAD_MIN, log(peak->p90 / peak->p50) / NORMAL_P90),
+                 from = log(most / peak->p50) / spread;
+    const double beyond_most = normal_probability(-from), beyond = normal_probability(-from - log(times) / spread);
     return ((1 - PEAKS_ODD) * beyond + PEAKS_ODD * odd) / ((1 - PEAKS_ODD) * beyond_most + PEAKS_ODD);
 }
 

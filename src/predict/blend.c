@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "predict/blend.h"
 
+#include "model/normal.h"
+
 #include <math.h>
 
 #define KNOWN_RUNS 5.0
 #define RULES_SPREAD_MIN 0.3
 #define WITHIN_SHARE 0.3 /* at least so much of the model's spread is between functions */
-#define Z90 1.2815515655446004
-#define Z99 2.3263478740408408
 
 const struct blend_amount blend_amounts[BLEND_AMOUNTS] = {
     {HISTORY_VCPUS, TARGET_VCPUS, G_STRUCT_OFFSET(struct demand, vcpus)},
@@ -51,7 +51,7 @@ static struct rules_word rules_word(const struct blend *blend, guint index)
     const double p50 = history_log(amount, quantiles->p50), p90 = history_log(amount, quantiles->p90);
     return (struct rules_word){
         .mean = p50,
-        .spread = MAX((p90 - p50) / Z90, RULES_SPREAD_MIN),
+        .spread = MAX((p90 - p50) / NORMAL_P90, RULES_SPREAD_MIN),
         .offsets = {0, p90 - p50, history_log(amount, quantiles->p99) - p50},
     };
 }
@@ -60,7 +60,7 @@ static struct rules_word rules_word(const struct blend *blend, guint index)
  * told all of. */
 static double offset_widen(double offset, guint level, double told, double spread)
 {
-    static const double scores[CORRECTION_LEVELS] = {0, Z90, Z99};
+    static const double scores[CORRECTION_LEVELS] = {0, NORMAL_P90, NORMAL_P99};
     const double added = scores[level] * scores[level] * (spread * spread - told * told);
     return added > 0 ? sqrt(MAX(offset, 0) * MAX(offset, 0) + added) : offset;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "predict/history.h"
 
-#include <gsl/gsl_cdf.h>
+#include "model/normal.h"
+
+#include <gsl/gsl_fit.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -218,21 +220,14 @@ static double points_least_by_levels(const struct weighted *points, guint count)
     return least;
 }
 
-/* Of the line through the `count` newest, by least squares over their order, how steeply it rises, and the squares that it leaves over. */
+/* Of the line through the `count` newest, over their order, how steeply it rises, and the squares that it leaves over. */
 static double points_fit_line(const struct weighted *points, guint count, double *ret_left_over)
 {
-    const double middle = (count - 1) / 2.0, spread = count * ((double)count * count - 1) / 12;
-    double sum = 0, covariance = 0;
-    for (guint age = 0; age < count; age++) {
-        sum += points[age].y;
-        covariance += (middle - age) * points[age].y;
-    }
-    const double slope = covariance / spread;
-    *ret_left_over = 0;
-    for (guint age = 0; age < count; age++) {
-        const double distance = points[age].y - sum / count - slope * (middle - age);
-        *ret_left_over += distance * distance;
-    }
+    double order[TREND_RUNS_MAX], at_newest, slope, variance_at_newest, covariance, variance;
+    for (guint age = 0; age < count; age++)
+        order[age] = -(double)age;
+    gsl_fit_linear(order, 1, &points[0].y, sizeof *points / sizeof(double), count, &at_newest, &slope,
+                   &variance_at_newest, &covariance, &variance, ret_left_over);
     return slope;
 }
 
@@ -301,7 +296,7 @@ static void distribution_describe(struct distribution *distribution)
  * thousandth at p99, and in a twentieth of the time that inverting the integral takes. */
 static double student_quantile(double p, double v)
 {
-    const double z = gsl_cdf_ugaussian_Pinv(p), y = z * z;
+    const double z = normal_quantile(p), y = z * z;
     return z * (1 + (y + 1) / (4 * v) + ((5 * y + 16) * y + 3) / (96 * v * v) +
                 (((3 * y + 19) * y + 17) * y - 15) / (384 * v * v * v) +
                 ((((79 * y + 776) * y + 1482) * y - 1920) * y - 945) / (92160 * v * v * v * v));

@@ -149,16 +149,22 @@ START_TEST(test_run)
 }
 END_TEST
 
-/* Rule: a model goes out of one daemon and into another; what was damaged on the way is refused; what is chosen is held. */
-START_TEST(test_exchange)
+/* A model that this daemon has learned, as a file. Free with hbr_free. */
+static char *train_and_export(size_t *ret_length)
 {
     remember(240);
     daemon_bed_start(&bed);
     json_decref(train());
     void *data = NULL;
+    ck_assert_msg(hbr_model_export(bed.client, "1", &data, ret_length, &error), "%s", error.message);
+    return data;
+}
+
+/* Rule: a model goes out of one daemon and into another; what was damaged on the way is refused; what is chosen is held. */
+START_TEST(test_exchange)
+{
     size_t length;
-    ck_assert_msg(hbr_model_export(bed.client, "1", &data, &length, &error), "%s", error.message);
-    char *text = NULL;
+    char *data = train_and_export(&length), *text = NULL;
     ck_assert(!hbr_model_import(bed.client, data, length - 1, true, NULL, &error));
     ck_assert_str_eq(error.id, "invalid");
     ck_assert_str_eq(error.pointer, "");
@@ -194,12 +200,8 @@ static void forge(char *data, size_t length)
 /* Rule: a model that was made to end the process that reads it ends another one than the daemon. */
 START_TEST(test_forged)
 {
-    remember(240);
-    daemon_bed_start(&bed);
-    json_decref(train());
-    void *data = NULL;
     size_t length;
-    ck_assert_msg(hbr_model_export(bed.client, "1", &data, &length, &error), "%s", error.message);
+    char *data = train_and_export(&length);
     forge(data, length);
     ck_assert(!hbr_model_import(bed.client, data, length, true, NULL, &error));
     hbr_free(data);
