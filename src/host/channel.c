@@ -19,7 +19,8 @@
 struct channels {
     int epoll_fd;
     GSource *source;
-    GQueue dead; /* freed while their own session was being served */
+    gpointer tag; /* of the set in the source */
+    GQueue dead;  /* freed while their own session was being served */
 };
 
 struct channel {
@@ -91,12 +92,15 @@ static void channel_serve(struct channel *channel, guint32 events)
     }
 }
 
-static gboolean channels_dispatch(gint fd, GIOCondition condition, gpointer data)
+static gboolean channels_dispatch(GSource *source, GSourceFunc callback G_GNUC_UNUSED, gpointer data)
 {
     struct channels *channels = data;
     struct epoll_event events[EVENTS_MAX];
-    (void)condition;
-    const int count = epoll_wait(fd, events, EVENTS_MAX, 0);
+    if (g_source_get_ready_time(source) >= 0) {
+        g_source_set_ready_time(source, -1);
+        g_source_modify_unix_fd(source, channels->tag, G_IO_IN);
+    }
+    const int count = epoll_wait(channels->epoll_fd, events, EVENTS_MAX, 0);
     for (int i = 0; i < count; i++) {
         struct channel *channel = events[i].data.ptr;
         if (!channel->is_dead)
@@ -107,17 +111,32 @@ static gboolean channels_dispatch(gint fd, GIOCondition condition, gpointer data
     return G_SOURCE_CONTINUE;
 }
 
+static gboolean channels_no_callback(gpointer data G_GNUC_UNUSED)
+{
+    return G_SOURCE_CONTINUE;
+}
+
 struct channels *channels_new(GMainContext *context)
 {
+    static GSourceFuncs functions = {.dispatch = channels_dispatch};
     struct channels *channels = g_new0(struct channels, 1);
     channels->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (channels->epoll_fd < 0)
         g_error("epoll: %s", g_strerror(errno));
-    channels->source = g_unix_fd_source_new(channels->epoll_fd, G_IO_IN);
+    channels->source = g_source_new(&functions, sizeof(GSource));
+    channels->tag = g_source_add_unix_fd(channels->source, channels->epoll_fd, G_IO_IN);
     g_source_set_can_recurse(channels->source, TRUE); /* see base/mailbox.c */
-    g_source_set_callback(channels->source, G_SOURCE_FUNC(channels_dispatch), channels, NULL);
+    g_source_set_callback(channels->source, channels_no_callback, channels, NULL);
     g_source_attach(channels->source, context);
     return channels;
+}
+
+void channels_rest(struct channels *channels, gint64 until)
+{
+    if (g_source_get_ready_time(channels->source) >= 0)
+        return; /* they rest; either call below costs a turn of the loop */
+    g_source_modify_unix_fd(channels->source, channels->tag, 0);
+    g_source_set_ready_time(channels->source, until);
 }
 
 void channels_free(struct channels *channels)

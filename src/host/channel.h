@@ -13,6 +13,10 @@ struct channel;
 struct channels *channels_new(GMainContext *context);
 void channels_free(struct channels *channels);
 
+/* From a call-back of one of the sessions: nothing more is read before `until` (g_get_monotonic_time() scale), so that what many guests say at about
+ * the same time wakes the thread once. */
+void channels_rest(struct channels *channels, gint64 until);
+
 /* A session on the virtio port's socket at `path`. NULL with HBR_ERROR_UNAVAILABLE. */
 struct channel *channel_open(struct channels *channels, const char *path, const struct guest_watch *watch,
                              gpointer owner, GError **error);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define VCPUS_MAX 64 /* whose waiting is looked at */
@@ -12,7 +13,8 @@
 
 /* Its files stay open: they stay those of this process when another one gets its number, and to open them costs more than to read them. */
 struct process {
-    int stat, io;
+    clockid_t clock; /* its CPU time */
+    int statm, io;
     int device_rx, device_tx; /* -1: it has no NIC */
     guint vcpu_count;
     int vcpus[VCPUS_MAX]; /* schedstat of their threads */
@@ -83,18 +85,21 @@ static int open_counter(const char *device, const char *name)
 struct process *process_open(const char *pid_path, const char *uuid, const char *device)
 {
     char text[32], path[PATH_SIZE];
+    clockid_t clock;
     if (read_at(AT_FDCWD, pid_path, text, sizeof text) <= 0)
         return NULL;
-    g_snprintf(path, sizeof path, "/proc/%" G_GUINT64_FORMAT, g_ascii_strtoull(text, NULL, 10));
+    const pid_t pid = (pid_t)g_ascii_strtoll(text, NULL, 10);
+    g_snprintf(path, sizeof path, "/proc/%d", (int)pid);
     const int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0)
         return NULL;
-    if (!is_domain(directory, uuid)) {
+    if (!is_domain(directory, uuid) || clock_getcpuclockid(pid, &clock) != 0) {
         close(directory);
         return NULL;
     }
     struct process *process = g_new0(struct process, 1);
-    process->stat = openat(directory, "stat", O_RDONLY | O_CLOEXEC);
+    process->clock = clock;
+    process->statm = openat(directory, "statm", O_RDONLY | O_CLOEXEC);
     process->io = openat(directory, "io", O_RDONLY | O_CLOEXEC);
     process->device_rx = open_counter(device, "rx_bytes");
     process->device_tx = open_counter(device, "tx_bytes");
@@ -113,7 +118,7 @@ void process_free(struct process *process)
 {
     if (process == NULL)
         return;
-    close_file(process->stat);
+    close_file(process->statm);
     close_file(process->io);
     close_file(process->device_rx);
     close_file(process->device_tx);
@@ -128,27 +133,23 @@ static guint64 number_after(const char *text, const char *name)
     return at == NULL ? 0 : g_ascii_strtoull(at + strlen(name), NULL, 10);
 }
 
-/* So many numbers further in a line; the end of a shorter one. */
-static const char *skip_numbers(const char *text, guint count)
+/* The number after the first one. */
+static guint64 second_number(const char *text)
 {
-    for (; count > 0 && text != NULL; count--)
-        text = strchr(text + 1, ' ');
-    return text != NULL ? text : "";
+    const char *blank = strchr(text, ' ');
+    return blank == NULL ? 0 : g_ascii_strtoull(blank, NULL, 10);
 }
 
-/* proc(5): the name, in parentheses, may hold anything; what follows the last one is fields 3 to 52. */
-static gboolean look_stat(const struct process *process, struct process_figures *figures)
+/* The clock goes by the number of the process, and is its own because its file can be read after it. */
+static gboolean look_itself(const struct process *process, struct process_figures *figures)
 {
-    char text[1024];
-    const char *name_end = read_again(process->stat, text, sizeof text) <= 0 ? NULL : strrchr(text, ')');
-    if (name_end == NULL)
+    char text[128];
+    struct timespec used;
+    if (clock_gettime(process->clock, &used) != 0 || read_again(process->statm, text, sizeof text) <= 0)
         return FALSE;
-    char *at = (char *)skip_numbers(name_end + 1, 11);
-    guint64 ticks = g_ascii_strtoull(at, &at, 10); /* field 14: user */
-    ticks += g_ascii_strtoull(at, &at, 10);        /* field 15: system */
-    const guint64 pages = g_ascii_strtoull(skip_numbers(at, 8), NULL, 10);
-    figures->cpu_us = ticks * (G_USEC_PER_SEC / (guint64)sysconf(_SC_CLK_TCK));
-    figures->rss_mib = (guint)(pages * (guint64)sysconf(_SC_PAGESIZE) >> 20);
+    figures->cpu_us = (guint64)used.tv_sec * G_USEC_PER_SEC + (guint64)used.tv_nsec / 1000;
+    figures->rss_mib =
+        (guint)(second_number(text) * (guint64)sysconf(_SC_PAGESIZE) >> 20); /* proc(5): size, resident */
     return TRUE;
 }
 
@@ -158,7 +159,7 @@ static guint64 look_waited_us(const struct process *process)
     guint64 waited_ns = 0;
     for (guint i = 0; i < process->vcpu_count; i++)
         if (read_again(process->vcpus[i], text, sizeof text) > 0)
-            waited_ns += g_ascii_strtoull(skip_numbers(text, 1), NULL, 10);
+            waited_ns += second_number(text);
     return waited_ns / 1000;
 }
 
@@ -178,7 +179,7 @@ gboolean process_look(const struct process *process, gboolean has_disk, struct p
 {
     char text[512];
     struct process_figures figures = {0};
-    if (!look_stat(process, &figures))
+    if (!look_itself(process, &figures))
         return FALSE;
     figures.waited_us = look_waited_us(process);
     look_device(process, &figures);

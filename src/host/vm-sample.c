@@ -9,6 +9,7 @@
 
 #define START_DELAY_MS 100
 #define GATHER_SHARE 10      /* of an interval: so long the word of one guest waits for those of others */
+#define REST_SHARE 100       /* of an interval: so long those of others wait, to be read in one turn */
 #define SOONEST_SHARE 3      /* so soon it is taken again: it is not the guest that says how often */
 #define PRESSED_MIN_US 10000 /* the agent's own least interval */
 
@@ -273,6 +274,9 @@ void vm_on_used(gpointer owner, const struct guest_usage *usage)
     sampling->usage_at = now;
     if (!is_first) {
         host_look_by(vm->host, now + interval_us / GATHER_SHARE);
+        if (vm->host->look_at - now >
+            interval_us / GATHER_SHARE / 2) /* guests whose clocks differ keep nobody waiting for ever */
+            channels_rest(vm->host->channels, now + interval_us / REST_SHARE);
         return;
     }
     sampling->sampled = *usage; /* it was asked before the program ran: what the next is compared with */

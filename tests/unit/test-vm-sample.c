@@ -3,6 +3,8 @@
 
 #include <check.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* When instances are looked at, by the words of guests that are played by the test. Nothing is known of them from outside: the host is down, and
  * its samples hold the guests' figures alone. */
@@ -73,6 +75,7 @@ static void setup(void)
     world->guest.klass = &klass;
     world->host.base = (struct hypervisor){.name = (char *)"test", .sink = on_event};
     world->host.context = g_main_context_new();
+    world->host.channels = channels_new(world->host.context);
     world->host.vms = g_hash_table_new(g_str_hash, g_str_equal);
     g_queue_init(&world->events);
     for (guint i = 0; i < VMS; i++) {
@@ -97,6 +100,7 @@ static void teardown(void)
         vm_sampling_stop(&world->vms[i]);
         g_free(world->vms[i].id);
     }
+    channels_free(world->host.channels);
     g_hash_table_unref(world->host.vms);
     g_main_context_unref(world->host.context);
     g_free(world);
@@ -155,6 +159,30 @@ START_TEST(test_pressed)
 }
 END_TEST
 
+static void on_lost(gpointer owner, const GError *error)
+{
+    (void)error;
+    *(gboolean *)owner = TRUE;
+}
+
+/* For the words of others the channels rest a little while: what is said meanwhile is heard after it, and only after it. */
+START_TEST(test_rest)
+{
+    static const struct guest_watch watch = {.lost = on_lost};
+    gboolean is_lost = FALSE;
+    int sockets[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sockets), 0);
+    struct channel *channel = channel_new(world->host.channels, sockets[0], &watch, &is_lost);
+    const gint64 until = g_get_monotonic_time() + 50000;
+    channels_rest(world->host.channels, until);
+    close(sockets[1]);
+    while (!is_lost)
+        g_main_context_iteration(world->host.context, TRUE);
+    ck_assert_int_ge(g_get_monotonic_time(), until);
+    channel_free(channel);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("vm-sample");
@@ -164,6 +192,7 @@ int main(void)
     tcase_add_test(tests, test_too_soon);
     tcase_add_test(tests, test_silent);
     tcase_add_test(tests, test_pressed);
+    tcase_add_test(tests, test_rest);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
