@@ -19,8 +19,7 @@
 struct channels {
     int epoll_fd;
     GSource *source;
-    gpointer tag; /* of the set in the source */
-    GQueue dead;  /* freed while their own session was being served */
+    GQueue dead; /* freed while their own session was being served */
 };
 
 struct channel {
@@ -92,15 +91,12 @@ static void channel_serve(struct channel *channel, guint32 events)
     }
 }
 
-static gboolean channels_dispatch(GSource *source, GSourceFunc callback G_GNUC_UNUSED, gpointer data)
+static gboolean channels_dispatch(gint fd, GIOCondition condition, gpointer data)
 {
     struct channels *channels = data;
     struct epoll_event events[EVENTS_MAX];
-    if (g_source_get_ready_time(source) >= 0) {
-        g_source_set_ready_time(source, -1);
-        g_source_modify_unix_fd(source, channels->tag, G_IO_IN);
-    }
-    const int count = epoll_wait(channels->epoll_fd, events, EVENTS_MAX, 0);
+    (void)condition;
+    const int count = epoll_wait(fd, events, EVENTS_MAX, 0);
     for (int i = 0; i < count; i++) {
         struct channel *channel = events[i].data.ptr;
         if (!channel->is_dead)
@@ -111,32 +107,54 @@ static gboolean channels_dispatch(GSource *source, GSourceFunc callback G_GNUC_U
     return G_SOURCE_CONTINUE;
 }
 
-static gboolean channels_no_callback(gpointer data G_GNUC_UNUSED)
+/* The channels that are left out of poll(2), and until when; GLib hands nothing to its poll function, and a thread has one context. */
+static _Thread_local struct {
+    int fd;
+    gint64 until; /* 0: none are */
+} rest;
+
+void channels_rest(struct channels *channels, gint64 until)
 {
-    return G_SOURCE_CONTINUE;
+    rest.fd = channels->epoll_fd;
+    rest.until = until;
+}
+
+/* Without the channels for `rest_ms`, then with them. */
+static gint channels_poll_late(GPollFD *fds, guint count, GPollFD *channels, gint rest_ms, gint timeout_ms)
+{
+    const gboolean is_longer = timeout_ms < 0 || timeout_ms > rest_ms;
+    channels->fd = -1;
+    const gint ready = g_poll(fds, count, is_longer ? rest_ms : timeout_ms);
+    channels->fd = rest.fd;
+    if (ready != 0 || !is_longer)
+        return ready;
+    return g_poll(fds, count, timeout_ms < 0 ? -1 : timeout_ms - rest_ms);
+}
+
+static gint channels_poll(GPollFD *fds, guint count, gint timeout_ms)
+{
+    if (rest.until == 0)
+        return g_poll(fds, count, timeout_ms);
+    const gint64 rest_us = rest.until - g_get_monotonic_time();
+    for (guint i = 0; rest_us > 0 && i < count; i++)
+        if (fds[i].fd == rest.fd)
+            return channels_poll_late(fds, count, &fds[i], (gint)((rest_us + 999) / 1000), timeout_ms);
+    rest.until = 0;
+    return g_poll(fds, count, timeout_ms);
 }
 
 struct channels *channels_new(GMainContext *context)
 {
-    static GSourceFuncs functions = {.dispatch = channels_dispatch};
     struct channels *channels = g_new0(struct channels, 1);
     channels->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (channels->epoll_fd < 0)
         g_error("epoll: %s", g_strerror(errno));
-    channels->source = g_source_new(&functions, sizeof(GSource));
-    channels->tag = g_source_add_unix_fd(channels->source, channels->epoll_fd, G_IO_IN);
+    channels->source = g_unix_fd_source_new(channels->epoll_fd, G_IO_IN);
     g_source_set_can_recurse(channels->source, TRUE); /* see base/mailbox.c */
-    g_source_set_callback(channels->source, channels_no_callback, channels, NULL);
+    g_source_set_callback(channels->source, G_SOURCE_FUNC(channels_dispatch), channels, NULL);
     g_source_attach(channels->source, context);
+    g_main_context_set_poll_func(context, channels_poll);
     return channels;
-}
-
-void channels_rest(struct channels *channels, gint64 until)
-{
-    if (g_source_get_ready_time(channels->source) >= 0)
-        return; /* they rest; either call below costs a turn of the loop */
-    g_source_modify_unix_fd(channels->source, channels->tag, 0);
-    g_source_set_ready_time(channels->source, until);
 }
 
 void channels_free(struct channels *channels)

@@ -274,8 +274,8 @@ void vm_on_used(gpointer owner, const struct guest_usage *usage)
     sampling->usage_at = now;
     if (!is_first) {
         host_look_by(vm->host, now + interval_us / GATHER_SHARE);
-        if (vm->host->look_at - now >
-            interval_us / GATHER_SHARE / 2) /* guests whose clocks differ keep nobody waiting for ever */
+        /* Of guests with other clocks nobody waits for ever. */
+        if (vm->host->look_at - now > interval_us / GATHER_SHARE / 2)
             channels_rest(vm->host->channels, now + interval_us / REST_SHARE);
         return;
     }
