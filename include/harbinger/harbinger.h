@@ -186,6 +186,17 @@ bool hbr_get(struct hbr_client *client, enum hbr_kind kind, const char *id, char
 bool hbr_wait(struct hbr_client *client, enum hbr_kind kind, const char *id, const char *state, int64_t timeout_ms,
               char **ret_json, struct hbr_error *error);
 
+/* Called for each thing that happens, on the thread that called hbr_watch(). `event` is "watching" (the first), "timeline", "adjustment" or "end"
+ * (the daemon stops), and whatever later versions add; `json` the whole event, one JSON object: what it is of ("object", "id"), and under the name
+ * of the event what happened. Returns true to go on. */
+typedef bool (*hbr_watch_callback)(const char *event, const char *json, void *user_data);
+
+/* Tells what happens from now on, until the callback ends it, or the daemon does: then true. False with "interrupted" after
+ * hbr_client_interrupt(), or when the connection breaks; a client that takes too little of it is cut off. `object`: "reservation", "execution",
+ * "instance" or "host"; NULL: all. `id`: of one of them; NULL: all. */
+bool hbr_watch(struct hbr_client *client, const char *object, const char *id, hbr_watch_callback callback,
+               void *user_data, struct hbr_error *error);
+
 /* Cancels a reservation or an execution, destroys an instance, detaches a host. *ret_json: the object as it stands then. "conflict" when
  * its state forbids it. */
 bool hbr_delete(struct hbr_client *client, enum hbr_kind kind, const char *id, char **ret_json,

@@ -240,6 +240,19 @@ gboolean handle_get(struct request *request, GError **error)
     return TRUE;
 }
 
+gboolean handle_events(struct request *request, GError **error)
+{
+    const char *id = target_get(&request->target, "id");
+    guint object;
+    if (!handler_get_word(request, "object", &watched_kind_words, OBJECT_KIND_COUNT, &object, error))
+        return FALSE;
+    struct event *event = event_new(EVENT_WATCH);
+    event->object = object;
+    event->id = g_strdup(id);
+    request_post(request, event);
+    return TRUE;
+}
+
 gboolean handle_remove(struct request *request, GError **error)
 {
     const char *id = handler_get_id(request, error);

@@ -11,6 +11,7 @@ gboolean handle_execute(struct request *request, GError **error);
 gboolean handle_stdin(struct request *request, GError **error);
 gboolean handle_list(struct request *request, GError **error);
 gboolean handle_get(struct request *request, GError **error);
+gboolean handle_events(struct request *request, GError **error);
 gboolean handle_remove(struct request *request, GError **error);
 gboolean handle_host_attach(struct request *request, GError **error);
 gboolean handle_metrics(struct request *request, GError **error);

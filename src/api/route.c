@@ -53,6 +53,7 @@ static const struct route route_table[] = {
     { "PUT", "v1/code", handle_code_put, NULL, OBJECT_POLICY, ROUTE_BYTES, MODEL_CODE_MAX, { "tenant" } },
     { "GET", "v1/code/*", handle_code_get, NULL, OBJECT_POLICY, 0, 0, { "tenant" } },
 
+    { "GET", "v1/events", handle_events, NULL, OBJECT_POLICY, ROUTE_WATCHED, 0, { "object", "id" } },
     { "GET", "v1/history", handle_history, NULL, OBJECT_EXECUTION, 0, 0, { "function", "tenant", "limit" } },
     { "GET", "v1/accuracy", handle_accuracy, NULL, OBJECT_EXECUTION, 0, 0, { "by", "function", "tenant", "language", "since", "limit" } },
     { "GET", "v1/accuracy/points", handle_accuracy_points, NULL, OBJECT_EXECUTION, 0, 0, { "function", "tenant", "language", "since", "limit" } },

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #define STREAM_BLOCK (32 * 1024)
+#define STREAM_BACKLOG 10000 /* lines that a client has not taken: then it is cut off */
 #define STREAM_CONTENT_TYPE "application/x-ndjson"
 
 static const char *const stream_names[] = {"stdout", "stderr"};
@@ -34,8 +35,12 @@ void stream_free(struct request_stream *stream)
 gboolean stream_push(struct request_stream *stream, struct command *command)
 {
     stream->ended = stream->ended || command->end;
-    g_queue_push_tail(&stream->commands, command);
-    return command->end;
+    stream->is_broken = stream->is_broken || stream->commands.length >= STREAM_BACKLOG;
+    if (stream->is_broken)
+        command_free(command);
+    else
+        g_queue_push_tail(&stream->commands, command);
+    return stream->ended;
 }
 
 void stream_break(struct request_stream *stream)

@@ -3,7 +3,8 @@
 
 #include "api/request.h"
 
-/* The answer of an execution: COMMAND_STREAMs become the lines of an NDJSON body, each sent as soon as the client takes it. */
+/* An answer in parts, of an execution or of what happens: COMMAND_STREAMs become the lines of an NDJSON body, each sent as soon as the client takes it.
+ * A client that leaves too many of them is cut off. */
 
 struct request_stream *stream_new(void);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/error.h"
+#include "client/lines.h"
 #include "client/problem.h"
 #include "client/transfer.h"
 
@@ -8,28 +9,25 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES ((gsize)64 * 1024 * 1024)
 #define INPUT_BLOCK 65536
 
 /* One hbr_execute(). */
 struct execute {
     struct hbr_client *client;
     const struct hbr_exec_callbacks *callbacks;
-    GString *line;         /* the beginning of a line whose rest has not come yet */
+    struct lines lines;
     char *execution_id;    /* once it has started */
     json_t *finished;      /* the execution of the last line */
     struct transfer *feed; /* input on its way */
     gboolean input_ended;
-    struct hbr_error problem; /* of a line that could not be read */
 };
 
 static void execute_clear(struct execute *execute)
 {
     transfer_free(execute->feed);
     json_decref(execute->finished);
-    g_string_free(execute->line, TRUE);
+    lines_clear(&execute->lines);
     g_free(execute->execution_id);
-    hbr_error_clear(&execute->problem);
 }
 
 void hbr_exec_result_clear(struct hbr_exec_result *result)
@@ -90,38 +88,13 @@ static gboolean execute_on_event(struct execute *execute, const char *event, con
     return callbacks->on_event == NULL || callbacks->on_event(event, line, callbacks->user_data);
 }
 
-static gboolean execute_on_line(struct execute *execute, const char *line, gsize length)
-{
-    json_auto_t *json = json_loadb(line, length, JSON_ALLOW_NUL, NULL);
-    const char *event = json_string_value(json_object_get(json, "event"));
-    if (event == NULL) {
-        problem_set(&execute->problem, HBR_ERROR_INTERNAL, "the daemon sent a line that is no event");
-        return FALSE;
-    }
-    if (strcmp(event, "stdout") == 0 || strcmp(event, "stderr") == 0)
-        return execute_on_output(execute, event[3] == 'e', json);
-    g_autofree char *text = g_strndup(line, length);
-    return execute_on_event(execute, event, text, json);
-}
-
-/* As transfer_sink. */
-static gboolean execute_on_data(const char *data, gsize length, gpointer user_data)
+/* As lines_take. */
+static gboolean execute_on_line(const char *event, const char *line, const json_t *json, gpointer user_data)
 {
     struct execute *execute = user_data;
-    if (execute->line->len + length > LINE_MAX_BYTES) {
-        problem_set(&execute->problem, HBR_ERROR_TOO_LARGE, "the daemon sent a line that is too long");
-        return FALSE;
-    }
-    g_string_append_len(execute->line, data, (gssize)length);
-    gsize start = 0;
-    for (const char *end; (end = memchr(execute->line->str + start, '\n', execute->line->len - start)) != NULL;) {
-        const gsize line_length = (gsize)(end - execute->line->str) - start;
-        if (!execute_on_line(execute, execute->line->str + start, line_length))
-            return FALSE;
-        start += line_length + 1;
-    }
-    g_string_erase(execute->line, 0, (gssize)start);
-    return TRUE;
+    if (strcmp(event, "stdout") == 0 || strcmp(event, "stderr") == 0)
+        return execute_on_output(execute, event[3] == 'e', json);
+    return execute_on_event(execute, event, line, json);
 }
 
 /* The request with program.stdin_open set; what is not an object is left for the daemon to refuse. */
@@ -178,15 +151,6 @@ static int execute_input_fd(const struct execute *execute)
     return execute->callbacks->input_fd;
 }
 
-static void execute_move_problem(struct execute *execute, struct hbr_error *error)
-{
-    if (error == NULL)
-        return;
-    hbr_error_clear(error);
-    *error = execute->problem;
-    execute->problem = (struct hbr_error)HBR_ERROR_INIT;
-}
-
 static bool execute_run(struct execute *execute, const struct transfer *transfer, struct hbr_error *error)
 {
     while (!transfer->done) {
@@ -197,10 +161,8 @@ static bool execute_run(struct execute *execute, const struct transfer *transfer
         if (readable && execute_input_fd(execute) >= 0)
             execute_read_input(execute);
     }
-    if (execute->problem.id != NULL) {
-        execute_move_problem(execute, error);
+    if (lines_take_problem(&execute->lines, error))
         return false;
-    }
     if (execute->finished != NULL && !transfer->stopped)
         return true;
     if (!transfer_check(transfer, error))
@@ -238,10 +200,10 @@ bool hbr_execute(struct hbr_client *client, const char *request_json, const stru
         .path = "/v1/executions",
         .body = body,
         .length = strlen(body),
-        .sink = execute_on_data,
-        .sink_data = &execute,
+        .sink = lines_feed,
+        .sink_data = &execute.lines,
     };
-    execute.line = g_string_new(NULL);
+    lines_init(&execute.lines, execute_on_line, &execute);
     struct transfer *transfer = transfer_begin(client, &spec, error);
     const bool done = transfer != NULL && execute_run(&execute, transfer, error);
     if (done && ret_result != NULL)

@@ -5,8 +5,10 @@ libhbr_client_la_SOURCES = \
 	src/client/calls.c \
 	src/client/client.c \
 	src/client/execute.c \
+	src/client/lines.c src/client/lines.h \
 	src/client/problem.c src/client/problem.h \
-	src/client/transfer.c src/client/transfer.h
+	src/client/transfer.c src/client/transfer.h \
+	src/client/watch.c
 
 pkginclude_HEADERS += include/harbinger/harbinger.h
 

@@ -147,6 +147,7 @@ void adjust_refused(struct core *core, struct instance_entry *instance, struct a
         return;
     }
     adjustment->at = core->now;
+    feed_tell_adjustment(core, entry, instance, adjustment);
     adjust_keep(&entry->doc->adjustments, adjustment);
     core_touch_execution(core, entry);
 }
@@ -253,6 +254,7 @@ static void adjust_report(struct core *core, struct instance_entry *instance, st
         adjust_note(core, instance, is_growth ? "growth failed" : "shrink failed", g_strdup(event->error->message));
     }
     struct execution_entry *entry = adjust_execution(core, instance);
+    feed_tell_adjustment(core, entry, instance, adjustment);
     if (entry == NULL)
         return;
     entry->doc->shape = instance->doc->shape;

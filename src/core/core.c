@@ -56,6 +56,7 @@ struct core *core_new(const struct core_settings *settings, struct policy *polic
     core->by_function = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, function_queue_free);
     core->waiting = g_sequence_new(NULL);
     core->streams = g_hash_table_new(g_int64_hash, g_int64_equal);
+    core->watchers = g_ptr_array_new_with_free_func(watcher_free);
     core->waiters = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, waiter_list_free);
     core->short_executions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     core->waiter_ids = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
@@ -83,6 +84,7 @@ void core_free(struct core *core)
     g_hash_table_unref(core->tenant_boots);
     g_hash_table_unref(core->by_function);
     g_hash_table_unref(core->streams);
+    g_ptr_array_unref(core->watchers);
     g_hash_table_unref(core->executions);
     g_hash_table_unref(core->reservations);
     g_hash_table_unref(core->instances);
@@ -273,6 +275,7 @@ static void core_load_policy(struct core *core, struct event *event)
 static void core_shut_down(struct core *core)
 {
     core->shutting_down = TRUE;
+    feed_end(core);
     GHashTableIter iter;
     gpointer entry;
     g_hash_table_iter_init(&iter, core->executions);
@@ -305,6 +308,7 @@ gboolean core_is_drained(const struct core *core)
 static void core_client_gone(struct core *core, struct event *event)
 {
     execution_client_gone(core, event->request);
+    feed_client_gone(core, event->request);
     core_waiter_gone(core, event->request);
 }
 
@@ -365,6 +369,7 @@ static void (*const core_handlers[EVENT_KIND_COUNT])(struct core *core, struct e
     [EVENT_MODEL_TRAIN] = core_model_ask,
     [EVENT_MODEL_SERVE] = core_model_ask,
     [EVENT_MODEL_IMPORT] = core_model_ask,
+    [EVENT_WATCH] = core_watch,
     [EVENT_CLIENT_GONE] = core_client_gone,
     [EVENT_OUTPUT_CONSUMED] = core_output_consumed,
     [EVENT_HOST_UP] = host_on_event,

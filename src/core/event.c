@@ -5,11 +5,13 @@
 
 CODEC_WORDS_DEFINE(event_kind_words, "notify", "execute", "stdin", "query", "remove", "policy-load", "explain",
                    "host-attach", "pool-set", "pool-drain", "instance-shape", "model-train", "model-serve",
-                   "model-import", "client-gone", "output-consumed", "host-up", "host-down", "host-inventory",
+                   "model-import", "watch", "client-gone", "output-consumed", "host-up", "host-down", "host-inventory",
                    "instance-progress", "instance-ready", "instance-failed", "instance-gone", "instance-destroyed",
                    "instance-shaped", "instance-paused", "instance-saved", "instance-migrated", "saved-lost", "staged",
                    "sample", "run-started", "run-output", "run-exit", "stdin-taken", "committed", "commit-failed",
                    "code", "model", "model-answer", "tick", "shutdown");
+
+CODEC_WORDS_DEFINE(watched_kind_words, "reservation", "execution", "instance", "host");
 
 CODEC_WORDS_DEFINE(object_kind_words, "reservation", "execution", "instance", "host", "policy", "pool");
 

@@ -26,10 +26,11 @@ enum event_kind {
     EVENT_HOST_ATTACH, /* request, host_spec */
     EVENT_POOL_SET,    /* request, id, pool_setting */
     EVENT_POOL_DRAIN,  /* request, id, eof: begin (TRUE), or end: its warm instances go, and none is made */
-    EVENT_INSTANCE_SHAPE,  /* request, id, shape: what it is to have; 0, SHAPE_GPUS_KEPT: as it is */
-    EVENT_MODEL_TRAIN,     /* request, eof: answered at the end of the training (TRUE), or of its beginning */
-    EVENT_MODEL_SERVE,     /* request, count: version; -1: the newest that ever served */
-    EVENT_MODEL_IMPORT,    /* request, bytes, eof: it serves from now on */
+    EVENT_INSTANCE_SHAPE, /* request, id, shape: what it is to have; 0, SHAPE_GPUS_KEPT: as it is */
+    EVENT_MODEL_TRAIN,    /* request, eof: answered at the end of the training (TRUE), or of its beginning */
+    EVENT_MODEL_SERVE,    /* request, count: version; -1: the newest that ever served */
+    EVENT_MODEL_IMPORT,   /* request, bytes, eof: it serves from now on */
+    EVENT_WATCH, /* request, object (OBJECT_KIND_COUNT: all), id (NULL: all): a stream of what happens from now on */
     EVENT_CLIENT_GONE,     /* request: nobody listens to its answer any more */
     EVENT_OUTPUT_CONSUMED, /* request, count: bytes of streamed output that the client has taken */
 
@@ -91,6 +92,8 @@ enum object_kind {
 
 extern const struct codec_words
     object_kind_words; /* "reservation", ...: also the table in the database, of those before OBJECT_POLICY */
+
+extern const struct codec_words watched_kind_words; /* the first of them: of what EVENT_WATCH tells */
 
 /* A read. */
 struct query {

@@ -7,6 +7,7 @@ libhbr_core_la_SOURCES = \
 	src/core/core.c src/core/core.h \
 	src/core/event.c src/core/event.h \
 	src/core/execution.c \
+	src/core/feed.c \
 	src/core/host.c \
 	src/core/instance.c \
 	src/core/intake.c \

@@ -248,6 +248,7 @@ void core_flush(struct core *core)
         return;
     core_persist(core);
     core_notify_dirty_waiters(core);
+    feed_tell_dirty(core);
     core_forget_detached_hosts(core);
     core_clear_dirty(core);
     core_evict(core);

@@ -47,8 +47,9 @@ struct reservation_entry {
     gboolean is_planned;     /* it is counted there */
     gboolean is_planning;    /* nothing is taken yet: what others are planned to take is not offered */
     enum code_state code_state;
-    char *code_digest;            /* program_digest() of what was announced */
-    char *source;                 /* of it, once it is known */
+    char *code_digest; /* program_digest() of what was announced */
+    char *source;      /* of it, once it is known */
+    guint told;
     gboolean is_durable;          /* the database has it, its sender was told */
     guint64 notify_request;       /* answered at the commit */
     gint64 rank_at;               /* order in the queue: deadline, else arrival */
@@ -100,6 +101,7 @@ struct instance_entry {
     guint floor_network_mbps,
         floor_disk_mbps;  /* limits that its code began with: to lower them gives nobody anything */
     gboolean is_adopting; /* found again after a restart, not proven yet */
+    guint told;
     gboolean is_dirty;
 };
 
@@ -127,6 +129,7 @@ struct execution_entry {
     struct scaling *scaling; /* while it runs; NULL: the policy does not scale it */
     gint64 give_up_at;       /* queued no longer than this; running: the agent should have ended it by then */
 
+    guint told;                  /* entries of its timeline that those who watch were told; so in other entries */
     struct vm_shape start_shape; /* of the instance when it was sent there */
 };
 
@@ -138,6 +141,7 @@ struct host_entry {
     guint warmups;        /* instances being started for pools */
     guint migrations;     /* of instances, to and from it */
     guint64 epoch;        /* counts its connections: with a new one, what failed before is worth a try */
+    const char *told;     /* static; what was last told of it to those who watch */
     gint64 changes_since; /* a minute of adjustments began */
     guint changes;        /* in it */
     gboolean is_dirty, is_detached;
@@ -214,6 +218,7 @@ struct core {
     GHashTable *streams; /* request -> struct execution_entry */
     GHashTable *waiters; /* id of an object -> GPtrArray of struct waiter */
     GHashTable *waiter_ids; /* request -> id of the object it waits for */
+    GPtrArray *watchers;    /* struct watcher: feed.c */
     GSequence *timers;
     GPtrArray *dirty_reservations, *dirty_instances, *dirty_executions,
         *dirty_hosts;             /* entries touched since the last core_flush() */
@@ -279,6 +284,15 @@ void core_committed(struct core *core, const struct event *event);
 void core_commit_failed(struct core *core, struct event *event);
 void core_write_again(struct core *core);
 void core_retain_finished(struct core *core, enum object_kind object, const char *id);
+
+/* feed.c */
+void watcher_free(gpointer watcher);
+void core_watch(struct core *core, struct event *event);
+void feed_client_gone(struct core *core, guint64 request);
+void feed_end(struct core *core);        /* nobody is told any more */
+void feed_tell_dirty(struct core *core); /* what is new of the entries touched */
+void feed_tell_adjustment(struct core *core, const struct execution_entry *entry, const struct instance_entry *instance,
+                          const struct adjustment *adjustment); /* that has an end; `entry` NULL: no code runs */
 
 /* metrics.c */
 void core_count_prediction(struct core *core, gint64 took_us);

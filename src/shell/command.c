@@ -8,8 +8,8 @@
 #include <string.h>
 
 const struct command_group *const command_groups[] = {
-    &notify_group, &exec_group,  &explain_group, &object_group, &pool_group, &host_group,
-    &policy_group, &model_group, &daemon_group,  &shell_group,  NULL,
+    &notify_group, &exec_group,   &explain_group, &event_group,  &object_group, &pool_group,
+    &host_group,   &policy_group, &model_group,   &daemon_group, &shell_group,  NULL,
 };
 
 const struct command *command_find(const char *name)

@@ -46,6 +46,7 @@ extern const struct command_group exec_group;
 extern const struct command_group object_group;
 extern const struct command_group pool_group;
 extern const struct command_group explain_group;
+extern const struct command_group event_group;
 extern const struct command_group host_group;
 extern const struct command_group policy_group;
 extern const struct command_group model_group;

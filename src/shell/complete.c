@@ -30,6 +30,7 @@ COMPLETE_WORDS(complete_execution_state, "queued", "starting", "running", "finis
                "interrupted")
 COMPLETE_WORDS(complete_instance_state, "starting", "warm", "paused", "claiming", "ready", "busy", "stopping", "gone")
 COMPLETE_WORDS(complete_accuracy_by, "function", "language", "model", "tenant")
+COMPLETE_WORDS(complete_object_kind, "reservation", "execution", "instance", "host")
 COMPLETE_WORDS(complete_wait_state, "ready", "claimed", "done")
 
 void complete_language(struct session *session, const char *prefix, GPtrArray *candidates)

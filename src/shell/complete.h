@@ -24,6 +24,7 @@ void complete_model_version(struct session *session, const char *prefix, GPtrArr
 void complete_model_file(struct session *session, const char *prefix,
                          GPtrArray *candidates); /* of one that has its file */
 void complete_language(struct session *session, const char *prefix, GPtrArray *candidates);
+void complete_object_kind(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_accuracy_by(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_reservation_state(struct session *session, const char *prefix, GPtrArray *candidates);
 void complete_execution_state(struct session *session, const char *prefix, GPtrArray *candidates);

@@ -4,6 +4,7 @@ libhbr_shell_la_CFLAGS = $(ROOM_CFLAGS) $(EDIT_CFLAGS)
 libhbr_shell_la_SOURCES = \
 	src/shell/accuracy.c \
 	src/shell/cmd-daemon.c \
+	src/shell/cmd-event.c \
 	src/shell/cmd-exec.c \
 	src/shell/cmd-explain.c \
 	src/shell/cmd-host.c \

@@ -14,6 +14,8 @@ tests_unit_test_migrate_SOURCES = tests/unit/test-migrate.c tests/unit/core-fixt
 check_PROGRAMS += tests/unit/test-retry
 tests_unit_test_retry_SOURCES = tests/unit/test-retry.c tests/unit/core-fixture.c tests/unit/core-fixture.h \
 	tests/unit/policy-fixture.h
+check_PROGRAMS += tests/unit/test-feed
+tests_unit_test_feed_SOURCES = tests/unit/test-feed.c tests/unit/core-fixture.c tests/unit/core-fixture.h
 check_PROGRAMS += tests/unit/test-hand
 tests_unit_test_hand_SOURCES = tests/unit/test-hand.c tests/unit/core-fixture.c tests/unit/core-fixture.h \
 	tests/unit/policy-fixture.h

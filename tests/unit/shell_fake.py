@@ -436,6 +436,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             raise Problem("invalid", f"byte {body.index(0)} is a NUL; right would be text in UTF-8 without NUL")
         return self.send_body(201, {"sha256": hashlib.sha256(body).hexdigest(), "bytes": len(body)})
 
+    def get_events(self, _rest, query, _body):
+        if query.get("object") == "pool":
+            raise Problem("invalid", "the query parameter \"object\" is \"pool\"; right would be one of: reservation, execution, instance, host")
+        self.start_stream()
+        of_execution = {"object": "execution", "id": EXECUTION["id"], "function": "thumbnails"}
+        events = [{"event": "watching"}, {"event": "timeline", "object": "host", "id": "alpha", "timeline": entry(1, "up")},
+                  {"event": "timeline", **of_execution, "timeline": entry(12, "started", "hit: it was ready")}, {"event": "later", "thing": 1}]
+        events += [{"event": "adjustment", **of_execution, "instance_id": "vm-1", "adjustment": one} for one in ADJUSTMENTS[:3]]
+        for event in events + [{"event": "end"}]:
+            self.send_event(event)
+        self.wfile.write(b"0\r\n\r\n")
+
     def get_history(self, _rest, query, _body):
         rows = [h for h in HISTORY if query.get("function", "thumbnails") == h["code"]["function"]]
         return self.send_body(200, {"history": rows[:int(query.get("limit", 100))]})

@@ -315,6 +315,31 @@ START_TEST(test_flow_control)
 }
 END_TEST
 
+#define BACKLOG_LINES 20000
+
+static void script_talk(struct harness *harness, const struct event *event)
+{
+    g_autofree char *line = g_strdup_printf("{\"event\":\"timeline\",\"pad\":\"%0500d\"}", 0);
+    for (guint i = 0; event->kind == EVENT_WATCH && i < BACKLOG_LINES; i++)
+        harness_line(harness, event->request, line, i + 1 == BACKLOG_LINES);
+}
+
+/* Rule: a client that takes too little of what happens is cut off, and the core hears of it. */
+START_TEST(test_backlog)
+{
+    struct harness *harness = harness_new(script_talk, NULL);
+    struct http *http = http_connect(harness);
+    http_request(http, "GET", "/v1/events?object=host", NULL, NULL);
+    harness_wait_seen(harness, EVENT_WATCH, 1);
+    struct http_answer *answer = http_read(http);
+    ck_assert_uint_eq(answer->status, 200);
+    ck_assert(!answer->complete);
+    http_answer_free(answer);
+    http_close(http);
+    harness_free(harness);
+}
+END_TEST
+
 #define WAITERS 100
 
 static void script_count(struct harness *harness, const struct event *event)
@@ -468,6 +493,7 @@ int main(void)
     tcase_add_test(streams, test_broken_stream);
     tcase_add_test(streams, test_refused);
     tcase_add_test(streams, test_flow_control);
+    tcase_add_test(streams, test_backlog);
     TCase *many = tcase_create("many");
     tcase_add_test(many, test_many_waiters);
     tcase_add_test(many, test_stop_while_waiting);

@@ -126,6 +126,11 @@ static void script_client(struct harness *harness, const struct event *event)
     case EVENT_EXECUTE:
         script_run(harness, event);
         break;
+    case EVENT_WATCH:
+        harness_line(harness, event->request, "{\"event\":\"watching\"}", FALSE);
+        harness_line(harness, event->request, "{\"event\":\"timeline\",\"id\":\"vm-1\"}", FALSE);
+        harness_line(harness, event->request, event->object == OBJECT_HOST ? "no event" : "{\"event\":\"end\"}", TRUE);
+        break;
     case EVENT_STDIN:
         script_stdin(harness, event);
         break;
@@ -433,6 +438,28 @@ START_TEST(test_execute)
 }
 END_TEST
 
+static bool on_first(const char *event, const char *json, void *user_data)
+{
+    on_event(event, json, user_data);
+    return false;
+}
+
+/* Rule: what happens is told in its order, until either side ends it; a line that cannot be read is an error. */
+START_TEST(test_watch)
+{
+    struct seen *seen = seen_new();
+    ck_assert_msg(hbr_watch(client, NULL, "vm-1", on_event, seen, &error), "%s", error.message);
+    ck_assert_str_eq(seen->events->str, "watching timeline end ");
+    ck_assert_msg(hbr_watch(client, "instance", NULL, on_first, seen, &error), "%s", error.message);
+    ck_assert_str_eq(seen->events->str, "watching timeline end watching ");
+    ck_assert(!hbr_watch(client, "host", "h", on_event, seen, &error));
+    ck_assert_str_eq(error.id, "internal");
+    ck_assert(!hbr_watch(client, "pool", NULL, on_event, seen, &error));
+    ck_assert_str_eq(error.id, "invalid");
+    seen_free(seen);
+}
+END_TEST
+
 /* Rule: input is fed as it comes, to its end, and all of it arrives. */
 START_TEST(test_execute_input)
 {
@@ -649,6 +676,7 @@ int main(void)
     TCase *execution = tcase_create("execution");
     tcase_add_checked_fixture(execution, setup, teardown);
     tcase_add_test(execution, test_execute);
+    tcase_add_test(execution, test_watch);
     tcase_add_test(execution, test_execute_input);
     tcase_add_test(execution, test_execute_input_refused);
     tcase_add_test(execution, test_execute_failures);
