@@ -68,11 +68,11 @@ static void execution_copy_code(const struct code_metadata *from, struct code_me
     *to = *copy; /* the members move */
 }
 
-static GPtrArray *execution_copy_course(const GPtrArray *course)
+static GPtrArray *execution_copy_list(const struct codec *codec, const GPtrArray *list)
 {
-    GPtrArray *copy = course != NULL ? g_ptr_array_new() : NULL;
-    for (guint i = 0; course != NULL && i < course->len; i++)
-        g_ptr_array_add(copy, usage_slot_copy(course->pdata[i]));
+    GPtrArray *copy = list != NULL ? g_ptr_array_new() : NULL;
+    for (guint i = 0; list != NULL && i < list->len; i++)
+        g_ptr_array_add(copy, codec_copy(codec, list->pdata[i]));
     return copy;
 }
 
@@ -101,7 +101,8 @@ static struct observation *execution_observation(const struct core *core, const 
     observation->shape = doc->shape;
     observation->start_shape = entry->start_shape;
     observation->memory_limit_mib = doc->limits.memory_mib;
-    observation->course = execution_copy_course(doc->course);
+    observation->course = execution_copy_list(&usage_slot_codec, doc->course);
+    observation->adjustments = execution_copy_list(&adjustment_codec, doc->adjustments);
     return observation;
 }
 

@@ -93,6 +93,8 @@ static const struct codec_field observation_fields[] = {
     {"memory_limit_mib", CODEC_UINT, AT(observation, memory_limit_mib), CODEC_SPARSE, 0, MODEL_MEMORY_MIB_MAX, NULL,
      NULL},
     {"course", CODEC_LIST, AT(observation, course), CODEC_SPARSE, 0, COURSE_SLOTS, &usage_slot_codec, NULL},
+    {"adjustments", CODEC_LIST, AT(observation, adjustments), CODEC_SPARSE, 0, MODEL_ADJUSTMENTS_MAX, &adjustment_codec,
+     NULL},
 };
 
 CODEC_DEFINE(observation, observation_fields)

@@ -114,6 +114,7 @@ struct observation {
     struct vm_shape start_shape; /* at its start; all 0: not told, by an earlier version */
     guint memory_limit_mib;      /* of the execution itself; 0: all that the VM had */
     GPtrArray *course;           /* struct usage_slot */
+    GPtrArray *adjustments;      /* struct adjustment: of its VM while it ran */
 };
 
 CODEC_DECLARE(observation)

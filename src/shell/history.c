@@ -70,6 +70,21 @@ static void render_source(const struct output *output, const json_t *value, stru
     cell->text = count > 0 ? g_strdup_printf("%s (%.0f)", source, count) : g_strdup(source);
 }
 
+/* Of the adjustments of its VM: "2", "1, 1 failed". */
+static void render_changes(const struct output *output, const json_t *value, struct cell *cell)
+{
+    (void)output;
+    size_t index = 0, failed = 0;
+    const json_t *adjustment = NULL;
+    json_array_foreach (value, index, adjustment)
+        failed += json_object_get(adjustment, "error") != NULL;
+    const size_t count = json_array_size(value);
+    if (failed > 0)
+        cell->text = g_strdup_printf("%zu, %zu failed", count - failed, failed);
+    else if (count > 0)
+        cell->text = g_strdup_printf("%zu", count);
+}
+
 static const struct field history_columns[] = {
     {"EXECUTION", "execution_id", render_text, TABLE_LEFT},
     {"FUNCTION", "code/function", render_text, TABLE_LEFT},
@@ -80,6 +95,7 @@ static const struct field history_columns[] = {
     {"MEMORY", ".", render_memory, TABLE_LEFT},
     {"NETWORK", ".", render_network, TABLE_LEFT},
     {"DURATION", ".", render_duration, TABLE_LEFT},
+    {"CHANGES", "adjustments", render_changes, TABLE_LEFT},
 };
 
 static const struct view history_view = {"history", "no executions have ended yet", history_columns,

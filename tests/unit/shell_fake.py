@@ -178,7 +178,8 @@ HOSTS = [
 
 HISTORY = [
     {"execution_id": "exec-01kahv3n1q7x4b8d2v", "code": CODE, "demand": DEMAND, "ended_at": at(15.39), "reason": "exited", "status": 0,
-     "vcpus": 2.9, "cpu_seconds": 2.994, "memory_mib": 733, "network_mbps": 0.2, "duration_ms": 3270, "shape": shape(1, 1024)},
+     "vcpus": 2.9, "cpu_seconds": 2.994, "memory_mib": 733, "network_mbps": 0.2, "duration_ms": 3270, "shape": shape(1, 1024),
+     "adjustments": ADJUSTMENTS[:2]},
     {"execution_id": "exec-01kahtzz1q7x4b8d2a", "code": CODE, "demand": {**DEMAND, "source": "history", "sample_count": 12},
      "ended_at": "2026-11-20T21:10:00Z", "reason": "signalled", "status": 9, "vcpus": 0.8, "cpu_seconds": 1, "memory_mib": 200,
      "network_mbps": 0, "duration_ms": 1250.5, "shape": shape(1, 512)},
