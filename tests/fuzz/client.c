@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a daemon, or whatever answers in its place, sends to the client library: the lines of an execution in pieces, and a problem document. The
- * decoder of lines has no other user than hbr_execute(), so that it is looked at from within. */
+/* What a daemon, or whatever answers in its place, sends to the client library: the lines of an execution in pieces, and a problem document. What
+ * hbr_execute() does with lines is its own, so that it is looked at from within. */
 #include "client/execute.c"
 
 #include <stdint.h>
@@ -27,10 +27,11 @@ static void check_lines(const char *data, size_t size)
     size_t count = 0;
     const struct hbr_exec_callbacks callbacks = {
         .on_stdout = count_output, .on_stderr = count_output, .on_event = check_event, .user_data = &count};
-    struct execute execute = {.callbacks = &callbacks, .line = g_string_new(NULL)};
+    struct execute execute = {.callbacks = &callbacks};
     const size_t half = size / 2;
-    if (execute_on_data(data, half, &execute))
-        execute_on_data(data + half, size - half, &execute);
+    lines_init(&execute.lines, execute_on_line, &execute);
+    if (lines_feed(data, half, &execute.lines))
+        lines_feed(data + half, size - half, &execute.lines);
     execute_clear(&execute);
 }
 
