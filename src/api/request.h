@@ -42,6 +42,7 @@ struct api {
 /* Output on its way to the client. */
 struct request_stream {
     GQueue commands;    /* under the lock: COMMAND_STREAM not yet looked at */
+    guint lines;        /* under the lock: of these, the lines; output is bounded by the core */
     gboolean ended;     /* under the lock: the last one is in the queue, or was */
     gboolean is_broken; /* under the lock: the core gave up in the middle */
     struct frame_stream frames[2];

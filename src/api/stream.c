@@ -35,7 +35,8 @@ void stream_free(struct request_stream *stream)
 gboolean stream_push(struct request_stream *stream, struct command *command)
 {
     stream->ended = stream->ended || command->end;
-    stream->is_broken = stream->is_broken || stream->commands.length >= STREAM_BACKLOG;
+    stream->is_broken = stream->is_broken || stream->lines >= STREAM_BACKLOG;
+    stream->lines += command->stream == 0 ? 1 : 0;
     if (stream->is_broken)
         command_free(command);
     else
@@ -87,6 +88,7 @@ static enum stream_state stream_take(struct request *request, struct command **r
     enum stream_state state = STREAM_DATA;
     pthread_mutex_lock(&request->api->lock);
     *ret_command = g_queue_pop_head(&stream->commands);
+    stream->lines -= *ret_command != NULL && (*ret_command)->stream == 0 ? 1 : 0;
     if (request->is_gone || stream->is_broken) {
         state = STREAM_FAILED;
     } else if (*ret_command == NULL) {

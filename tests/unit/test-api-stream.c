@@ -340,6 +340,31 @@ START_TEST(test_backlog)
 }
 END_TEST
 
+static void script_drip(struct harness *harness, const struct event *event)
+{
+    if (event->kind != EVENT_EXECUTE)
+        return;
+    for (guint i = 0; i < BACKLOG_LINES; i++)
+        harness_output(harness, event->request, 1, "x", 1);
+    harness_line(harness, event->request, FINISHED, TRUE);
+}
+
+/* Rule: output is held back by what the client takes, in however small pieces it comes: nobody is cut off for it. */
+START_TEST(test_small_pieces)
+{
+    struct harness *harness = harness_new(script_drip, NULL);
+    struct http *http = http_connect(harness);
+    post_execution(http);
+    harness_wait_seen(harness, EVENT_EXECUTE, 1);
+    struct http_answer *answer = http_read(http);
+    ck_assert(answer->complete);
+    harness_wait_consumed(harness, BACKLOG_LINES);
+    http_answer_free(answer);
+    http_close(http);
+    harness_free(harness);
+}
+END_TEST
+
 #define WAITERS 100
 
 static void script_count(struct harness *harness, const struct event *event)
@@ -494,6 +519,7 @@ int main(void)
     tcase_add_test(streams, test_refused);
     tcase_add_test(streams, test_flow_control);
     tcase_add_test(streams, test_backlog);
+    tcase_add_test(streams, test_small_pieces);
     TCase *many = tcase_create("many");
     tcase_add_test(many, test_many_waiters);
     tcase_add_test(many, test_stop_while_waiting);
